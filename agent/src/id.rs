@@ -1,0 +1,12 @@
+//! Identifiers: of pods and containers, of the kernel's objects, of IAM roles.
+//!
+//! Each is a type of its own with a private field, so that no two kinds are ever mixed up. Whatever
+//! comes from outside is checked once, in `FromStr`; what `Display` prints parses again to the same.
+
+mod kernel;
+mod kubernetes;
+mod role;
+
+pub use kernel::{CgroupId, NetnsCookie, SocketCookie};
+pub use kubernetes::{ContainerId, ParseError, PodRef, PodUid};
+pub use role::{BaseArn, InvalidRole, RoleArn};

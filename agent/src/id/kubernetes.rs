@@ -1,0 +1,237 @@
+//! What Kubernetes calls its pods and containers.
+
+use std::{fmt, str::FromStr};
+
+/// An identifier that is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {wanted}")]
+pub struct ParseError {
+    value: String,
+    wanted: &'static str,
+}
+
+impl ParseError {
+    fn new(value: &str, wanted: &'static str) -> Self {
+        Self {
+            value: value.to_owned(),
+            wanted,
+        }
+    }
+}
+
+/// A pod, as its cgroup names it.
+///
+/// Either the UID of a pod of the API server (a UUID), or for a static pod the kubelet's
+/// `config.hash`: 32 hexadecimal digits without dashes. The two are different identifiers even when
+/// their digits agree.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PodUid {
+    bits: u128,
+    dashed: bool,
+}
+
+/// Where a UUID has its dashes.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+impl FromStr for PodUid {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let invalid = || ParseError::new(text, "a pod UID (UUID, or 32 hexadecimal digits)");
+        let dashed = match text.len() {
+            36 => true,
+            32 => false,
+            _ => return Err(invalid()),
+        };
+        let mut bits = 0_u128;
+        for (at, byte) in text.bytes().enumerate() {
+            if dashed && DASHES.contains(&at) {
+                if byte != b'-' {
+                    return Err(invalid());
+                }
+                continue;
+            }
+            bits = bits << 4 | u128::from(lower_hex(byte).ok_or_else(invalid)?);
+        }
+        Ok(Self { bits, dashed })
+    }
+}
+
+impl fmt::Display for PodUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.bits;
+        if !self.dashed {
+            return write!(f, "{bits:032x}");
+        }
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            bits >> 96,
+            bits >> 80 & 0xffff,
+            bits >> 64 & 0xffff,
+            bits >> 48 & 0xffff,
+            bits & 0xffff_ffff_ffff
+        )
+    }
+}
+
+impl fmt::Debug for PodUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A container, as its runtime and the pod's status name it: 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContainerId([u8; 32]);
+
+impl FromStr for ContainerId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let invalid = || ParseError::new(text, "a container id (64 hexadecimal digits)");
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(invalid());
+        }
+        let mut id = [0; 32];
+        for (byte, [high, low]) in id.iter_mut().zip(pairs) {
+            let high = lower_hex(*high).ok_or_else(invalid)?;
+            let low = lower_hex(*low).ok_or_else(invalid)?;
+            *byte = high << 4 | low;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A hexadecimal digit as runtimes and the kubelet write it: never in upper case.
+fn lower_hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Namespace and name of a pod: what people call it. A later pod may bear the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PodRef {
+    namespace: String,
+    name: String,
+}
+
+impl PodRef {
+    /// Takes both as the API server gave them.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name within the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for PodRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for PodRef {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.split_once('/') {
+            Some((namespace, name))
+                if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+            {
+                Ok(Self::new(namespace, name))
+            }
+            _ => Err(ParseError::new(text, "a pod (NAMESPACE/NAME)")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+    const HASH: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+    #[test]
+    fn a_pod_uid_prints_as_it_was_written() {
+        for text in [UUID, HASH, "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(text.parse::<PodUid>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_static_pods_hash_is_not_the_uuid_with_the_same_digits() {
+        assert_ne!(
+            UUID.parse::<PodUid>().unwrap(),
+            HASH.parse::<PodUid>().unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_no_pod_uid_is_refused() {
+        for text in [
+            "",
+            "0f1e2d3c",
+            "0F1E2D3C-4b5a-6978-8796-a5b4c3d2e1f0",
+            "0f1e2d3c_4b5a_6978_8796_a5b4c3d2e1f0",
+            "0f1e2d3c4-b5a-6978-8796-a5b4c3d2e1f0",
+            "0f1e2d3c4b5a69788796a5b4c3d2e1fg",
+            "+f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        ] {
+            assert!(text.parse::<PodUid>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_container_id_prints_as_it_was_written_and_nothing_else_is_one() {
+        let text = "00ff".repeat(16);
+        assert_eq!(text.parse::<ContainerId>().unwrap().to_string(), text);
+        for text in [
+            &text[1..],
+            &"0".repeat(65),
+            &"g".repeat(64),
+            &"A".repeat(64),
+            "",
+        ] {
+            assert!(text.parse::<ContainerId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pod_ref_has_both_parts() {
+        let pod = "shop/cart-0".parse::<PodRef>().unwrap();
+        assert_eq!((pod.namespace(), pod.name()), ("shop", "cart-0"));
+        assert_eq!(pod.to_string(), "shop/cart-0");
+        for text in ["shop", "/cart", "shop/", "a/b/c", ""] {
+            assert!(text.parse::<PodRef>().is_err(), "{text}");
+        }
+    }
+}

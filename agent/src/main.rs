@@ -1,0 +1,2 @@
+//! The `bpf2iam` command.
+fn main() {}
