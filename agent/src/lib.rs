@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod clock;
+pub mod drain;
 pub mod id;
 
 pub mod attest;
