@@ -1,0 +1,154 @@
+//! `connect()`: a pod's call to the metadata address goes to the proxy, and the socket remembers who made it.
+//!
+//! The cgroup is that of the process that calls `connect()`. `sock_ops` cannot ask for it on Linux 6.1, so it is
+//! taken here and carried in the socket's storage.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_ns};
+use aya_log_ebpf::{debug, trace};
+use bpf2iam_ebpf::{
+    abi::{Config, Socket},
+    address::Address,
+    decide::{self, Caller, Pass, Refusal, Verdict},
+};
+
+use crate::{Outcome, context::SockAddr, count::count, maps};
+
+/// Why a connect that should go on cannot.
+enum Error {
+    /// The map of the configuration has no element: cannot be, but the verifier wants to see it handled.
+    NoConfig,
+    /// The kernel gave no socket, or no memory for its storage.
+    NoStorage,
+}
+
+#[inline(always)]
+pub(crate) fn on_connect(call: &SockAddr) -> Outcome {
+    match decided(call) {
+        Ok(outcome) => outcome,
+        Err(Error::NoConfig) => Outcome::Deny,
+        Err(Error::NoStorage) => {
+            count(|counters| &mut counters.failed_storage);
+            Outcome::Deny
+        }
+    }
+}
+
+#[inline(always)]
+fn decided(call: &SockAddr) -> Result<Outcome, Error> {
+    let (address, port) = (call.address(), call.port());
+    let config = maps::config().ok_or(Error::NoConfig)?;
+    let Some(destination) = decide::destination(address, port, &config) else {
+        return Ok(Outcome::Allow);
+    };
+    let caller = caller();
+    match decide::connect(
+        destination,
+        (address, port),
+        call.transport(),
+        caller,
+        &config,
+    ) {
+        Verdict::Redirect => {
+            remember(call, caller, address, 0)?;
+            redirect(call, address, &config);
+            debug!(
+                call.context(),
+                "redirected a connect from cgroup {}", caller.cgroup_id
+            );
+            count(|counters| &mut counters.redirected);
+            Ok(Outcome::Allow)
+        }
+        Verdict::Record => {
+            remember(call, caller, address, 1)?;
+            trace!(
+                call.context(),
+                "recorded a direct connect from cgroup {}", caller.cgroup_id
+            );
+            count(|counters| &mut counters.direct);
+            Ok(Outcome::Allow)
+        }
+        Verdict::Pass(why) => {
+            forget(call);
+            passed(why);
+            Ok(Outcome::Allow)
+        }
+        Verdict::Refuse(why) => {
+            debug!(
+                call.context(),
+                "refused a connect from cgroup {} to port {}", caller.cgroup_id, port
+            );
+            refused(why);
+            Ok(Outcome::Deny)
+        }
+    }
+}
+
+/// The process that makes the call, at this moment.
+#[inline(always)]
+pub(crate) fn caller() -> Caller {
+    // SAFETY: the helper takes nothing.
+    let cgroup_id = unsafe { bpf_get_current_cgroup_id() };
+    Caller {
+        cgroup_id,
+        now_ns: now_ns(),
+    }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(always)]
+pub(crate) fn now_ns() -> u64 {
+    // SAFETY: the helper takes nothing.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+fn remember(call: &SockAddr, caller: Caller, dst: Address, direct: u8) -> Result<(), Error> {
+    let sk = call.sk().ok_or(Error::NoStorage)?;
+    let socket = Socket {
+        cgroup_id: caller.cgroup_id,
+        netns_cookie: call.netns_cookie(),
+        dst_ip: dst.octets(),
+        direct,
+        pad: [0; 7],
+    };
+    maps::keep_socket(sk, socket)
+        .then_some(())
+        .ok_or(Error::NoStorage)
+}
+
+/// A socket that was connected to the proxy before and is connected anew must not keep the old caller.
+#[inline(always)]
+fn forget(call: &SockAddr) {
+    if let Some(sk) = call.sk() {
+        maps::forget_socket(sk);
+    }
+}
+
+#[inline(always)]
+fn redirect(call: &SockAddr, address: Address, config: &Config) {
+    if let Some(proxy) = decide::proxy_for(address, config) {
+        call.set(proxy, config.proxy_port);
+    }
+}
+
+/// Counts something that passed although it concerns us.
+#[inline(always)]
+pub(crate) fn passed(why: Pass) {
+    match why {
+        Pass::Agent => count(|counters| &mut counters.exempt),
+        Pass::LeaseExpired => count(|counters| &mut counters.lease_passed),
+        Pass::NotForUs => {}
+    }
+}
+
+/// Counts something that was refused.
+#[inline(always)]
+pub(crate) fn refused(why: Refusal) {
+    match why {
+        Refusal::Off => count(|counters| &mut counters.refused_off),
+        Refusal::LeaseExpired => count(|counters| &mut counters.lease_refused),
+        Refusal::NotTcp => count(|counters| &mut counters.refused_not_tcp),
+        Refusal::Port => count(|counters| &mut counters.refused_port),
+        Refusal::NoProxy => count(|counters| &mut counters.refused_no_proxy),
+    }
+}

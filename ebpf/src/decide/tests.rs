@@ -1,0 +1,273 @@
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const POD: u64 = 200;
+const AGENT: u64 = 100;
+const DEADLINE: u64 = 1_000;
+const PROXY_PORT: u16 = 40_123;
+
+fn config() -> Config {
+    Config {
+        lease_deadline_ns: DEADLINE,
+        agent_cgroup_id: AGENT,
+        proxy_ip6: "fd77::1".parse::<Ipv6Addr>().unwrap().octets(),
+        proxy_ip4: [10, 77, 0, 1],
+        proxy_port: PROXY_PORT,
+        on_expiry: Config::DENY,
+        mode: Config::REDIRECT,
+    }
+}
+
+fn address(text: &str) -> Address {
+    let ip: Ipv6Addr = text
+        .parse::<Ipv4Addr>()
+        .map_or_else(|_| text.parse().unwrap(), |v4| v4.to_ipv6_mapped());
+    Address::from_octets(ip.octets())
+}
+
+const POD_NOW: Caller = Caller {
+    cgroup_id: POD,
+    now_ns: DEADLINE,
+};
+const POD_LATE: Caller = Caller {
+    cgroup_id: POD,
+    now_ns: DEADLINE + 1,
+};
+const AGENT_LATE: Caller = Caller {
+    cgroup_id: AGENT,
+    now_ns: DEADLINE + 1,
+};
+
+/// The verdict on a whole `connect()`; `None` when it is none of our business.
+fn verdict(
+    to: (&str, u16),
+    transport: Transport,
+    caller: Caller,
+    config: &Config,
+) -> Option<Verdict> {
+    let to = (address(to.0), to.1);
+    let destination = destination(to.0, to.1, config)?;
+    Some(connect(destination, to, transport, caller, config))
+}
+
+#[test]
+fn what_becomes_of_a_connect() {
+    use Transport::{Other, Tcp};
+    let redirect = Some(Verdict::Redirect);
+    let record = Some(Verdict::Record);
+    let not_for_us = Some(Verdict::Pass(Pass::NotForUs));
+    let refuse = |why| Some(Verdict::Refuse(why));
+    for (to, transport, caller, expected) in [
+        (("169.254.169.254", 80), Tcp, POD_NOW, redirect),
+        (("fd00:ec2::254", 80), Tcp, POD_NOW, redirect),
+        (
+            ("169.254.169.254", 80),
+            Other,
+            POD_NOW,
+            refuse(Refusal::NotTcp),
+        ),
+        (
+            ("fd00:ec2::254", 80),
+            Other,
+            POD_NOW,
+            refuse(Refusal::NotTcp),
+        ),
+        (
+            ("169.254.169.254", 443),
+            Tcp,
+            POD_NOW,
+            refuse(Refusal::Port),
+        ),
+        (
+            ("169.254.169.254", 53),
+            Other,
+            POD_NOW,
+            refuse(Refusal::NotTcp),
+        ),
+        (
+            ("fd00:ec2::254", PROXY_PORT),
+            Tcp,
+            POD_NOW,
+            refuse(Refusal::Port),
+        ),
+        (
+            ("169.254.169.254", 80),
+            Tcp,
+            POD_LATE,
+            refuse(Refusal::LeaseExpired),
+        ),
+        (
+            ("169.254.169.254", 80),
+            Tcp,
+            AGENT_LATE,
+            Some(Verdict::Pass(Pass::Agent)),
+        ),
+        (
+            ("169.254.169.254", 53),
+            Other,
+            AGENT_LATE,
+            Some(Verdict::Pass(Pass::Agent)),
+        ),
+        (("10.77.0.1", PROXY_PORT), Tcp, POD_NOW, record),
+        (("fd77::1", PROXY_PORT), Tcp, POD_NOW, record),
+        (("10.77.0.1", PROXY_PORT), Other, POD_NOW, not_for_us),
+        (("10.77.0.1", PROXY_PORT), Tcp, POD_LATE, not_for_us),
+        (("10.77.0.1", PROXY_PORT), Tcp, AGENT_LATE, not_for_us),
+        (("10.77.0.1", 80), Tcp, POD_NOW, None),
+        (("10.77.0.2", PROXY_PORT), Tcp, POD_NOW, None),
+        (("fd77::2", PROXY_PORT), Tcp, POD_NOW, None),
+        (("169.254.169.253", 53), Other, POD_NOW, None),
+        (("10.96.0.1", 443), Tcp, POD_LATE, None),
+    ] {
+        assert_eq!(
+            verdict(to, transport, caller, &config()),
+            expected,
+            "{to:?} {transport:?}"
+        );
+    }
+}
+
+#[test]
+fn an_expired_lease_opens_the_way_only_where_it_was_wanted() {
+    let allow = Config {
+        on_expiry: Config::ALLOW,
+        ..config()
+    };
+    let imds = ("169.254.169.254", 80);
+    let passed = Verdict::Pass(Pass::LeaseExpired);
+    assert_eq!(
+        verdict(imds, Transport::Tcp, POD_LATE, &allow),
+        Some(passed)
+    );
+    assert_eq!(
+        verdict(imds, Transport::Tcp, POD_NOW, &allow),
+        Some(Verdict::Redirect)
+    );
+    assert_eq!(send(POD_LATE, &allow), passed);
+    let nonsense = Config {
+        on_expiry: 7,
+        ..config()
+    };
+    let refused = Verdict::Refuse(Refusal::LeaseExpired);
+    assert_eq!(
+        verdict(imds, Transport::Tcp, POD_LATE, &nonsense),
+        Some(refused)
+    );
+    assert_eq!(send(POD_LATE, &nonsense), refused);
+}
+
+#[test]
+fn without_a_proxy_in_its_family_a_connect_is_refused() {
+    let refused = Some(Verdict::Refuse(Refusal::NoProxy));
+    let only_v4 = Config {
+        proxy_ip6: [0; 16],
+        ..config()
+    };
+    assert_eq!(
+        verdict(("fd00:ec2::254", 80), Transport::Tcp, POD_NOW, &only_v4),
+        refused
+    );
+    let only_v6 = Config {
+        proxy_ip4: [0; 4],
+        ..config()
+    };
+    assert_eq!(
+        verdict(("169.254.169.254", 80), Transport::Tcp, POD_NOW, &only_v6),
+        refused
+    );
+}
+
+#[test]
+fn unconfigured_programs_refuse_and_touch_nothing_else() {
+    let refused = Verdict::Refuse(Refusal::Off);
+    let off = Config::default();
+    assert_eq!(
+        verdict(("169.254.169.254", 80), Transport::Tcp, POD_NOW, &off),
+        Some(refused)
+    );
+    assert_eq!(send(POD_NOW, &off), refused);
+    for elsewhere in [("0.0.0.0", 0), ("::", 0), ("10.77.0.1", PROXY_PORT)] {
+        assert_eq!(
+            verdict(elsewhere, Transport::Tcp, POD_NOW, &off),
+            None,
+            "{elsewhere:?}"
+        );
+    }
+}
+
+#[test]
+fn no_agents_cgroup_exempts_nobody() {
+    let nobody = Config {
+        agent_cgroup_id: 0,
+        ..config()
+    };
+    let caller = Caller {
+        cgroup_id: 0,
+        now_ns: 0,
+    };
+    assert_eq!(
+        verdict(("169.254.169.254", 80), Transport::Tcp, caller, &nobody),
+        Some(Verdict::Redirect)
+    );
+    assert_eq!(send(caller, &nobody), Verdict::Refuse(Refusal::NotTcp));
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
+    (
+        any::<[u64; 2]>(),
+        any::<[u8; 16]>(),
+        any::<[u8; 4]>(),
+        any::<u16>(),
+        any::<[u8; 2]>(),
+    )
+        .prop_map(
+            |([lease, agent], ip6, ip4, port, [on_expiry, mode])| Config {
+                lease_deadline_ns: lease,
+                agent_cgroup_id: agent,
+                proxy_ip6: ip6,
+                proxy_ip4: ip4,
+                proxy_port: port,
+                on_expiry,
+                mode,
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn nothing_reaches_the_metadata_address_but_by_the_two_exceptions(
+        config in any_config(),
+        v6 in any::<bool>(),
+        port in prop_oneof![Just(80), any::<u16>()],
+        tcp in any::<bool>(),
+        cgroup_id in 0_u64..4,
+        now_ns in any::<u64>(),
+    ) {
+        let imds = if v6 { Address::METADATA_V6 } else { Address::METADATA_V4 };
+        let transport = if tcp { Transport::Tcp } else { Transport::Other };
+        let caller = Caller { cgroup_id, now_ns };
+        let verdict = connect(Destination::Metadata, (imds, port), transport, caller, &config);
+        match verdict {
+            Verdict::Pass(Pass::Agent) => prop_assert_eq!(config.agent_cgroup_id, cgroup_id),
+            Verdict::Pass(Pass::LeaseExpired) => {
+                prop_assert!(now_ns > config.lease_deadline_ns);
+                prop_assert_eq!(config.on_expiry, Config::ALLOW);
+            }
+            Verdict::Pass(Pass::NotForUs) | Verdict::Record => prop_assert!(false),
+            Verdict::Redirect => prop_assert!(tcp && port == METADATA_PORT),
+            Verdict::Refuse(_) => {}
+        }
+    }
+
+    #[test]
+    fn other_destinations_are_none_of_our_business(
+        config in any_config(), ip in any::<[u8; 16]>(), port in any::<u16>(),
+    ) {
+        let address = Address::from_octets(ip);
+        prop_assume!(!address.is_metadata() && !is_proxy(address, port, &config));
+        prop_assert_eq!(destination(address, port, &config), None);
+    }
+}

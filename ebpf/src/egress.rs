@@ -1,0 +1,48 @@
+//! Packets: whatever still goes to the metadata address did not come by way of `connect()`, and is dropped. Raw
+//! sockets are caught here, and connections that are older than the programs.
+//!
+//! What a pod sends through the proxy carries the proxy's address and is never looked at twice.
+
+use aya_log_ebpf::debug;
+use bpf2iam_ebpf::decide::{self, Caller, Verdict};
+
+use crate::{
+    Outcome,
+    connect::{now_ns, passed},
+    context::Packet,
+    count::count,
+    maps,
+};
+
+#[inline(always)]
+pub(crate) fn on_packet(packet: &Packet) -> Outcome {
+    match packet.destination() {
+        Some(address) if address.is_metadata() => guard(packet),
+        Some(_) | None => Outcome::Allow,
+    }
+}
+
+#[inline(always)]
+fn guard(packet: &Packet) -> Outcome {
+    let Some(config) = maps::config() else {
+        return Outcome::Deny;
+    };
+    let caller = Caller {
+        cgroup_id: packet.cgroup_id(),
+        now_ns: now_ns(),
+    };
+    match decide::send(caller, &config) {
+        Verdict::Pass(why) => {
+            passed(why);
+            Outcome::Allow
+        }
+        Verdict::Refuse(_) | Verdict::Redirect | Verdict::Record => {
+            debug!(
+                packet.context(),
+                "dropped a packet from cgroup {}", caller.cgroup_id
+            );
+            count(|counters| &mut counters.dropped_packets);
+            Outcome::Deny
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The life of a connection to the proxy, as its client's socket sees it.
+//!
+//! `TCP_CONNECT_CB` runs when the local port is known and the SYN is not yet made: the record is there before
+//! the proxy can accept. The SYN then carries the socket's cookie, which is the record's key. A key made of
+//! addresses would not do: another pod can make a connection with the same ones in a namespace of its own.
+
+use aya_ebpf::bindings::{
+    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_HDR_OPT_LEN_CB, BPF_SOCK_OPS_STATE_CB,
+    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_WRITE_HDR_OPT_CB,
+    BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG, BPF_TCP_CLOSE,
+};
+use aya_log_ebpf::trace;
+use bpf2iam_ebpf::{
+    abi::{Conn, Socket, syn_option},
+    decide,
+};
+
+use crate::{
+    connect::now_ns,
+    context::{Ends, SockOps},
+    count::count,
+    maps,
+};
+
+/// SYN and ACK in a segment's flags.
+const SYN_ACK: u32 = 0x12;
+/// SYN alone: the first segment of a client.
+const SYN: u32 = 0x02;
+
+#[inline(always)]
+pub(crate) fn on_sock_ops(event: &SockOps) {
+    match event.op() {
+        BPF_SOCK_OPS_TCP_CONNECT_CB => connecting(event),
+        BPF_SOCK_OPS_HDR_OPT_LEN_CB if is_syn(event) => reserve(event),
+        BPF_SOCK_OPS_WRITE_HDR_OPT_CB if is_syn(event) => store(event),
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(event),
+        BPF_SOCK_OPS_STATE_CB if event.new_state() == BPF_TCP_CLOSE => closed(event),
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn is_syn(event: &SockOps) -> bool {
+    event.segment_flags() & SYN_ACK == SYN
+}
+
+#[inline(always)]
+fn connecting(event: &SockOps) {
+    let Some(socket) = event.sk().and_then(maps::socket) else {
+        return;
+    };
+    let Some(config) = maps::config() else { return };
+    let ends = event.ends();
+    // After connect(AF_UNSPEC) the socket may be going elsewhere, where our option has no business.
+    if !decide::is_proxy(ends.remote, ends.remote_port, &config) {
+        return;
+    }
+    record(event, &socket, &ends);
+    event.ask_for(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+}
+
+#[inline(always)]
+fn record(event: &SockOps, socket: &Socket, ends: &Ends) {
+    let cookie = event.cookie();
+    let conn = Conn {
+        cgroup_id: socket.cgroup_id,
+        netns_cookie: socket.netns_cookie,
+        connect_ns: now_ns(),
+        client_ip: ends.local.octets(),
+        client_port: ends.local_port,
+        direct: socket.direct,
+        pad: [0; 5],
+    };
+    if !maps::record(cookie, &conn) {
+        count(|counters| &mut counters.failed_record);
+    }
+    trace!(
+        event.context(),
+        "recorded socket {} of cgroup {}", cookie, socket.cgroup_id
+    );
+}
+
+#[inline(always)]
+fn reserve(event: &SockOps) {
+    if !event.reserve_option(syn_option::LEN) {
+        count(|counters| &mut counters.failed_option_room);
+    }
+}
+
+#[inline(always)]
+fn store(event: &SockOps) {
+    if !event.store_option(&syn_option::encode(event.cookie())) {
+        count(|counters| &mut counters.failed_option_store);
+    }
+}
+
+/// The SYN has been answered: no more options are to be written. The calls about states stay.
+#[inline(always)]
+fn established(event: &SockOps) {
+    if event.sk().and_then(maps::socket).is_some() {
+        event.no_more(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+    }
+}
+
+#[inline(always)]
+fn closed(event: &SockOps) {
+    maps::forget(event.cookie());
+}
