@@ -4,16 +4,22 @@
 //! never guessed from an address. No record, a record of another connection, a cgroup that is no
 //! pod's: all of these are a [`Refusal`], and nothing is served.
 
+mod kernel;
+mod syn;
+
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use tokio::net::TcpStream;
 
 use crate::id::{CgroupId, ContainerId, NetnsCookie, PodUid};
 
+pub use kernel::Kernel;
+pub use syn::save_syns;
+
 /// The process that connected, as far as credentials are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The cgroup that called connect().
+    /// The cgroup that called `connect()`.
     pub cgroup: CgroupId,
     /// The pod that this cgroup belongs to.
     pub pod: PodUid,

@@ -17,6 +17,13 @@ enum Source {
         start: Instant,
         wall: Timestamp,
     },
+    /// The same, and somebody may put it ahead or back.
+    #[cfg(test)]
+    Jumping {
+        start: Instant,
+        wall: Timestamp,
+        ahead: &'static std::sync::atomic::AtomicI64,
+    },
 }
 
 impl Clock {
@@ -33,6 +40,14 @@ impl Clock {
         })
     }
 
+    /// A clock as [`starting_at`](Self::starting_at), and the seconds that it is ahead of that.
+    #[cfg(test)]
+    pub(crate) fn jumping(wall: Timestamp) -> (Self, &'static std::sync::atomic::AtomicI64) {
+        let ahead: &'static _ = Box::leak(Box::default());
+        let start = Instant::now();
+        (Self(Source::Jumping { start, wall, ahead }), ahead)
+    }
+
     /// Wall-clock time.
     pub fn now(&self) -> Timestamp {
         match self.0 {
@@ -44,6 +59,11 @@ impl Clock {
             Source::Tokio { start, wall } => wall
                 .saturating_add(start.elapsed())
                 .unwrap_or(Timestamp::MAX),
+            #[cfg(test)]
+            Source::Jumping { start, wall, ahead } => {
+                let ahead = ahead.load(std::sync::atomic::Ordering::Relaxed);
+                wall + start.elapsed() + jiff::SignedDuration::from_secs(ahead)
+            }
         }
     }
 }

@@ -3,9 +3,15 @@
 //! What the cache publishes for an [`Identity`] is a [`State`]; asking for it never calls STS, a task per
 //! identity does. [`Source`] is the only part that talks to STS.
 
-pub mod cache;
+mod board;
+mod cache;
+mod holdings;
+mod keeper;
+mod metrics;
+mod pace;
 pub mod schedule;
 mod secret;
+mod session;
 pub mod sts;
 
 use std::{fmt, sync::Arc};
@@ -14,7 +20,10 @@ use jiff::Timestamp;
 
 use crate::id::RoleArn;
 
+pub use cache::{Cache, Status};
+pub use metrics::{Metrics, Outcome};
 pub use secret::Secret;
+pub use session::session_name;
 
 /// A session at STS. Two pods share credentials only when all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +58,28 @@ pub enum State {
     Ready(Arc<Credentials>),
     /// No keys, and why. Another attempt comes by itself.
     Failed(Arc<SourceError>),
+}
+
+impl State {
+    /// Every [`word`](Self::word).
+    pub const WORDS: [&'static str; 3] = ["fetching", "ready", "failed"];
+
+    /// A word for people and metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Fetching => "fetching",
+            Self::Ready(_) => "ready",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// When the keys end, if there are any.
+    pub fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ready(keys) => Some(keys.expires),
+            Self::Fetching | Self::Failed(_) => None,
+        }
+    }
 }
 
 /// Why a source gave no credentials.

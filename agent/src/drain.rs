@@ -20,7 +20,9 @@ impl Signal {
     /// Tells every [`Watch`], and waits until all of them are dropped, at most `patience`. Says whether they were.
     pub async fn drain(self, patience: Duration) -> bool {
         self.0.send_replace(true);
-        tokio::time::timeout(patience, self.0.closed()).await.is_ok()
+        tokio::time::timeout(patience, self.0.closed())
+            .await
+            .is_ok()
     }
 }
 

@@ -4,10 +4,27 @@
 
 #![deny(unsafe_code)]
 
+pub mod app;
+pub mod args;
+pub mod config;
+
 pub mod clock;
 pub mod drain;
 pub mod id;
 
 pub mod attest;
+pub mod cgroup;
 pub mod creds;
+pub mod imds;
 pub mod pods;
+pub mod redirect;
+pub mod warm;
+
+pub mod admin;
+pub mod control;
+mod http;
+pub mod metrics;
+pub mod readiness;
+pub mod status;
+pub mod telemetry;
+pub mod terminal;

@@ -4,9 +4,13 @@
 //! else reads the index, in memory and without waiting on the outside world.
 
 pub mod binding;
+mod convert;
+mod directory;
+mod field;
 pub mod file;
 pub mod index;
 mod manifest;
+pub mod metrics;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 

@@ -1,1 +1,149 @@
-//! placeholder
+//! The credentials of every identity that a pod of this node may have, in memory.
+//!
+//! A task for each identity keeps its credentials fresh; what it has is read through a watch. So asking
+//! never calls STS, one call serves all who ask at a time, and nobody who gives up waiting takes the call
+//! down with him. The guarantees of what is read are those of [`State`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use tokio::{sync::watch, task::AbortHandle};
+
+use crate::clock::Clock;
+
+use super::{
+    Identity, Metrics, Source, SourceError, State,
+    board::Readers,
+    holdings::Holdings,
+    keeper::{Keeper, Office},
+};
+
+/// The cache. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    office: Arc<Office>,
+    entries: Mutex<HashMap<Identity, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    readers: Readers,
+    task: AbortHandle,
+}
+
+/// How it stands with an identity, for people.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Whose credentials.
+    pub identity: Identity,
+    /// What pods are given now.
+    pub state: State,
+    /// Why the last attempt failed, if it did; pods may have valid keys all the same.
+    pub failure: Option<Arc<SourceError>>,
+    /// How many attempts have failed since the last good one.
+    pub failures: u32,
+    /// When the next attempt is made; none while one is under way.
+    pub next: Option<Timestamp>,
+}
+
+impl Cache {
+    /// An empty cache over `source`.
+    pub fn new(source: impl Source, clock: Clock, metrics: Metrics) -> Self {
+        Self(Arc::new(Inner {
+            office: Arc::new(Office::new(source, clock, metrics)),
+            entries: Mutex::default(),
+        }))
+    }
+
+    /// What there is for `identity`, now and from now on. If nobody asked before, its task is started; that
+    /// takes a tokio runtime.
+    ///
+    /// Meant for one request: once no pod needs the identity any more it ends with [`State::Failed`].
+    pub fn watch(&self, identity: &Identity) -> watch::Receiver<State> {
+        let mut entries = self.entries();
+        match entries.get(identity) {
+            Some(entry) if !entry.task.is_finished() => entry.readers.states.clone(),
+            // A finished task has panicked. Whoever asks starts another.
+            Some(_) | None => self.start(&mut entries, identity),
+        }
+    }
+
+    /// Keeps the credentials of `wanted`, and of nobody else: starts what is missing, ends what is left over.
+    pub fn retain(&self, wanted: &HashSet<Identity>) {
+        let mut entries = self.entries();
+        entries.retain(|identity, entry| wanted.contains(identity) && !entry.task.is_finished());
+        for identity in wanted {
+            if !entries.contains_key(identity) {
+                drop(self.start(&mut entries, identity));
+            }
+        }
+    }
+
+    /// How it stands with every identity, in no order.
+    pub fn snapshot(&self) -> Vec<Status> {
+        let entries = self.entries();
+        entries
+            .iter()
+            .map(|(identity, entry)| entry.status(identity.clone()))
+            .collect()
+    }
+
+    /// Adds gauges of what is held to `registry`. What is done to hold it is in [`Metrics`].
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Holdings(self.clone())));
+    }
+
+    /// What time it is for this cache.
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.office.clock.now()
+    }
+
+    fn start(
+        &self,
+        entries: &mut HashMap<Identity, Entry>,
+        identity: &Identity,
+    ) -> watch::Receiver<State> {
+        let (keeper, readers) = Keeper::new(identity.clone(), Arc::clone(&self.0.office));
+        let task = tokio::spawn(keeper.run()).abort_handle();
+        let states = readers.states.clone();
+        entries.insert(identity.clone(), Entry { readers, task });
+        states
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Identity, Entry>> {
+        // Nothing panics while it is held, and every change leaves a whole map.
+        self.0
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn status(&self, identity: Identity) -> Status {
+        let progress = self.readers.progress.borrow().clone();
+        Status {
+            identity,
+            state: self.readers.states.borrow().clone(),
+            failure: progress.failure,
+            failures: progress.failures,
+            next: progress.next,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -277,6 +277,18 @@ mod tests {
                 "arn:aws:iam::123456789012:role/path/to",
                 "arn:aws:iam::123456789012:role/path/to/",
             ),
+            (
+                "arn:aws:iam::123456789012:role/my-role",
+                "arn:aws:iam::123456789012:role/my-role/",
+            ),
+            (
+                "arn:aws:iam::123456789012:role/my.role",
+                "arn:aws:iam::123456789012:role/my.role/",
+            ),
+            (
+                "arn:aws-cn:iam::123456789012:role/my-role",
+                "arn:aws-cn:iam::123456789012:role/my-role/",
+            ),
         ] {
             assert_eq!(text.parse::<BaseArn>().unwrap().to_string(), printed);
         }

@@ -45,17 +45,50 @@ pub fn new() -> (Writer, Store) {
 #[derive(Debug)]
 pub struct Writer(watch::Sender<Arc<Snapshot>>);
 
+/// How many pods are not as they were before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Pods that were not there.
+    pub added: usize,
+    /// Pods that are not there any more.
+    pub removed: usize,
+    /// Pods of which something else changed.
+    pub changed: usize,
+}
+
 impl Writer {
-    /// Replaces everything by `pods`, which are all that there are.
-    pub fn reset(&self, pods: impl IntoIterator<Item = Pod>) {
-        let pods = pods
+    /// Replaces everything by `pods`, which are all that there are. Readers hear of it only if something is
+    /// different.
+    pub fn reset(&self, pods: impl IntoIterator<Item = Pod>) -> Changes {
+        let pods: HashMap<_, _> = pods
             .into_iter()
             .map(|pod| (pod.uid, Arc::new(pod)))
             .collect();
-        self.0.send_replace(Arc::new(Snapshot {
-            pods,
-            complete: true,
-        }));
+        let mut changes = Changes::default();
+        self.0.send_if_modified(|snapshot| {
+            changes = Changes::between(&snapshot.pods, &pods);
+            let modified = !snapshot.complete || changes != Changes::default();
+            if modified {
+                *snapshot = Arc::new(Snapshot {
+                    pods,
+                    complete: true,
+                });
+            }
+            modified
+        });
+        changes
+    }
+}
+
+impl Changes {
+    fn between(old: &HashMap<PodUid, Arc<Pod>>, new: &HashMap<PodUid, Arc<Pod>>) -> Self {
+        let stayed = new.iter().filter(|(uid, _)| old.contains_key(uid)).count();
+        let same = new.iter().filter(|(uid, pod)| old.get(uid) == Some(pod));
+        Self {
+            added: new.len() - stayed,
+            removed: old.len() - stayed,
+            changed: stayed - same.count(),
+        }
     }
 }
 
@@ -82,5 +115,142 @@ impl Store {
         let mut reader = self.0.clone();
         reader.mark_changed();
         reader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, iter};
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::id::PodRef;
+
+    const PATIENCE: Duration = Duration::from_millis(900);
+
+    fn pod(number: u8) -> Pod {
+        Pod {
+            uid: format!("00000000-0000-0000-0000-0000000000{number:02x}")
+                .parse()
+                .unwrap(),
+            name: PodRef::new("shop", format!("cart-{number}")),
+            service_account: "default".to_owned(),
+            host_network: false,
+            ips: Vec::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_until_the_writer_knows_all() {
+        let (writer, store) = new();
+        assert!(!store.snapshot().complete());
+        assert_eq!(store.snapshot().pods().len(), 0);
+        writer.reset(iter::empty());
+        assert!(store.snapshot().complete());
+    }
+
+    #[test]
+    fn a_reset_replaces_everything_and_tells_what_changed() {
+        let (writer, store) = new();
+        let mut moved = pod(2);
+        moved.ips.push([10, 0, 0, 7].into());
+        for (pods, added, removed, changed) in [
+            (vec![pod(1), pod(2)], 2, 0, 0),
+            (vec![pod(2), pod(1)], 0, 0, 0),
+            (vec![pod(1), moved.clone()], 0, 0, 1),
+            (vec![pod(2), pod(3)], 1, 1, 1),
+            (vec![], 0, 2, 0),
+        ] {
+            let expected = Changes {
+                added,
+                removed,
+                changed,
+            };
+            assert_eq!(writer.reset(pods.clone()), expected, "{pods:?}");
+            let snapshot = store.snapshot();
+            assert_eq!(snapshot.pods().len(), pods.len());
+            for pod in pods {
+                assert_eq!(snapshot.pod(pod.uid).map(Arc::as_ref), Some(&pod));
+            }
+        }
+        assert!(store.snapshot().complete());
+    }
+
+    #[test]
+    fn readers_hear_of_what_changed_and_of_nothing_else() {
+        let (writer, store) = new();
+        let mut watch = store.watch();
+        assert!(watch.has_changed().unwrap(), "the present one comes first");
+        assert!(!watch.borrow_and_update().complete());
+        for (pods, heard) in [
+            (vec![], true),
+            (vec![], false),
+            (vec![pod(1)], true),
+            (vec![pod(1)], false),
+        ] {
+            writer.reset(pods.clone());
+            assert_eq!(watch.has_changed().unwrap(), heard, "{pods:?}");
+            drop(watch.borrow_and_update());
+        }
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_was() {
+        let (writer, store) = new();
+        writer.reset([pod(1)]);
+        let before = store.snapshot();
+        writer.reset([]);
+        assert!(before.pod(pod(1).uid).is_some());
+        assert!(store.snapshot().pod(pod(1).uid).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_known_pod_is_not_waited_for() {
+        let (writer, store) = new();
+        writer.reset([pod(1)]);
+        let start = Instant::now();
+        let found = store.wait_for(pod(1).uid, PATIENCE).await;
+        assert_eq!(found.as_deref(), Some(&pod(1)));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_appears_ends_the_wait_and_another_does_not() {
+        let (writer, store) = new();
+        let start = Instant::now();
+        let late = async {
+            for pods in [vec![], vec![pod(2)], vec![pod(2), pod(1)]] {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                writer.reset(pods);
+            }
+        };
+        let (found, ()) = tokio::join!(store.wait_for(pod(1).uid, PATIENCE), late);
+        assert_eq!(found.as_deref(), Some(&pod(1)));
+        assert_eq!(start.elapsed(), Duration::from_millis(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_is_bounded_whether_all_pods_are_known_or_not() {
+        let (writer, store) = new();
+        for complete in [false, true] {
+            if complete {
+                writer.reset([pod(2)]);
+            }
+            let start = Instant::now();
+            assert_eq!(store.wait_for(pod(1).uid, PATIENCE).await, None);
+            assert_eq!(start.elapsed(), PATIENCE, "{complete}");
+            assert_eq!(store.snapshot().complete(), complete);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_writer_nobody_waits() {
+        let (writer, store) = new();
+        drop(writer);
+        let start = Instant::now();
+        assert_eq!(store.wait_for(pod(1).uid, PATIENCE).await, None);
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

@@ -1,0 +1,87 @@
+use jiff::Timestamp;
+
+use crate::http::tests::get;
+
+use super::*;
+
+fn pages() -> (Pages, Readiness) {
+    let readiness = Readiness::new();
+    let pages = Pages {
+        metrics: Arc::new(metrics::registry(Timestamp::UNIX_EPOCH)),
+        readiness: readiness.clone(),
+    };
+    (pages, readiness)
+}
+
+#[tokio::test]
+async fn the_port_answers_until_the_drain() {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = server.address();
+    let (signal, watch) = drain::channel();
+    let running = tokio::spawn(server.run(pages().0, watch));
+    let (status, body) = get(address, "/metrics").await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(body.contains("bpf2iam_build_info{"), "{body}");
+    assert!(body.ends_with("# EOF\n"), "{body}");
+    assert_eq!(get(address, "/healthz").await.1, "ok\n");
+    for path in [
+        "/",
+        "/latest/meta-data/",
+        "/v1/status",
+        "/metrics/",
+        "/debug/store",
+    ] {
+        assert_eq!(
+            get(address, path).await.0,
+            "HTTP/1.1 404 Not Found",
+            "{path}"
+        );
+    }
+    assert!(signal.drain(std::time::Duration::from_secs(5)).await);
+    running.await.unwrap();
+    assert!(
+        TcpListener::bind(address).await.is_ok(),
+        "the port is free again"
+    );
+}
+
+#[test]
+fn readyz_says_what_is_pending() {
+    let (pages, readiness) = pages();
+    let readyz = || {
+        let page = http::Pages::get(&pages, "/readyz").unwrap();
+        (page.status.as_u16(), page.body)
+    };
+    let (pods, listener) = (readiness.guard("pods"), readiness.guard("listener"));
+    assert_eq!(
+        readyz(),
+        (503, "not ready: waiting for listener, pods\n".to_owned())
+    );
+    drop(listener);
+    assert_eq!(readyz(), (503, "not ready: waiting for pods\n".to_owned()));
+    drop(pods);
+    assert_eq!(readyz(), (200, "ready\n".to_owned()));
+}
+
+#[test]
+fn metrics_are_open_metrics() {
+    let page = http::Pages::get(&pages().0, "/metrics").unwrap();
+    assert_eq!(
+        page.content_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_says_which_flag_to_change() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = anyhow::Error::from(Server::bind(address).await.unwrap_err());
+    assert_eq!(
+        format!("{error:#}"),
+        format!(
+            "cannot listen on {address} for --admin-listen (give another ADDRESS:PORT, or `off` to \
+             do without): Address already in use (os error 98)"
+        )
+    );
+}

@@ -1,0 +1,74 @@
+//! The only place where the parts are put together.
+//!
+//! In this order: everything that can fail for good is tried first (the kernel side is loaded, doors are opened, pods
+//! and keys are found); then the pods' cgroup is waited for; then connections are served; only then the programs are
+//! attached, and the agent is ready. At the end the programs go first, then what is under way is finished.
+
+mod agent;
+mod kernel;
+mod listen;
+mod parts;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{clock::Clock, config::Config, creds::sts::Sts};
+
+use kernel::Kernel;
+use report::Attachment;
+
+pub use agent::{Agent, Bound};
+pub use listen::Error as ListenError;
+
+/// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let end = told_to_end()?;
+    let (mut kernel, counters) = Kernel::prepare(&config)?;
+    let source = Sts::from_env(Clock::system()).await?;
+    let mut agent = Agent::open(&config, source, Some(counters)).await?;
+    kernel.point_at(agent.bound())?;
+    let ended = tokio::select! {
+        error = live(&mut kernel, &mut agent) => Err(error),
+        signal = end => {
+            tracing::info!(signal, "ending");
+            Ok(())
+        }
+    };
+    kernel.detach();
+    agent.stop().await;
+    ended
+}
+
+fn told_to_end() -> anyhow::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// Serves the pods, from when there are any. Ends only with what it died of.
+async fn live(kernel: &mut Kernel, agent: &mut Agent) -> anyhow::Error {
+    let kubepods = tokio::select! {
+        found = kernel.wait_for_pods() => found,
+        error = agent.died() => return error,
+    };
+    match kubepods.and_then(|kubepods| start(kernel, agent, kubepods)) {
+        Ok(()) => agent.died().await,
+        Err(error) => error,
+    }
+}
+
+fn start(kernel: &mut Kernel, agent: &mut Agent, kubepods: PathBuf) -> anyhow::Result<()> {
+    agent.serve(kernel.attest(kubepods.clone())?);
+    agent.spawn("the programs' log", kernel.logs(agent.drain())?);
+    kernel.attach(&kubepods)?;
+    agent.ready(Attachment::new(kubepods, kernel.attached()));
+    Ok(())
+}

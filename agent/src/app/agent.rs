@@ -1,0 +1,264 @@
+//! The half of the agent that any process could run: doors, pods, keys, answers.
+//!
+//! It does not ask where callers come from: that is [`Attest`]'s business. So the tests run it whole, without privileges.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use crate::{
+    admin::{self, Pages},
+    attest::Attest,
+    clock::Clock,
+    config::{self, Config},
+    control,
+    creds::{self, Cache, session_name},
+    drain,
+    imds::{Server, Service, TokenUse, token},
+    metrics,
+    pods::{self, Source as _, binding::Policy, file::FileSource, index},
+    readiness::{Guard, Readiness},
+    redirect, warm,
+};
+
+use super::{
+    listen::listen,
+    parts::Parts,
+    report::{Attachment, KernelCounters, Report},
+};
+
+/// How long the end waits for requests that are under way; each has [`crate::imds::service::PATIENCE`] for its answer.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Where the agent can be reached.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Where redirected connections arrive.
+    pub listeners: Vec<SocketAddr>,
+    /// The admin port.
+    pub admin: Option<SocketAddr>,
+}
+
+/// The agent, from when its doors are open.
+#[derive(Debug)]
+pub struct Agent {
+    bound: Bound,
+    parts: Parts,
+    signal: drain::Signal,
+    drain: drain::Watch,
+    report: Report,
+    /// What is needed to serve, until it is used.
+    service: Option<(Vec<TcpListener>, Service<Cache>)>,
+    pending: Option<Guard>,
+}
+
+impl Agent {
+    /// Opens all doors and starts everything but the service. `kernel` are the programs' counters, if there are any.
+    pub async fn open(
+        config: &Config,
+        source: impl creds::Source,
+        kernel: Option<redirect::Counters>,
+    ) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let mut registry = metrics::registry(clock.now());
+        let readiness = Readiness::new();
+        let pending = readiness.guard("the programs to be attached");
+        let listeners = listen(config.node_ips, config.listen_port)?;
+        let admin = open_admin(config).await?;
+        let control = control::Server::bind(&config.runtime_dir).await?;
+        let pods = open_pods(config, clock, &mut registry)?;
+        let (writer, store) = index::new();
+        let policy = Arc::new(policy(config));
+        let cache = open_cache(source, clock, &mut registry);
+        let service = Service {
+            pods: store.clone(),
+            policy: Arc::clone(&policy),
+            credentials: cache.clone(),
+            tokens: token::Authority::new(&token::Key::generate().context("no randomness")?),
+            token_use: TokenUse::Optional,
+            clock,
+            metrics: crate::imds::Metrics::register(&mut registry),
+        };
+        let kernel = KernelCounters::register(kernel, &mut registry);
+        let registry = Arc::new(registry);
+        let bound = Bound {
+            listeners: addresses(&listeners).context("cannot tell where we listen")?,
+            admin: admin.as_ref().map(admin::Server::address),
+        };
+        let report = Report {
+            node: config.node_name.to_string(),
+            since: clock.now(),
+            listeners: bound.listeners.clone(),
+            readiness: readiness.clone(),
+            attachment: Arc::default(),
+            pods: store.clone(),
+            policy: Arc::clone(&policy),
+            cache: cache.clone(),
+            kernel,
+            registry: Arc::clone(&registry),
+        };
+        let (signal, drain) = drain::channel();
+        let mut agent = Self {
+            bound,
+            parts: Parts::default(),
+            signal,
+            drain,
+            report,
+            service: Some((listeners, service)),
+            pending: Some(pending),
+        };
+        agent.start_doors(
+            admin,
+            control,
+            Pages {
+                metrics: registry,
+                readiness,
+            },
+        );
+        agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
+        Ok(agent)
+    }
+
+    fn start_doors(
+        &mut self,
+        admin: Option<admin::Server>,
+        control: control::Server,
+        pages: Pages,
+    ) {
+        if let Some(admin) = admin {
+            let serve = admin.run(pages, self.drain());
+            self.spawn("the admin port", done(serve));
+        }
+        let report = self.report.clone();
+        let serve = control.run(move || report.status(), self.drain());
+        self.spawn("the control socket", done(serve));
+    }
+
+    fn start_pods(
+        &mut self,
+        pods: FileSource,
+        index: index::Writer,
+        warm: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let mut drain = self.drain();
+        self.spawn("the source of pods", async move {
+            tokio::select! {
+                error = pods.run(index) => Err(error),
+                () = drain.signaled() => Ok(()),
+            }
+        });
+        self.spawn("what fetches credentials early", done(warm));
+    }
+
+    /// Where the agent can be reached.
+    pub const fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Hears when the agent ends.
+    pub fn drain(&self) -> drain::Watch {
+        self.drain.clone()
+    }
+
+    /// Starts a part. If it ends before the drain, so does the agent.
+    pub fn spawn(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.parts.spawn(name, work);
+    }
+
+    /// Answers whom `attest` knows. Once.
+    pub fn serve(&mut self, attest: impl Attest) {
+        if let Some((listeners, service)) = self.service.take() {
+            let serve = Server::new(attest, service).run(listeners, self.drain());
+            self.spawn("the metadata service", done(serve));
+        }
+    }
+
+    /// Everything is in place: `attachment` is.
+    pub fn ready(&mut self, attachment: Attachment) {
+        let listeners: Vec<_> = self
+            .bound
+            .listeners
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let (cgroup, listeners) = (
+            attachment.kubepods.display().to_string(),
+            listeners.join(","),
+        );
+        // Said once; a second attachment would be a fault of ours, and the first stays.
+        let _first = self.report.attachment.set(attachment).is_ok();
+        self.pending = None;
+        tracing::info!(listeners, cgroup, "ready");
+    }
+
+    /// Waits for a part to die, and says of what.
+    pub async fn died(&mut self) -> anyhow::Error {
+        self.parts.died().await
+    }
+
+    /// Tells everybody, and waits until all is done, for a bounded time.
+    pub async fn stop(self) {
+        let Self {
+            signal,
+            drain,
+            service,
+            parts,
+            ..
+        } = self;
+        drop((drain, service));
+        if !signal.drain(DRAIN).await {
+            tracing::warn!("some requests were cut off: they took longer than {DRAIN:?}");
+        }
+        drop(parts);
+    }
+}
+
+/// A part that cannot fail.
+async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
+    work.await;
+    Ok(())
+}
+
+async fn open_admin(config: &Config) -> Result<Option<admin::Server>, admin::Error> {
+    match config.admin_listen {
+        Some(address) => admin::Server::bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn open_pods(
+    config: &Config,
+    clock: Clock,
+    registry: &mut Registry,
+) -> Result<FileSource, pods::file::Error> {
+    let metrics = pods::metrics::Metrics::new();
+    metrics.register(registry);
+    let config::Pods::Files(directory) = &config.pods;
+    FileSource::open(directory.clone(), config.node_name.as_str(), metrics, clock)
+}
+
+fn open_cache(source: impl creds::Source, clock: Clock, registry: &mut Registry) -> Cache {
+    let metrics = creds::Metrics::default();
+    metrics.register(registry);
+    let cache = Cache::new(source, clock, metrics);
+    cache.register(registry);
+    cache
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        base_arn: config.base_role_arn.clone(),
+        default_role: config.default_role.clone(),
+        session_name: session_name(&format!("bpf2iam.{}", config.node_name)),
+    }
+}
+
+fn addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
+    listeners.iter().map(TcpListener::local_addr).collect()
+}

@@ -1,0 +1,120 @@
+//! The half of the agent that stands on the kernel: programs, cgroups, attestation.
+
+use std::{
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    attest, cgroup,
+    config::Config,
+    drain,
+    redirect::{Attached, Conns, Counters, Redirect, Target, preflight},
+};
+
+use super::agent::Bound;
+
+/// How often the pods' cgroup is looked for while the kubelet has not made it.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The programs, and where they will be attached.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    redirect: Redirect,
+    root: OwnedFd,
+    root_path: PathBuf,
+    kubepods: Option<PathBuf>,
+}
+
+impl Kernel {
+    /// Checks this node and loads the programs. Nothing on the node has changed yet.
+    pub(super) fn prepare(config: &Config) -> anyhow::Result<(Self, Counters)> {
+        preflight::check()?;
+        let (root, root_path) = cgroup::open_root(&config.cgroup_root)?;
+        let mut redirect = Redirect::load(config.log.level.into())?;
+        let counters = redirect.counters()?;
+        let kubepods = config.kubepods.clone();
+        Ok((
+            Self {
+                redirect,
+                root,
+                root_path,
+                kubepods,
+            },
+            counters,
+        ))
+    }
+
+    /// Tells the programs where the proxy listens.
+    pub(super) fn point_at(&mut self, bound: &Bound) -> anyhow::Result<()> {
+        let mut target = Target {
+            agent: cgroup::own_cgroup(&self.root_path),
+            ..Target::default()
+        };
+        for listener in &bound.listeners {
+            match listener {
+                SocketAddr::V4(v4) => target.ip4 = Some(*v4.ip()),
+                SocketAddr::V6(v6) => target.ip6 = Some(*v6.ip()),
+            }
+            target.port = listener.port();
+        }
+        Ok(self.redirect.point_at(target)?)
+    }
+
+    /// The root of the pods' cgroups. The kubelet makes it; before its first start there is none.
+    pub(super) async fn wait_for_pods(&self) -> anyhow::Result<PathBuf> {
+        let mut said = false;
+        loop {
+            if let Some(found) = cgroup::find_kubepods(&self.root_path, self.kubepods.as_deref())? {
+                return Ok(found);
+            }
+            if !said {
+                let below = self
+                    .root_path
+                    .join(self.kubepods.as_deref().unwrap_or(Path::new("")));
+                tracing::warn!(below = %below.display(), "no cgroup of pods yet (--kubepods); waiting for the kubelet");
+                said = true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Attests connections of the pods below `kubepods`. Once.
+    pub(super) fn attest(&mut self, kubepods: PathBuf) -> anyhow::Result<attest::Kernel> {
+        let root = self
+            .root
+            .try_clone()
+            .context("cannot duplicate a descriptor")?;
+        let conns: Conns = self.redirect.conns()?;
+        let tree = cgroup::Tree::new(root, self.root_path.clone(), kubepods);
+        Ok(attest::Kernel::new(conns, tree))
+    }
+
+    /// Passes on what the programs log. Once.
+    pub(super) fn logs(
+        &mut self,
+        drain: drain::Watch,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
+        let logs = self.redirect.logs()?;
+        Ok(async move { Ok(logs.run(drain).await?) })
+    }
+
+    /// From now on connects of the pods below `kubepods` come to the proxy.
+    pub(super) fn attach(&mut self, kubepods: &Path) -> anyhow::Result<()> {
+        Ok(self.redirect.attach(kubepods)?)
+    }
+
+    /// What is attached.
+    pub(super) fn attached(&self) -> &[Attached] {
+        self.redirect.attached()
+    }
+
+    /// From now on no connect comes to the proxy any more.
+    pub(super) fn detach(self) {
+        self.redirect.detach();
+    }
+}

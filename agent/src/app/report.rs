@@ -1,0 +1,215 @@
+//! What the agent says of itself: gathers the parts' own words for `status` and `/metrics`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use jiff::Timestamp;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::counter::ConstCounter,
+    registry::Registry,
+};
+
+use crate::{
+    creds::{Cache, Identity, State},
+    metrics,
+    pods::{
+        binding::{self, Binding, Policy},
+        index,
+    },
+    readiness::Readiness,
+    redirect::{Attached, Counters},
+    status::{self, Program, Status},
+};
+
+/// What is attached, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Attachment {
+    /// The pods' cgroup.
+    pub kubepods: PathBuf,
+    programs: Vec<Program>,
+}
+
+impl Attachment {
+    /// `programs` at `kubepods`.
+    pub(super) fn new(kubepods: PathBuf, programs: &[Attached]) -> Self {
+        let program = |attached: &Attached| Program {
+            name: attached.name.to_owned(),
+            kind: attached.place.to_owned(),
+            attach_point: kubepods.clone(),
+            program_id: attached.program_id,
+            link_id: attached.link_id,
+        };
+        let programs = programs.iter().map(program).collect();
+        Self { kubepods, programs }
+    }
+}
+
+/// Everything that a status is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) node: String,
+    pub(super) since: Timestamp,
+    pub(super) listeners: Vec<SocketAddr>,
+    pub(super) readiness: Readiness,
+    pub(super) attachment: Arc<OnceLock<Attachment>>,
+    pub(super) pods: index::Store,
+    pub(super) policy: Arc<Policy>,
+    pub(super) cache: Cache,
+    pub(super) kernel: KernelCounters,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl Report {
+    /// The agent at this moment.
+    pub(super) fn status(&self) -> Status {
+        let attachment = self.attachment.get();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: self.node.clone(),
+            since: self.since,
+            pending: self
+                .readiness
+                .pending()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            listeners: self.listeners.clone(),
+            kubepods: attachment.map(|attachment| attachment.kubepods.clone()),
+            programs: attachment
+                .map(|attachment| attachment.programs.clone())
+                .unwrap_or_default(),
+            pods: self.pods(),
+            counters: status::Counters {
+                kernel: self.kernel.by_name(),
+                agent: self.counters(),
+            },
+        }
+    }
+
+    fn pods(&self) -> Vec<status::Pod> {
+        let states: HashMap<Identity, State> = self
+            .cache
+            .snapshot()
+            .into_iter()
+            .map(|held| (held.identity, held.state))
+            .collect();
+        let mut pods: Vec<_> = self
+            .pods
+            .snapshot()
+            .pods()
+            .map(|pod| {
+                let binding = binding::decide(pod, &self.policy);
+                let state = match &binding {
+                    Binding::Role(identity, _) => states.get(identity),
+                    Binding::Nothing | Binding::Invalid(_) => None,
+                };
+                status::Pod::new(pod, &binding, state)
+            })
+            .collect();
+        pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        pods
+    }
+
+    /// The counters of `/metrics`, each summed up over its labels.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters = BTreeMap::new();
+        let page = metrics::encode(&self.registry).unwrap_or_default();
+        for line in page.lines() {
+            if let Some((name, value)) = counter(line) {
+                *counters.entry(name.to_owned()).or_default() += value;
+            }
+        }
+        counters
+    }
+}
+
+/// Name and value of a line of OpenMetrics that is a counter's; those of the programs have a place of their own.
+fn counter(line: &str) -> Option<(&str, u64)> {
+    let (name, value) = line.rsplit_once(' ')?;
+    let name = name
+        .split('{')
+        .next()?
+        .strip_suffix("_total")?
+        .strip_prefix("bpf2iam_")?;
+    (!name.starts_with(KERNEL)).then_some((name, value.parse().ok()?))
+}
+
+/// What the names of the programs' counters begin with.
+const KERNEL: &str = "kernel_";
+
+/// The programs' counters, where there are programs.
+#[derive(Clone, Debug)]
+pub(super) struct KernelCounters(Arc<Option<Counters>>);
+
+impl KernelCounters {
+    /// Adds them to `registry`.
+    pub(super) fn register(counters: Option<Counters>, registry: &mut Registry) -> Self {
+        let counters = Self(Arc::new(counters));
+        registry.register_collector(Box::new(counters.clone()));
+        counters
+    }
+
+    fn by_name(&self) -> BTreeMap<String, u64> {
+        self.each()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counters = self
+            .0
+            .as_ref()
+            .as_ref()
+            .and_then(|counters| match counters.read() {
+                Ok(counters) => Some(counters),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the programs' counters");
+                    None
+                }
+            });
+        counters.into_iter().flat_map(|counters| counters.each())
+    }
+}
+
+impl Collector for KernelCounters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for (name, value) in self.each() {
+            let counter = ConstCounter::new(value);
+            let name = format!("{KERNEL}{name}");
+            let help = "Counted by the programs in the kernel, see the map IMDS_COUNTERS";
+            let encoder = encoder.encode_descriptor(&name, help, None, counter.metric_type())?;
+            counter.encode(encoder)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_told_from_other_lines() {
+        for (line, expected) in [
+            (
+                "bpf2iam_imds_requests_total{route=\"token\",status=\"200\"} 3",
+                Some(("imds_requests", 3)),
+            ),
+            ("bpf2iam_tokens_total 7", Some(("tokens", 7))),
+            ("bpf2iam_kernel_redirected_total 7", None),
+            ("bpf2iam_pods 7", None),
+            ("# TYPE bpf2iam_tokens counter", None),
+            ("# EOF", None),
+            ("", None),
+        ] {
+            assert_eq!(counter(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! From a cgroup's id to the pod and container that it belongs to.
+//!
+//! The kernel itself leads from the id to the path; the path is then read from the root of the pods downwards.
+//! Only the first component that can be a pod counts: what a pod creates below itself bears any name it likes.
+//! A cgroup that is no pod's is never a guess.
+
+mod find;
+mod handle;
+mod path;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
+
+use crate::id::{CgroupId, ContainerId, PodUid};
+
+pub use find::{Error as FindError, find_kubepods, open_root, own_cgroup};
+
+/// Whose cgroup it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The pod.
+    pub pod: PodUid,
+    /// The container in it, if the cgroup is one's or below one's.
+    pub container: Option<ContainerId>,
+}
+
+/// Why a cgroup has no owner.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It does not exist any more.
+    #[error("cgroup {0} does not exist any more")]
+    Gone(CgroupId),
+    /// It is not in a pod.
+    #[error("cgroup {} is no pod's", .0.display())]
+    NotAPod(PathBuf),
+    /// The kernel did not answer.
+    #[error("cannot find the path of cgroup {id}")]
+    Resolve {
+        /// The cgroup.
+        id: CgroupId,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How many cgroups are remembered. A node has some hundred containers; ids are never used twice.
+const MAX_KNOWN: usize = 16_384;
+
+/// The pods' cgroups on this node.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+    root_path: PathBuf,
+    kubepods: PathBuf,
+    known: RwLock<HashMap<CgroupId, Owner>>,
+}
+
+impl Tree {
+    /// The tree below `kubepods`, an absolute path on the cgroup2 mount `root_path`, which is open as `root`.
+    pub fn new(root: OwnedFd, root_path: PathBuf, kubepods: PathBuf) -> Self {
+        Self {
+            root,
+            root_path,
+            kubepods,
+            known: RwLock::default(),
+        }
+    }
+
+    /// The root of the pods.
+    pub fn kubepods(&self) -> &Path {
+        &self.kubepods
+    }
+
+    /// The owner of the cgroup with this id.
+    pub fn owner(&self, id: CgroupId) -> Result<Owner, Error> {
+        if let Some(owner) = self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
+            return Ok(*owner);
+        }
+        let path = handle::path_of(self.root.as_fd(), id).map_err(|source| {
+            match source.raw_os_error() {
+                Some(libc::ESTALE) => Error::Gone(id),
+                _ => Error::Resolve { id, source },
+            }
+        })?;
+        let owner = path::owner(&self.kubepods, &path);
+        let owner = owner.ok_or_else(|| Error::NotAPod(self.below_root(&path)))?;
+        self.remember(id, owner);
+        Ok(owner)
+    }
+
+    fn remember(&self, id: CgroupId, owner: Owner) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(id, owner);
+    }
+
+    /// The path as the kernel's tools print it: without the mount point.
+    fn below_root(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root_path)
+            .map_or_else(|_| path.to_owned(), |below| Path::new("/").join(below))
+    }
+}
+
+/// The id of the cgroup at `path`: its directory's inode number.
+pub fn id_of(path: &Path) -> io::Result<CgroupId> {
+    Ok(CgroupId::new(File::open(path)?.metadata()?.ino()))
+}

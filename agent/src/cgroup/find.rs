@@ -1,0 +1,214 @@
+//! Where things are in the cgroup tree: its mount, the root of the pods, our own cgroup.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::id::CgroupId;
+
+/// `CGROUP2_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
+const CGROUP2: i64 = 0x6367_7270;
+
+/// How deep below the mount the root of the pods is looked for: kind and k3s put up to two levels above it.
+const DEPTH: usize = 4;
+
+/// Why the tree cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The mount cannot be opened.
+    #[error("cannot open the cgroup mount {}", .path.display())]
+    Open {
+        /// The path that was given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is no cgroup2 mount.
+    #[error(
+        "{} is not a cgroup v2 mount; give the node's cgroup2 mount as --cgroup-root (often /sys/fs/cgroup, or \
+         /sys/fs/cgroup/unified where version 1 is mounted too). Nodes without cgroup v2 are not supported",
+        .0.display()
+    )]
+    NotCgroup2(PathBuf),
+    /// The root of the pods could be several.
+    #[error("{} and {} could both be the pods' cgroup; say which with --kubepods", .0.display(), .1.display())]
+    Ambiguous(PathBuf, PathBuf),
+    /// A part of the tree cannot be read.
+    #[error("cannot read cgroup {}", .path.display())]
+    Read {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens the host's cgroup2 mount. Says its path without links, as the kernel will print it.
+pub fn open_root(path: &Path) -> Result<(OwnedFd, PathBuf), Error> {
+    let failed = |source| Error::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let real = path.canonicalize().map_err(failed)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root =
+        rustix::fs::open(&real, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let kind = rustix::fs::fstatfs(&root)
+        .map_err(|error| failed(error.into()))?
+        .f_type;
+    if kind != CGROUP2 {
+        return Err(Error::NotCgroup2(path.to_owned()));
+    }
+    Ok((root, real))
+}
+
+/// The root of the pods below `root`: `given` (relative to it, a leading slash is fine), else the one cgroup with
+/// the kubelet's name nearest to the root. `None` when it does not exist (yet).
+pub fn find_kubepods(root: &Path, given: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    if let Some(given) = given {
+        let path = root.join(given.strip_prefix("/").unwrap_or(given));
+        return Ok(path.is_dir().then_some(path));
+    }
+    let mut level = vec![root.to_owned()];
+    for _ in 0..DEPTH {
+        let below = children(&level)?;
+        let mut roots = below.iter().filter(|path| is_kubepods(path.file_name()));
+        match (roots.next(), roots.next()) {
+            (Some(one), Some(other)) => return Err(Error::Ambiguous(one.clone(), other.clone())),
+            (Some(one), None) => return Ok(Some(one.clone())),
+            (None, _) => level = below,
+        }
+    }
+    Ok(None)
+}
+
+/// `kubepods` (cgroupfs driver), `kubepods.slice` (systemd), `kubelet-kubepods.slice` (systemd below a root).
+fn is_kubepods(name: Option<&OsStr>) -> bool {
+    let Some(name) = name.and_then(OsStr::to_str) else {
+        return false;
+    };
+    name == "kubepods" || name == "kubepods.slice" || name.ends_with("-kubepods.slice")
+}
+
+fn children(level: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut below = Vec::new();
+    for path in level {
+        match fs::read_dir(path) {
+            Ok(entries) => below.extend(directories(entries)),
+            // Cgroups come and go.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(Error::Read {
+                    path: path.clone(),
+                    source,
+                });
+            }
+        }
+    }
+    below.sort();
+    Ok(below)
+}
+
+fn directories(entries: fs::ReadDir) -> impl Iterator<Item = PathBuf> {
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
+/// Our own cgroup, if it can be told: a cgroup namespace of our own hides it.
+pub fn own_cgroup(root: &Path) -> Option<CgroupId> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    if path.is_empty() || path.starts_with("..") {
+        return None;
+    }
+    super::id_of(&root.join(path)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for path in paths {
+            fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        root
+    }
+
+    fn found(paths: &[&str], given: Option<&str>) -> Result<Option<PathBuf>, Error> {
+        let root = tree(paths);
+        let found = find_kubepods(root.path(), given.map(Path::new))?;
+        Ok(found.map(|path| path.strip_prefix(root.path()).unwrap().to_owned()))
+    }
+
+    #[test]
+    fn the_root_of_the_pods_is_found_by_its_name() {
+        for (paths, expected) in [
+            (
+                &["system.slice", "kubepods.slice/kubepods-burstable.slice"][..],
+                Some("kubepods.slice"),
+            ),
+            (&["kubepods/burstable", "init"], Some("kubepods")),
+            (
+                &["kubelet.slice/kubelet-kubepods.slice"],
+                Some("kubelet.slice/kubelet-kubepods.slice"),
+            ),
+            (&["a/b/kubepods", "kubepods"], Some("kubepods")),
+            (
+                &["system.slice/kubepods.service", "kubepods2", "my-kubepods"],
+                None,
+            ),
+            (&["a/b/c/d/kubepods"], None),
+            (&[], None),
+        ] {
+            let expected = expected.map(PathBuf::from);
+            assert_eq!(found(paths, None).unwrap(), expected, "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn two_of_a_level_are_not_chosen_between() {
+        let error = found(&["kubepods", "kubepods.slice"], None).unwrap_err();
+        assert!(
+            error.to_string().ends_with("say which with --kubepods"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_given_root_is_taken_or_waited_for() {
+        let paths = &["kubepods", "other/pods"];
+        assert_eq!(
+            found(paths, Some("other/pods")).unwrap(),
+            Some("other/pods".into())
+        );
+        assert_eq!(
+            found(paths, Some("/other/pods")).unwrap(),
+            Some("other/pods".into())
+        );
+        assert_eq!(found(paths, Some("later")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_cgroup_mount_is_refused() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            open_root(elsewhere.path()),
+            Err(Error::NotCgroup2(_))
+        ));
+        assert!(matches!(
+            open_root(&elsewhere.path().join("none")),
+            Err(Error::Open { .. })
+        ));
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a setting is refused.
+
+use std::{
+    io,
+    net::{AddrParseError, IpAddr},
+    path::PathBuf,
+};
+
+use crate::id::InvalidRole;
+
+/// Why a setting is refused. Each names the flag, the value, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes would not take it as the name of a node.
+    #[error(
+        "{given_by} is {value:?}, which is no node's name (lower-case letters, digits, '-' and '.', at \
+         most 253); give --node-name as `kubectl get nodes` shows it"
+    )]
+    NodeName {
+        /// The flag, variable or place that it came from.
+        given_by: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// The machine does not say its name.
+    #[error("cannot read the host name; give --node-name")]
+    HostName(#[source] io::Error),
+    /// It is no address.
+    #[error("{given_by} is {value:?}, which is no IP address; give an address of this node")]
+    NodeIp {
+        /// The flag or variable that it came from.
+        given_by: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// Pods cannot connect to it.
+    #[error("{given_by} is {address}, to which no pod can connect; give an address of this node")]
+    NodeIpUnusable {
+        /// The flag or variable that it came from.
+        given_by: &'static str,
+        /// What was given.
+        address: IpAddr,
+    },
+    /// There can be one listener a family.
+    #[error("{given_by} has {first} and {second}; give at most one IPv4 and one IPv6 address")]
+    NodeIpTwice {
+        /// The flag or variable that they came from.
+        given_by: &'static str,
+        /// The first of the family.
+        first: IpAddr,
+        /// The second of the family.
+        second: IpAddr,
+    },
+    /// No default route tells an address.
+    #[error("this machine has no default route that tells its address; give --node-ip")]
+    NoNodeIp,
+    /// The watch on Kubernetes is not there.
+    #[error(
+        "--pods is kube, which this version cannot read; give file:DIR, where DIR has the pods' manifests"
+    )]
+    PodsFromKubernetes,
+    /// Nothing that pods come from.
+    #[error("--pods is {0:?}; give file:DIR, where DIR has the pods' manifests")]
+    Pods(String),
+    /// Nothing there.
+    #[error("{flag} is {}, which cannot be used; give a directory that is there", path.display())]
+    NoDirectory {
+        /// The flag.
+        flag: &'static str,
+        /// The directory that was given.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else there.
+    #[error("{flag} is {}, which is no directory; give one", path.display())]
+    NotADirectory {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
+    /// Another process would find another socket.
+    #[error("--runtime-dir is {:?}; give a whole path, which begins with '/'", .0)]
+    RuntimeDir(PathBuf),
+    /// Not below the mount.
+    #[error("--kubepods is {:?}; give the path of a cgroup below --cgroup-root, without '..'", .0)]
+    Kubepods(PathBuf),
+    /// Not an address.
+    #[error("--admin-listen is {value:?}; give ADDRESS:PORT with an IP address, or off")]
+    AdminListen {
+        /// What was given.
+        value: String,
+        /// What is wrong.
+        #[source]
+        source: AddrParseError,
+    },
+    /// Not a role.
+    #[error("{flag} cannot be used")]
+    Role {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with its value.
+        #[source]
+        source: InvalidRole,
+    },
+}

@@ -1,0 +1,23 @@
+//! The control socket: what the `bpf2iam` command asks the agent that runs on the same node.
+//!
+//! HTTP/1.1 over a Unix socket in the runtime directory. Only the owner may open it; the answers say
+//! which pod has which role, but never contain keys.
+
+mod client;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+pub use client::{Client, Error as ClientError};
+pub use server::{Error, Server};
+
+/// Where the agent's status is.
+const STATUS: &str = "/v1/status";
+
+/// The socket below `runtime_dir`.
+fn socket_path(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("control.sock")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The agent's end of the control socket.
+
+use std::{
+    fs::{self, DirBuilder, Metadata, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use hyper::StatusCode;
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+use crate::{
+    drain,
+    http::{self, Page},
+    status::Status,
+};
+
+use super::{STATUS, socket_path};
+
+/// How many connections may wait to be accepted.
+const QUEUE: u32 = 128;
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The runtime directory is not there and cannot be made.
+    #[error("cannot make the directory {} (--runtime-dir)", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Two agents in one directory would take each other's socket away.
+    #[error(
+        "another agent answers at {}; stop it, or give this one another --runtime-dir",
+        path.display()
+    )]
+    Alive {
+        /// Its socket.
+        path: PathBuf,
+    },
+    /// There is something that no agent has left.
+    #[error("{} is in the way and no socket; remove it, or give another --runtime-dir", path.display())]
+    NotASocket {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot listen on {} (below --runtime-dir)", path.display())]
+    Bind {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The control socket, open. Its file goes when the server goes.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+impl Server {
+    /// Opens the socket below `runtime_dir`, which is made if it is not there. The socket of an agent
+    /// that died is replaced.
+    pub async fn bind(runtime_dir: &Path) -> Result<Self, Error> {
+        make_private(runtime_dir).map_err(|source| Error::Directory {
+            path: runtime_dir.to_owned(),
+            source,
+        })?;
+        let path = socket_path(runtime_dir);
+        refuse_if_taken(&path).await?;
+        listen(&path).map_err(|source| Error::Bind { path, source })
+    }
+
+    /// Answers until the drain with what `status` says at the moment of each request.
+    pub async fn run<F>(self, status: F, drain: drain::Watch)
+    where
+        F: Fn() -> Status + Send + Sync + 'static,
+    {
+        http::serve(self.listener, Pages(status), drain).await;
+        drop(self.file);
+    }
+}
+
+/// Makes `directory`, for its owner alone. One that is there is left as it is.
+fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
+/// Looks whether anybody answers at `path`.
+async fn refuse_if_taken(path: &Path) -> Result<(), Error> {
+    let path = path.to_owned();
+    match fs::symlink_metadata(&path) {
+        Ok(found) if !found.file_type().is_socket() => return Err(Error::NotASocket { path }),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::Bind { path, source }),
+    }
+    match UnixStream::connect(&path).await {
+        // A queue that is full is somebody's, too.
+        Ok(_) => Err(Error::Alive { path }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::Alive { path }),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Err(source) => Err(Error::Bind { path, source }),
+    }
+}
+
+/// Listens at `path`. Nobody can connect before only the owner can.
+fn listen(path: &Path) -> io::Result<Server> {
+    remove(path)?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let file = SocketFile::new(path)?;
+    let listener = socket.listen(QUEUE)?;
+    Ok(Server { listener, file })
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the socket's file when it is dropped, unless somebody has put another there.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(&fs::symlink_metadata(path)?),
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity);
+        if ours && let Err(error) = remove(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "cannot remove the control socket");
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+struct Pages<F>(F);
+
+impl<F: Fn() -> Status + Send + Sync + 'static> http::Pages for Pages<F> {
+    fn get(&self, path: &str) -> Option<Page> {
+        (path == STATUS).then(|| match self.0().to_json() {
+            Ok(body) => Page {
+                status: StatusCode::OK,
+                content_type: "application/json",
+                body,
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot write the status");
+                Page::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "cannot write the status\n",
+                )
+            }
+        })
+    }
+}

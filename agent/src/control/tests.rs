@@ -1,0 +1,231 @@
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use crate::{drain, http::tests::exchange, status};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An agent that runs in `dir`.
+async fn agent(dir: &Path) -> (drain::Signal, JoinHandle<()>) {
+    let (signal, watch) = drain::channel();
+    let server = Server::bind(dir).await.unwrap();
+    (
+        signal,
+        tokio::spawn(server.run(status::tests::example, watch)),
+    )
+}
+
+/// A socket in `dir` at which whatever `answer` says is said to one client.
+fn somebody_who_says(dir: &Path, answer: &'static [u8]) -> JoinHandle<()> {
+    let listener = UnixListener::bind(socket_path(dir)).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _peer) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _read = stream.read(&mut request).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+    })
+}
+
+/// Why a client in `dir` gets no status, with causes; the directory is called DIR.
+async fn refusal(dir: &Path) -> String {
+    let error = Client::new(dir).status().await.unwrap_err();
+    let text = format!("{:#}", anyhow::Error::from(error));
+    text.replace(dir.to_str().unwrap(), "DIR")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn the_command_gets_what_the_agent_says() {
+    let dir = TempDir::new().unwrap();
+    let (signal, running) = agent(dir.path()).await;
+    let client = Client::new(dir.path());
+    for _ in 0..2 {
+        assert_eq!(client.status().await.unwrap(), status::tests::example());
+    }
+    assert!(signal.drain(PATIENCE).await);
+    running.await.unwrap();
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "nothing is left"
+    );
+}
+
+#[tokio::test]
+async fn only_the_owner_can_open_the_socket() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("run/bpf2iam");
+    let _server = Server::bind(&dir).await.unwrap();
+    assert_eq!(mode(&socket_path(&dir)), 0o600);
+    assert_eq!(mode(&dir), 0o700);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_there_keeps_its_mode() {
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _server = Server::bind(dir.path()).await.unwrap();
+    assert_eq!(mode(dir.path()), 0o755);
+}
+
+#[tokio::test]
+async fn only_the_status_is_there() {
+    let dir = TempDir::new().unwrap();
+    let (_signal, _running) = agent(dir.path()).await;
+    for (request, answer) in [
+        ("GET /v1/status", "200 OK"),
+        ("POST /v1/status", "405 Method Not Allowed"),
+        ("GET /v1/credentials", "404 Not Found"),
+        ("GET /latest/meta-data/", "404 Not Found"),
+        ("GET /metrics", "404 Not Found"),
+    ] {
+        let stream = UnixStream::connect(socket_path(dir.path())).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let response = exchange(stream, &request).await;
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {answer}\r\n")),
+            "{request}{response}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_socket_of_a_dead_agent_is_replaced() {
+    let dir = TempDir::new().unwrap();
+    drop(UnixListener::bind(socket_path(dir.path())).unwrap());
+    assert!(socket_path(dir.path()).exists());
+    let (_signal, _running) = agent(dir.path()).await;
+    assert!(Client::new(dir.path()).status().await.is_ok());
+}
+
+#[tokio::test]
+async fn the_socket_of_a_living_agent_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let (_signal, _running) = agent(dir.path()).await;
+    let path = socket_path(dir.path());
+    assert_eq!(
+        Server::bind(dir.path()).await.unwrap_err().to_string(),
+        format!(
+            "another agent answers at {}; stop it, or give this one another --runtime-dir",
+            path.display()
+        )
+    );
+    assert!(Client::new(dir.path()).status().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_no_agent_has_left_is_not_removed() {
+    let dir = TempDir::new().unwrap();
+    let path = socket_path(dir.path());
+    fs::write(&path, "precious").unwrap();
+    assert_eq!(
+        Server::bind(dir.path()).await.unwrap_err().to_string(),
+        format!(
+            "{} is in the way and no socket; remove it, or give another --runtime-dir",
+            path.display()
+        )
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_successors_socket_is_not_removed() {
+    let dir = TempDir::new().unwrap();
+    let path = socket_path(dir.path());
+    let server = Server::bind(dir.path()).await.unwrap();
+    fs::rename(&path, dir.path().join("before")).unwrap();
+    let _successor = UnixListener::bind(&path).unwrap();
+    drop(server);
+    assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_told_by_its_flag() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = anyhow::Error::from(Server::bind(&file.join("run")).await.unwrap_err());
+    assert_eq!(
+        format!("{error:#}"),
+        format!(
+            "cannot make the directory {}/run (--runtime-dir): Not a directory (os error 20)",
+            file.display()
+        )
+    );
+    let long = dir.path().join("x".repeat(100));
+    let error = anyhow::Error::from(Server::bind(&long).await.unwrap_err());
+    assert_eq!(
+        format!("{error:#}"),
+        format!(
+            "cannot listen on {}/control.sock (below --runtime-dir): path must be shorter than \
+             SUN_LEN",
+            long.display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_told() {
+    let dir = TempDir::new().unwrap();
+    let says = "no agent answers at DIR/control.sock; does it run on this node, with the same \
+                --runtime-dir?";
+    assert_eq!(refusal(dir.path()).await, says);
+    drop(UnixListener::bind(socket_path(dir.path())).unwrap());
+    assert_eq!(refusal(dir.path()).await, says);
+}
+
+#[tokio::test]
+async fn somebody_else_there_is_told() {
+    for (answer, says) in [
+        (
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" as &[u8],
+            "the agent at DIR/control.sock answers 404 Not Found; is it of another version?",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+            "cannot understand the agent at DIR/control.sock; is it of another version?: missing \
+             field `version` at line 1 column 2",
+        ),
+        (
+            b"220 smtp.example.com\r\n",
+            "cannot talk to the agent at DIR/control.sock: invalid HTTP version parsed",
+        ),
+        (
+            b"",
+            "cannot talk to the agent at DIR/control.sock: connection closed before message completed",
+        ),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let somebody = somebody_who_says(dir.path(), answer);
+        assert_eq!(refusal(dir.path()).await, says);
+        somebody.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_hangs_is_not_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let _silent = UnixListener::bind(socket_path(dir.path())).unwrap();
+    let began = Instant::now();
+    assert_eq!(
+        refusal(dir.path()).await,
+        "the agent at DIR/control.sock gives no answer within 5 s"
+    );
+    assert!((PATIENCE..PATIENCE * 2).contains(&began.elapsed()));
+}

@@ -1,0 +1,63 @@
+//! What the cache holds, as gauges. They are read off the cache at each scrape, so they cannot drift from it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Unit,
+};
+
+use super::{Cache, State};
+
+/// Reads a cache.
+#[derive(Debug)]
+pub(super) struct Holdings(pub(super) Cache);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+impl Collector for Holdings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let states: Vec<State> = self.0.snapshot().into_iter().map(|one| one.state).collect();
+        encode_states(&mut encoder, &states)?;
+        encode_first_expiry(&mut encoder, &states, self.0.now())
+    }
+}
+
+fn encode_states(encoder: &mut DescriptorEncoder<'_>, states: &[State]) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(
+        "credentials_identities",
+        "Identities that pods of this node need, by what there is for them",
+        None,
+        MetricType::Gauge,
+    )?;
+    for state in State::WORDS {
+        let number = states.iter().filter(|one| one.word() == state).count();
+        let gauge = ConstGauge::new(u64::try_from(number).unwrap_or(u64::MAX));
+        gauge.encode(metric.encode_family(&StateLabels { state })?)?;
+    }
+    Ok(())
+}
+
+/// Nothing where there are no keys: a number would say that some expire.
+fn encode_first_expiry(
+    encoder: &mut DescriptorEncoder<'_>,
+    states: &[State],
+    now: Timestamp,
+) -> fmt::Result {
+    let Some(first) = states.iter().filter_map(State::expires).min() else {
+        return Ok(());
+    };
+    let metric = encoder.encode_descriptor(
+        "credentials_first_expiry",
+        "How long until the first keys that are held end",
+        Some(&Unit::Seconds),
+        MetricType::Gauge,
+    )?;
+    ConstGauge::new(first.duration_since(now).as_secs_f64()).encode(metric)
+}

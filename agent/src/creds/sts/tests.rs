@@ -1,0 +1,335 @@
+mod https;
+mod server;
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use aws_credential_types::{
+    Credentials as NodeKeys,
+    provider::{self, ProvideCredentials, SharedCredentialsProvider, future},
+};
+use aws_sdk_sts::config::{Region, SharedHttpClient};
+use tokio::task::JoinSet;
+
+use server::{Answer as Said, Server};
+
+use super::*;
+
+/// A secret of the node: must never be seen.
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
+const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE";
+
+fn identity() -> Identity {
+    Identity {
+        role: "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
+        session_name: "node-1".to_owned(),
+    }
+}
+
+fn node_keys() -> NodeKeys {
+    NodeKeys::new("AKIDNODE1", SECRET, Some(TOKEN.to_owned()), None, "test")
+}
+
+/// The SDK's configuration, all of it given: it looks nowhere for region or keys.
+fn config(region: &str, endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(behaviour())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(node_keys()))
+        .endpoint_url(endpoint)
+        .http_client(plain())
+        .build()
+}
+
+/// A client without TLS: a debug build of the SDK panics where the machine trusts no certificates.
+fn plain() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+fn sts(server: &Server) -> Sts {
+    let config = config("eu-west-1", &server.url());
+    Sts::new(&config, clock()).unwrap()
+}
+
+fn clock() -> Clock {
+    Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap())
+}
+
+#[tokio::test]
+async fn keys_come_with_the_times_of_sts_and_of_our_clock() {
+    let server = Server::start(|_| Said::success()).await;
+    let keys = sts(&server).fetch(&identity()).await.unwrap();
+    assert_eq!(keys.access_key_id, "ASIAEXAMPLE");
+    assert_eq!(keys.secret_access_key.expose(), "pod-secret");
+    assert_eq!(keys.session_token.expose(), "pod-token");
+    assert_eq!(keys.expires.to_string(), "2026-01-01T01:00:00Z");
+    assert_eq!(
+        keys.issued.strftime("%FT%H:%M").to_string(),
+        "2026-01-01T00:00"
+    );
+
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1);
+    for part in [
+        "Action=AssumeRole&",
+        "RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fteam%2Fcart",
+        "RoleSessionName=node-1",
+        "DurationSeconds=3600",
+    ] {
+        assert!(asked[0].body.contains(part), "{part} in {}", asked[0].body);
+    }
+    assert!(asked[0].authorization.contains("AKIDNODE1/"), "{asked:?}");
+    assert!(
+        asked[0]
+            .authorization
+            .contains("/eu-west-1/sts/aws4_request"),
+        "{asked:?}"
+    );
+}
+
+/// What the table below expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Denied,
+    Throttled,
+    Invalid,
+    Unavailable,
+}
+
+impl From<&SourceError> for Kind {
+    fn from(error: &SourceError) -> Self {
+        match error {
+            SourceError::Denied { .. } => Self::Denied,
+            SourceError::Throttled { .. } => Self::Throttled,
+            SourceError::Invalid { .. } => Self::Invalid,
+            SourceError::Unavailable { .. } => Self::Unavailable,
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_error_of_sts_is_what_its_code_says() {
+    let cases = [
+        (403, "AccessDenied", Kind::Denied),
+        (400, "ValidationError", Kind::Invalid),
+        (400, "MalformedPolicyDocument", Kind::Invalid),
+        (400, "PackedPolicyTooLarge", Kind::Invalid),
+        (400, "Throttling", Kind::Throttled),
+        (400, "ThrottlingException", Kind::Throttled),
+        (503, "RequestLimitExceeded", Kind::Throttled),
+        (429, "TooManyRequests", Kind::Throttled),
+        (500, "InternalFailure", Kind::Unavailable),
+        (503, "ServiceUnavailable", Kind::Unavailable),
+        (403, "ExpiredToken", Kind::Unavailable),
+        (400, "ExpiredTokenException", Kind::Unavailable),
+        (403, "InvalidClientTokenId", Kind::Unavailable),
+        (403, "SignatureDoesNotMatch", Kind::Unavailable),
+        (400, "RequestExpired", Kind::Unavailable),
+        (400, "InvalidIdentityToken", Kind::Invalid),
+        (400, "IDPCommunicationError", Kind::Unavailable),
+        (403, "IDPRejectedClaim", Kind::Denied),
+        (403, "RegionDisabledException", Kind::Invalid),
+        (403, "SomethingNew", Kind::Denied),
+        (400, "SomethingNew", Kind::Invalid),
+        (429, "SomethingNew", Kind::Throttled),
+        (500, "SomethingNew", Kind::Unavailable),
+    ];
+    let mut tries = JoinSet::new();
+    for (status, code, expected) in cases {
+        tries.spawn(async move {
+            let said = Said::error(status, code, "as STS puts it");
+            let server = Server::start(move |_| said.clone()).await;
+            let error = sts(&server).fetch(&identity()).await.unwrap_err();
+            assert_eq!(Kind::from(&error), expected, "{status} {code}: {error}");
+            assert!(
+                error.to_string().contains("as STS puts it"),
+                "{code}: {error}"
+            );
+        });
+    }
+    while let Some(tried) = tries.join_next().await {
+        tried.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_sts_is_unavailable() {
+    let without_keys = "<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>";
+    let cases = [
+        (200, "<html>a captive portal</html>"),
+        (200, without_keys),
+        (200, ""),
+        (
+            503,
+            "<html><h1>503 Service Temporarily Unavailable</h1></html>",
+        ),
+        (502, ""),
+        (403, "<html>a proxy that does not know us</html>"),
+    ];
+    for (status, body) in cases {
+        let server = Server::start(move |_| Said::new(status, body)).await;
+        let error = sts(&server).fetch(&identity()).await.unwrap_err();
+        assert_eq!(
+            Kind::from(&error),
+            Kind::Unavailable,
+            "{status} {body}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_listen_is_unavailable_and_the_cause_is_told() {
+    let nobody = config("eu-west-1", "http://127.0.0.1:1");
+    let sts = Sts::new(&nobody, clock()).unwrap();
+    let error = sts.fetch(&identity()).await.unwrap_err();
+    assert_eq!(Kind::from(&error), Kind::Unavailable);
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+/// Time is paused: it jumps to the next timeout as soon as everybody waits.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_is_given_up_within_seconds() {
+    let server = Server::start(|_| Said::Nothing).await;
+    let start = tokio::time::Instant::now();
+    let error = sts(&server).fetch(&identity()).await.unwrap_err();
+    assert_eq!(Kind::from(&error), Kind::Unavailable, "{error}");
+    assert!(start.elapsed() <= CALL, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_fault_of_a_moment_is_mended_by_a_second_attempt_and_no_third_is_made() {
+    let server = Server::start(|number| match number {
+        0 => Said::error(500, "InternalFailure", "once"),
+        _ => Said::success(),
+    })
+    .await;
+    let start = Instant::now();
+    assert!(sts(&server).fetch(&identity()).await.is_ok());
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+
+    let server = Server::start(|_| Said::error(500, "InternalFailure", "always")).await;
+    assert!(sts(&server).fetch(&identity()).await.is_err());
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_denial_is_asked_once() {
+    let server = Server::start(|_| Said::error(403, "AccessDenied", "no")).await;
+    assert!(sts(&server).fetch(&identity()).await.is_err());
+    assert_eq!(server.asked().len(), 1);
+}
+
+/// Gives other keys each time it is asked.
+#[derive(Debug, Default)]
+struct Rotating(AtomicUsize);
+
+impl ProvideCredentials for Rotating {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("AKIDNODE{number}");
+        future::ProvideCredentials::ready(provider::Result::Ok(NodeKeys::new(
+            id, SECRET, None, None, "test",
+        )))
+    }
+}
+
+#[tokio::test]
+async fn expired_keys_of_the_node_are_looked_up_anew_once() {
+    let server = Server::start(|number| match number {
+        0 => Said::error(
+            403,
+            "ExpiredToken",
+            "The security token included has expired",
+        ),
+        _ => Said::success(),
+    })
+    .await;
+    let config = config("eu-west-1", &server.url())
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(Rotating::default()))
+        .build();
+    let sts = Sts::new(&config, clock()).unwrap();
+    assert!(sts.fetch(&identity()).await.is_ok());
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].authorization.contains("AKIDNODE1/"), "{asked:?}");
+    assert!(asked[1].authorization.contains("AKIDNODE2/"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn no_keys_to_sign_with_are_told_of() {
+    let server = Server::start(|_| Said::success()).await;
+    let mut config = config("eu-west-1", &server.url()).into_builder();
+    config.set_credentials_provider(None);
+    let sts = Sts::new(&config.build(), clock()).unwrap();
+    let error = sts.fetch(&identity()).await.unwrap_err();
+    assert_eq!(Kind::from(&error), Kind::Unavailable, "{error}");
+    assert!(server.asked().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_secret_is_in_what_is_told() {
+    // As AWS answers a wrong signature: with the request that it expected.
+    let echo = format!(
+        "The request signature we calculated does not match the signature you provided.\n\n\
+         The Canonical String for this request should have been\n'POST\n/\n\n\
+         host:sts.eu-west-1.amazonaws.com\nx-amz-security-token:{TOKEN}\n'"
+    );
+    let server = Server::start(move |_| Said::error(403, "SignatureDoesNotMatch", &echo)).await;
+    let sts = sts(&server);
+    let error = sts.fetch(&identity()).await.unwrap_err();
+    assert!(error.to_string().contains("does not match"), "{error}");
+    for told in [error.to_string(), format!("{error:?}"), format!("{sts:?}")] {
+        assert!(!told.contains(TOKEN) && !told.contains(SECRET), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_message_is_cut() {
+    let long = format!(
+        "Encoded authorization failure message: {}",
+        "x".repeat(5000)
+    );
+    let server = Server::start(move |_| Said::error(403, "AccessDenied", &long)).await;
+    let error = sts(&server).fetch(&identity()).await.unwrap_err();
+    assert!(error.to_string().len() < 600, "{}", error.to_string().len());
+    assert!(error.to_string().ends_with("xxx..."), "{error}");
+}
+
+#[tokio::test]
+async fn a_role_of_another_partition_is_refused_without_a_call() {
+    let server = Server::start(|_| Said::success()).await;
+    let identity = Identity {
+        role: "arn:aws-cn:iam::123456789012:role/r".parse().unwrap(),
+        ..identity()
+    };
+    let error = sts(&server).fetch(&identity).await.unwrap_err();
+    assert_eq!(Kind::from(&error), Kind::Invalid, "{error}");
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn without_a_region_there_is_no_sts() {
+    let nowhere = SdkConfig::builder().behavior_version(behaviour()).build();
+    let error = Sts::new(&nowhere, Clock::system()).unwrap_err();
+    assert!(matches!(error, Error::NoRegion));
+    assert!(error.to_string().contains("set AWS_REGION"), "{error}");
+}
+
+#[tokio::test]
+async fn the_global_endpoint_is_never_used() {
+    for region in ["aws-global", "aws-cn-global"] {
+        let config = config(region, "http://127.0.0.1:1");
+        let error = Sts::new(&config, clock()).unwrap_err();
+        assert!(matches!(error, Error::GlobalRegion(_)), "{region}: {error}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The JSON documents of the iam tree, laid out as EC2 lays them out: two spaces before each key, a space
+//! on both sides of the colon, the keys in EC2's order, no newline at the end. Scripts read it by line.
+
+use std::io;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::ser::{Formatter, PrettyFormatter};
+
+/// What most documents are about as long as: a session token takes most of it.
+const USUAL_SIZE: usize = 2048;
+
+/// The keys of a role.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Keys<'a> {
+    pub(super) code: &'static str,
+    pub(super) last_updated: WholeSeconds,
+    pub(super) r#type: &'static str,
+    pub(super) access_key_id: &'a str,
+    pub(super) secret_access_key: &'a str,
+    pub(super) token: &'a str,
+    pub(super) expiration: WholeSeconds,
+}
+
+/// Why there are no keys.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Failure {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) last_updated: WholeSeconds,
+}
+
+/// The instance profile.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Profile {
+    pub(super) code: &'static str,
+    pub(super) last_updated: WholeSeconds,
+    pub(super) instance_profile_arn: String,
+    pub(super) instance_profile_id: String,
+}
+
+/// A time as EC2 writes it. A fraction of a second would make botocore miss the expiry without a word.
+pub(super) struct WholeSeconds(pub(super) Timestamp);
+
+impl Serialize for WholeSeconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = Timestamp::from_second(self.0.as_second()).unwrap_or(self.0);
+        serializer.collect_str(&whole)
+    }
+}
+
+/// Writes `document` down.
+pub(super) fn write(document: &impl Serialize) -> Bytes {
+    let mut text = Vec::with_capacity(USUAL_SIZE);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Layout::default());
+    document
+        .serialize(&mut serializer)
+        .expect("memory takes what is written, and the documents are flat");
+    Bytes::from(text)
+}
+
+/// serde's pretty layout, but for the colon.
+#[derive(Default)]
+struct Layout(PrettyFormatter<'static>);
+
+impl Formatter for Layout {
+    fn begin_object<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.0.begin_object(to)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.0.end_object(to)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(to, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        to.write_all(b" : ")
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.0.end_object_value(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_laid_out_as_ec2_does_and_stays_json() {
+        let document = write(&Failure {
+            code: "AssumeRoleUnauthorizedAccess",
+            message: "say \"no\"\n".to_owned(),
+            last_updated: WholeSeconds("2026-01-02T03:04:05.999Z".parse().unwrap()),
+        });
+        let expected = "{\n  \"Code\" : \"AssumeRoleUnauthorizedAccess\",\n  \"Message\" : \"say \\\"no\\\"\\n\",\n  \"LastUpdated\" : \"2026-01-02T03:04:05Z\"\n}";
+        assert_eq!(document, expected);
+    }
+}

@@ -1,0 +1,563 @@
+use std::{
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use jiff::Timestamp;
+use prometheus_client::{encoding::text, registry::Registry};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    attest::{Caller, Refusal, Via},
+    clock::Clock,
+    creds::{Credentials, Identity, Secret, State},
+    id::{CgroupId, NetnsCookie, PodRef},
+    imds::{
+        Metrics, TokenUse,
+        token::{Authority, Key},
+    },
+    pods::{
+        Pod,
+        binding::{Policy, ROLE},
+        index,
+    },
+};
+
+const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+const LIST: &str = "GET /latest/meta-data/iam/security-credentials/ HTTP/1.1\r\nHost: x\r\n\r\n";
+const CREDENTIALS: &str =
+    "GET /latest/meta-data/iam/security-credentials/my-role HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Knows everybody as the same pod, but for those who come at the given turns.
+#[derive(Debug, Default)]
+struct Fake {
+    turn: AtomicUsize,
+    refuses: Vec<usize>,
+    panics: Vec<usize>,
+    hangs: Vec<usize>,
+}
+
+impl Attest for Fake {
+    async fn attest(&self, _: &TcpStream, _: SocketAddr) -> Result<Caller, Refusal> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if self.refuses.contains(&turn) {
+            return Err(Refusal::NoRecord);
+        }
+        assert!(
+            !self.panics.contains(&turn),
+            "the panic that this test wants"
+        );
+        if self.hangs.contains(&turn) {
+            pending::<()>().await;
+        }
+        Ok(Caller {
+            cgroup: CgroupId::new(1),
+            pod: UID.parse().unwrap(),
+            container: None,
+            netns: NetnsCookie::new(1),
+            via: Via::Redirect,
+        })
+    }
+}
+
+/// One state for everybody.
+#[derive(Debug)]
+struct Fixed(watch::Sender<State>);
+
+impl Supply for Arc<Fixed> {
+    fn watch(&self, _: &Identity) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+}
+
+/// Gives nothing a few times, then connections.
+struct Flaky {
+    errors: AtomicUsize,
+    listener: TcpListener,
+}
+
+impl Listen for Flaky {
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let left = self.errors.load(Ordering::Relaxed);
+        if left > 0 {
+            self.errors.store(left - 1, Ordering::Relaxed);
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        self.listener.accept().await
+    }
+
+    fn into_std(self) -> io::Result<net::TcpListener> {
+        self.listener.into_std()
+    }
+}
+
+struct World {
+    address: SocketAddr,
+    running: JoinHandle<()>,
+    signal: drain::Signal,
+    state: Arc<Fixed>,
+    registry: Registry,
+    _pods: index::Writer,
+}
+
+fn ready() -> State {
+    let issued = Timestamp::UNIX_EPOCH;
+    State::Ready(Arc::new(Credentials {
+        access_key_id: "ASIAEXAMPLE".to_owned(),
+        secret_access_key: Secret::new("secret-key"),
+        session_token: Secret::new("session-token"),
+        issued,
+        expires: issued + jiff::SignedDuration::from_hours(1),
+    }))
+}
+
+/// A server that does not run yet.
+fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Writer, Registry) {
+    let (pods, store) = index::new();
+    let _changes = pods.reset([Pod {
+        uid: UID.parse().unwrap(),
+        name: PodRef::new("shop", "cart"),
+        service_account: "default".to_owned(),
+        host_network: false,
+        ips: Vec::new(),
+        annotations: [(
+            ROLE.to_owned(),
+            "arn:aws:iam::123456789012:role/my-role".to_owned(),
+        )]
+        .into(),
+    }]);
+    let mut registry = Registry::default();
+    let service = Service {
+        pods: store,
+        policy: Arc::new(Policy {
+            base_arn: None,
+            default_role: None,
+            session_name: "node".to_owned(),
+        }),
+        credentials: Arc::new(Fixed(watch::Sender::new(ready()))),
+        tokens: Authority::new(&Key::new([7; 32])),
+        token_use: TokenUse::Optional,
+        clock: Clock::starting_at(Timestamp::UNIX_EPOCH),
+        metrics: Metrics::register(&mut registry),
+    };
+    let server = Server::with_limits(attest, service, limits);
+    (server, pods, registry)
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+async fn start(attest: Fake) -> World {
+    start_with(attest, LIMITS).await
+}
+
+async fn start_with(attest: Fake, limits: Limits) -> World {
+    let (server, pods, registry) = server(attest, limits);
+    let listener = listener().await;
+    let (signal, watch) = drain::channel();
+    World {
+        address: listener.local_addr().unwrap(),
+        state: Arc::clone(&server.service.credentials),
+        running: tokio::spawn(server.run([listener], watch)),
+        signal,
+        registry,
+        _pods: pods,
+    }
+}
+
+impl World {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends `bytes` over a new connection and reads to its end.
+    async fn send(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect().await;
+        // A server that has heard enough closes before everything is written.
+        let _written = client.write_all(bytes.as_ref()).await.is_ok();
+        read(client).await
+    }
+
+    #[track_caller]
+    fn counted(&self, line: &str) {
+        let page = self.page();
+        assert!(page.lines().any(|got| got == line), "{line} in\n{page}");
+    }
+
+    fn page(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).unwrap();
+        page
+    }
+
+    /// Waits until all connections are gone, however the scheduler likes it.
+    async fn quiet(&self) {
+        while !self.page().contains("imds_open_connections 0\n") {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Everything up to the end of the connection, or to its reset.
+async fn read(mut client: TcpStream) -> String {
+    let mut got = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(size @ 1..) = client.read(&mut chunk).await {
+        got.extend_from_slice(&chunk[..size]);
+    }
+    String::from_utf8(got).unwrap()
+}
+
+#[track_caller]
+fn assert_served(answer: &str) {
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    assert!(answer.ends_with("\r\n\r\nmy-role"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_answer_looks_on_the_wire_as_ec2s_does() {
+    let world = start(Fake::default()).await;
+    let answer = world.send(LIST).await;
+    assert_served(&answer);
+    let (head, _body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<_> = head
+        .lines()
+        .map(|line| {
+            if line.starts_with("Date: ") {
+                "Date"
+            } else {
+                line
+            }
+        })
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "Accept-Ranges: none",
+            "Connection: close",
+            "Content-Length: 7",
+            "Content-Type: text/plain",
+            "Date",
+            "HTTP/1.1 200 OK",
+            "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",
+            "Server: EC2ws",
+        ]
+    );
+    let date = head.lines().find_map(|line| line.strip_prefix("Date: "));
+    let date = jiff::fmt::rfc2822::parse(date.unwrap()).unwrap();
+    assert!(date.timestamp() > Timestamp::UNIX_EPOCH);
+}
+
+#[tokio::test]
+async fn a_token_is_given_and_taken() {
+    let world = start(Fake::default()).await;
+    // As curl sends it: neither Content-Length nor Transfer-Encoding.
+    let put = "PUT /latest/api/token HTTP/1.1\r\nHost: x\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n";
+    let answer = world.send(put).await;
+    let (head, token) = answer.split_once("\r\n\r\n").unwrap();
+    for line in [
+        "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60",
+        "Content-Length: 56",
+        "Connection: close",
+    ] {
+        assert!(head.lines().any(|got| got == line), "{line} in {head}");
+    }
+    let get = format!(
+        "GET /latest/user-data HTTP/1.1\r\nHost: x\r\nx-AWS-ec2-metadata-token: {token}\r\n\r\n"
+    );
+    let answer = world.send(get).await;
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
+    assert!(answer.contains("\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\n"));
+    assert!(answer.contains("\r\nContent-Length: 339\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn refusals_have_their_status_a_length_and_an_end() {
+    let world = start(Fake::default()).await;
+    for (request, first) in [
+        ("GET /latest/api/token", "HTTP/1.1 405 Not Allowed"),
+        (
+            "POST /latest/meta-data/iam/info",
+            "HTTP/1.1 405 Not Allowed",
+        ),
+        ("PUT /latest/api/token", "HTTP/1.1 400 Bad Request"),
+        ("PUT /latest/api/token/", "HTTP/1.1 403 Forbidden"),
+    ] {
+        let answer = world.send(format!("{request} HTTP/1.1\r\n\r\n")).await;
+        assert_eq!(answer.lines().next(), Some(first), "{request}");
+        assert!(answer.contains("\r\nContent-Length: 0\r\n"), "{answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn head_tells_the_length_and_leaves_the_body_out() {
+    let world = start(Fake::default()).await;
+    let answer = world.send(LIST.replace("GET", "HEAD")).await;
+    assert!(answer.contains("\r\nContent-Length: 7\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn one_connection_is_for_one_request() {
+    let world = start(Fake::default()).await;
+    let answer = world.send(format!("{LIST}{CREDENTIALS}")).await;
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn who_is_not_known_gets_no_answer() {
+    let world = start(Fake {
+        refuses: vec![0, 1],
+        ..Fake::default()
+    })
+    .await;
+    for _ in 0..2 {
+        assert_eq!(world.send(CREDENTIALS).await, "");
+    }
+    world.counted(r#"imds_refused_connections_total{reason="no_record"} 2"#);
+    assert_served(&world.send(LIST).await);
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_connection() {
+    let world = start(Fake {
+        panics: vec![0],
+        ..Fake::default()
+    })
+    .await;
+    assert_eq!(world.send(LIST).await, "");
+    assert_served(&world.send(LIST).await);
+    world.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_says_nothing_or_not_all_is_let_go() {
+    let world = start(Fake::default()).await;
+    for bytes in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let before = time::Instant::now();
+        assert_eq!(world.send(bytes).await, "", "{bytes:?}");
+        let elapsed = before.elapsed();
+        assert!(
+            elapsed.abs_diff(HEAD_PATIENCE) < HEAD_PATIENCE / 10,
+            "{elapsed:?}"
+        );
+    }
+    world.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_connection_lives_for_ever() {
+    let world = start(Fake {
+        hangs: vec![0],
+        ..Fake::default()
+    })
+    .await;
+    let before = time::Instant::now();
+    assert_eq!(world.send(LIST).await, "");
+    assert_eq!(before.elapsed().as_secs(), CONNECTION_PATIENCE.as_secs());
+
+    let body = "PUT /latest/api/token HTTP/1.1\r\nContent-Length: 9\r\n\r\nx";
+    let before = time::Instant::now();
+    assert_eq!(world.send(body).await, "");
+    assert_eq!(before.elapsed().as_secs(), CONNECTION_PATIENCE.as_secs());
+}
+
+#[tokio::test]
+async fn garbage_is_no_request() {
+    let world = start(Fake::default()).await;
+    for bytes in [
+        "\r\n\r\n\r\n\0\0",
+        "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /latest/ meta-data HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET \u{1}\u{2} HTTP/1.1\r\n\r\n",
+    ] {
+        let answer = world.send(bytes).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{bytes:?}: {answer:?}"
+        );
+    }
+    assert_served(&world.send(LIST).await);
+    world.quiet().await;
+}
+
+#[tokio::test]
+async fn an_endless_head_comes_to_an_end() {
+    let world = start(Fake::default()).await;
+    for bytes in [
+        format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20)),
+        format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1 << 20)),
+        format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(101)),
+        "G".repeat(1 << 20),
+    ] {
+        let answer = world.send(&bytes).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer:?}"
+        );
+    }
+    assert_served(&world.send(LIST).await);
+}
+
+#[tokio::test]
+async fn a_huge_body_is_not_read() {
+    let world = start(Fake::default()).await;
+    let told = LIST.replace("\r\n\r\n", "\r\nContent-Length: 1099511627776\r\n\r\n");
+    let answer = world.send(&told).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
+
+    let chunked = LIST.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+    let answer = world
+        .send(chunked + &chunk.repeat(1000) + "0\r\n\r\n")
+        .await;
+    // What was not read makes the kernel reset the connection, perhaps before the answer is seen.
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 413 "),
+        "{answer:?}"
+    );
+    assert_served(&world.send(LIST).await);
+}
+
+#[tokio::test]
+async fn whoever_goes_at_once_leaves_nothing_behind() {
+    let world = start(Fake::default()).await;
+    for _ in 0..50 {
+        drop(world.connect().await);
+        let mut client = world.connect().await;
+        client.write_all(LIST.as_bytes()).await.unwrap();
+    }
+    assert_served(&world.send(LIST).await);
+    world.quiet().await;
+}
+
+#[tokio::test]
+async fn a_client_that_says_no_more_still_gets_its_answer() {
+    let world = start(Fake::default()).await;
+    world.state.0.send_replace(State::Fetching);
+    let mut client = world.connect().await;
+    client.write_all(LIST.as_bytes()).await.unwrap();
+    client.shutdown().await.unwrap();
+    let later = async {
+        time::sleep(Duration::from_millis(20)).await;
+        world.state.0.send_replace(ready());
+    };
+    let (answer, ()) = tokio::join!(read(client), later);
+    assert_served(&answer);
+}
+
+#[tokio::test]
+async fn a_pod_with_too_many_connections_has_to_wait_for_its_own() {
+    let world = start_with(Fake::default(), Limits { all: 9, pod: 2 }).await;
+    let (first, _second) = (world.connect().await, world.connect().await);
+    assert_eq!(world.send(LIST).await, "");
+    world.counted(r#"imds_refused_connections_total{reason="too_many_of_pod"} 1"#);
+    drop(first);
+    while !world.page().contains("imds_open_connections 1\n") {
+        tokio::task::yield_now().await;
+    }
+    assert_served(&world.send(LIST).await);
+}
+
+#[tokio::test]
+async fn there_is_a_bound_for_all_together() {
+    let world = start_with(Fake::default(), Limits { all: 2, pod: 9 }).await;
+    let held = (world.connect().await, world.connect().await);
+    assert_eq!(world.send(LIST).await, "");
+    world.counted(r#"imds_refused_connections_total{reason="too_many"} 1"#);
+    world.counted("imds_open_connections 2");
+    drop(held);
+    world.quiet().await;
+    assert_served(&world.send(LIST).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepting_outlives_errors() {
+    let (server, _pods, registry) = server(Fake::default(), LIMITS);
+    let flaky = Flaky {
+        errors: AtomicUsize::new(20),
+        listener: listener().await,
+    };
+    let address = flaky.listener.local_addr().unwrap();
+    let (_signal, watch) = drain::channel();
+    let before = time::Instant::now();
+    let _accepting = tokio::spawn(Arc::new(server).accept(flaky, watch));
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(LIST.as_bytes()).await.unwrap();
+    assert_served(&read(client).await);
+    assert!(before.elapsed() > BACKOFF[1] * 10, "it is no busy loop");
+    let mut page = String::new();
+    text::encode(&mut page, &registry).unwrap();
+    assert!(page.contains("imds_accept_errors_total 20\n"), "{page}");
+}
+
+#[tokio::test]
+async fn every_listener_is_served() {
+    let (server, _pods, _registry) = server(Fake::default(), LIMITS);
+    let listeners = [listener().await, listener().await];
+    let addresses = listeners.each_ref().map(|each| each.local_addr().unwrap());
+    let (_signal, watch) = drain::channel();
+    let _running = tokio::spawn(server.run(listeners, watch));
+    for address in addresses {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(LIST.as_bytes()).await.unwrap();
+        assert_served(&read(client).await);
+    }
+}
+
+#[tokio::test]
+async fn at_the_end_nobody_new_is_taken_and_everybody_else_is_answered() {
+    let world = start(Fake::default()).await;
+    world.state.0.send_replace(State::Fetching);
+    let mut waiting = world.connect().await;
+    waiting.write_all(LIST.as_bytes()).await.unwrap();
+    while !world.page().contains("imds_open_connections 1\n") {
+        tokio::task::yield_now().await;
+    }
+
+    let drained = tokio::spawn(world.signal.drain(Duration::from_secs(5)));
+    world.running.await.unwrap();
+    assert!(TcpStream::connect(world.address).await.is_err());
+    assert!(!drained.is_finished(), "it waits for the one who waits");
+    world.state.0.send_replace(ready());
+    assert_served(&read(waiting).await);
+    assert!(drained.await.unwrap());
+}
+
+#[tokio::test]
+async fn who_was_connected_before_the_end_is_answered_after_it() {
+    let (server, _pods, _registry) = server(Fake::default(), LIMITS);
+    let listener = listener().await;
+    // The kernel has these connections; nobody has accepted them.
+    let address = listener.local_addr().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(LIST.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    let (signal, watch) = drain::channel();
+    let drained = tokio::spawn(signal.drain(Duration::from_secs(5)));
+    tokio::task::yield_now().await;
+    server.run([listener], watch).await;
+    for client in clients {
+        assert_served(&read(client).await);
+    }
+    assert!(drained.await.unwrap());
+}

@@ -1,0 +1,207 @@
+//! From a pod as the API spells it to ours: checked once, and without all that nobody here asks for.
+//!
+//! Files and the API server go through the same conversion. What the API server would not store is
+//! refused, with the field that is wrong.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use k8s_openapi::{
+    api::core::v1::{self as api, PodStatus},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use crate::id::{ParseError, PodRef, PodUid};
+
+use super::{Pod, field::Field};
+
+/// The annotation by which the kubelet says what it called the cgroup of a static pod. The pod that stands
+/// for it in the API has a UID of its own, which no cgroup bears.
+pub(super) const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+/// The beginnings of the annotations that one of our parts reads.
+const ANNOTATIONS: [&str; 4] = [
+    "iam.amazonaws.com/",
+    "bpf2iam.io/",
+    "container.bpf2iam.io/",
+    "eks.amazonaws.com/",
+];
+
+/// What the API server fills in where nothing is said: a namespace, and a ServiceAccount.
+const DEFAULT: &str = "default";
+
+/// Why a pod is none of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// It is bound to another node, or to none yet.
+    Elsewhere(Option<String>),
+    /// It has ended, and nothing of it runs any more.
+    Finished(String),
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elsewhere(None) => f.write_str("it is bound to no node"),
+            Self::Elsewhere(Some(node)) => write!(f, "it is bound to the node {node}"),
+            Self::Finished(phase) => write!(f, "it has ended: {phase}"),
+        }
+    }
+}
+
+/// Why a pod is no pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub(super) struct Invalid {
+    /// The field that is wrong.
+    pub(super) field: Field,
+    /// What is wrong with it.
+    pub(super) problem: Problem,
+}
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Problem {
+    /// It has to be there.
+    #[error("it is missing")]
+    Missing,
+    /// No pod has this UID.
+    #[error(transparent)]
+    Uid(#[from] ParseError),
+    /// No static pod has this hash.
+    #[error("{0:?} is not a hash of 32 hexadecimal digits")]
+    Hash(String),
+    /// Nothing in Kubernetes has this name.
+    #[error(
+        "{0:?} is not a name (lower-case letters, digits, '-' and '.'; at most 253 characters)"
+    )]
+    Name(String),
+    /// No namespace has this name.
+    #[error("{0:?} is not a namespace (lower-case letters, digits and '-'; at most 63 characters)")]
+    Namespace(String),
+    /// It is no address.
+    #[error("{0:?} is not an IP address")]
+    Address(String),
+}
+
+/// Says why `pod` is none of `node`'s, if so.
+pub(super) fn skip(pod: &api::Pod, node: &str) -> Option<Skip> {
+    let bound = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    if bound != Some(node) {
+        return Some(Skip::Elsewhere(bound.map(str::to_owned)));
+    }
+    let status = pod.status.as_ref()?;
+    let phase = status.phase.as_deref()?;
+    matches!(phase, "Succeeded" | "Failed").then(|| Skip::Finished(phase.to_owned()))
+}
+
+/// Takes what we need out of `pod`.
+pub(super) fn pod(pod: api::Pod) -> Result<Pod, Invalid> {
+    let spec = pod.spec.unwrap_or_default();
+    Ok(Pod {
+        uid: uid(&pod.metadata)?,
+        name: name(&pod.metadata)?,
+        service_account: service_account(spec.service_account_name)?,
+        host_network: spec.host_network.unwrap_or_default(),
+        ips: ips(&pod.status.unwrap_or_default())?,
+        annotations: annotations(pod.metadata.annotations.unwrap_or_default()),
+    })
+}
+
+/// The name of an object and its namespace.
+pub(super) fn name(metadata: &ObjectMeta) -> Result<PodRef, Invalid> {
+    let name = required(metadata.name.as_deref(), ["metadata", "name"])?;
+    if !is_subdomain(name) {
+        return Err(wrong(["metadata", "name"], Problem::Name(name.to_owned())));
+    }
+    let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT);
+    if !is_label(namespace, 63) {
+        let problem = Problem::Namespace(namespace.to_owned());
+        return Err(wrong(["metadata", "namespace"], problem));
+    }
+    Ok(PodRef::new(namespace, name))
+}
+
+/// The UID as the pod's cgroup bears it.
+fn uid(metadata: &ObjectMeta) -> Result<PodUid, Invalid> {
+    let field = ["metadata", "uid"];
+    let uid = required(metadata.uid.as_deref(), field)?
+        .parse()
+        .map_err(|error| wrong(field, Problem::Uid(error)))?;
+    let annotations = metadata.annotations.as_ref();
+    let Some(hash) = annotations.and_then(|all| all.get(CONFIG_HASH)) else {
+        return Ok(uid);
+    };
+    let invalid = || Invalid {
+        field: Field::from(["metadata", "annotations"]).key(CONFIG_HASH),
+        problem: Problem::Hash(hash.clone()),
+    };
+    // With dashes it would be the UID of an ordinary pod, and whoever writes annotations could pass for it.
+    if hash.contains('-') {
+        return Err(invalid());
+    }
+    hash.parse().map_err(|_no_uid: ParseError| invalid())
+}
+
+fn service_account(name: Option<String>) -> Result<String, Invalid> {
+    match name {
+        None => Ok(DEFAULT.to_owned()),
+        Some(name) if is_subdomain(&name) => Ok(name),
+        Some(name) => Err(wrong(["spec", "serviceAccountName"], Problem::Name(name))),
+    }
+}
+
+/// All addresses; where only the older field is there, that one.
+fn ips(status: &PodStatus) -> Result<Vec<IpAddr>, Invalid> {
+    let parse = |text: &str, field: Field| {
+        let problem = Problem::Address(text.to_owned());
+        text.parse().map_err(|_no_ip| Invalid { field, problem })
+    };
+    let all = status.pod_ips.as_deref().unwrap_or_default();
+    if let ([], Some(ip)) = (all, &status.pod_ip) {
+        return Ok(vec![parse(ip, Field::from(["status", "podIP"]))?]);
+    }
+    let numbered = all.iter().enumerate().map(|(at, one)| {
+        let field = Field::from(["status", "podIPs"]).index(at).key("ip");
+        parse(&one.ip, field)
+    });
+    numbered.collect()
+}
+
+fn annotations(all: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    all.into_iter()
+        .filter(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)))
+        .collect()
+}
+
+fn required<'a, const N: usize>(
+    value: Option<&'a str>,
+    field: [&str; N],
+) -> Result<&'a str, Invalid> {
+    value
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| wrong(field, Problem::Missing))
+}
+
+fn wrong<const N: usize>(field: [&str; N], problem: Problem) -> Invalid {
+    Invalid {
+        field: field.into(),
+        problem,
+    }
+}
+
+/// A DNS subdomain as RFC 1123 has it, which is what the API server takes as a name.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(|label| is_label(label, 253))
+}
+
+/// A DNS label as RFC 1123 has it, of at most `longest` characters.
+fn is_label(text: &str, longest: usize) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|byte| inner(byte) || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests;

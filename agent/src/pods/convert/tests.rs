@@ -1,0 +1,189 @@
+use k8s_openapi::api::core::v1::{PodIP, PodSpec};
+
+use super::*;
+
+const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+const HASH: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// The least that the API server stores of a pod on a node.
+fn least() -> api::Pod {
+    api::Pod {
+        metadata: ObjectMeta {
+            name: Some("cart-0".to_owned()),
+            namespace: Some("shop".to_owned()),
+            uid: Some(UID.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            node_name: Some("node-1".to_owned()),
+            ..PodSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn annotated(annotations: &[(&str, &str)]) -> api::Pod {
+    let mut pod = least();
+    let annotations = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    pod.metadata.annotations = Some(annotations.collect());
+    pod
+}
+
+fn with_status(status: PodStatus) -> api::Pod {
+    api::Pod {
+        status: Some(status),
+        ..least()
+    }
+}
+
+#[test]
+fn a_pod_without_anything_special_gets_what_the_api_server_would_fill_in() {
+    let ours = pod(least()).unwrap();
+    let expected = Pod {
+        uid: UID.parse().unwrap(),
+        name: PodRef::new("shop", "cart-0"),
+        service_account: "default".to_owned(),
+        host_network: false,
+        ips: vec![],
+        annotations: BTreeMap::new(),
+    };
+    assert_eq!(ours, expected);
+    let mut nowhere = least();
+    nowhere.metadata.namespace = None;
+    assert_eq!(pod(nowhere).unwrap().name, PodRef::new("default", "cart-0"));
+}
+
+#[test]
+fn only_annotations_that_somebody_reads_are_kept() {
+    let kept = [
+        "bpf2iam.io/session-name",
+        "container.bpf2iam.io/main",
+        "eks.amazonaws.com/token-expiration",
+        "iam.amazonaws.com/external-id",
+        "iam.amazonaws.com/role",
+    ];
+    let mut all: Vec<_> = kept.iter().map(|key| (*key, "x")).collect();
+    all.extend([
+        ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
+        ("xiam.amazonaws.com/role", "x"),
+        ("iam.amazonaws.com", "x"),
+        (CONFIG_HASH, HASH),
+    ]);
+    let ours = pod(annotated(&all)).unwrap();
+    assert!(ours.annotations.keys().eq(kept), "{:?}", ours.annotations);
+}
+
+#[test]
+fn a_static_pod_has_the_uid_that_its_cgroup_bears() {
+    let ours = pod(annotated(&[(CONFIG_HASH, HASH)])).unwrap();
+    assert_eq!(ours.uid.to_string(), HASH);
+}
+
+#[test]
+fn nobody_passes_for_another_pod_by_an_annotation() {
+    for hash in [UID, "", "d41d8cd9", &HASH.to_uppercase()] {
+        let error = pod(annotated(&[(CONFIG_HASH, hash)])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "metadata.annotations[\"{CONFIG_HASH}\"]: {hash:?} is not a hash of 32 hexadecimal digits"
+            )
+        );
+    }
+}
+
+#[test]
+fn all_addresses_are_taken_the_older_field_only_alone() {
+    let ip = |text: &str| PodIP {
+        ip: text.to_owned(),
+    };
+    for (pod_ip, pod_ips, expected) in [
+        (None, None, &[][..]),
+        (Some("10.0.0.7"), None, &["10.0.0.7"]),
+        (Some("10.0.0.7"), Some(vec![]), &["10.0.0.7"]),
+        (
+            Some("10.0.0.7"),
+            Some(vec![ip("10.0.0.7"), ip("fd00::7")]),
+            &["10.0.0.7", "fd00::7"],
+        ),
+    ] {
+        let ours = pod(with_status(PodStatus {
+            pod_ip: pod_ip.map(str::to_owned),
+            pod_ips,
+            ..PodStatus::default()
+        }));
+        let ips: Vec<_> = ours.unwrap().ips.iter().map(ToString::to_string).collect();
+        assert_eq!(ips, expected);
+    }
+    let error = pod(with_status(PodStatus {
+        pod_ip: Some("10.0.0.256".to_owned()),
+        ..PodStatus::default()
+    }))
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "status.podIP: \"10.0.0.256\" is not an IP address"
+    );
+}
+
+#[test]
+fn names_are_those_that_the_api_server_takes() {
+    let longest = format!("{}.{}", "a".repeat(126), "b".repeat(126));
+    for (text, good) in [
+        ("cart-0", true),
+        ("0", true),
+        ("a.b-c.d", true),
+        (longest.as_str(), true),
+        (&format!("{longest}c"), false),
+        ("", false),
+        ("Cart", false),
+        ("a_b", false),
+        ("a..b", false),
+        (".a", false),
+        ("-a", false),
+        ("a-", false),
+        ("a/b", false),
+        ("caf\u{e9}", false),
+        ("a\n", false),
+    ] {
+        let mut named = least();
+        named.metadata.name = Some(text.to_owned());
+        assert_eq!(pod(named).is_ok(), good, "{text:?}");
+    }
+    for (text, good) in [
+        ("a".repeat(63), true),
+        ("a".repeat(64), false),
+        ("a.b".to_owned(), false),
+    ] {
+        let mut named = least();
+        named.metadata.namespace = Some(text);
+        assert_eq!(pod(named).is_ok(), good);
+    }
+}
+
+#[test]
+fn a_pod_of_another_node_or_one_that_has_ended_is_skipped_for_a_reason() {
+    let phase = |phase: &str| {
+        with_status(PodStatus {
+            phase: Some(phase.to_owned()),
+            ..PodStatus::default()
+        })
+    };
+    for (pod, reason) in [
+        (least(), None),
+        (phase("Pending"), None),
+        (phase("Running"), None),
+        (phase("Unknown"), None),
+        (phase("Succeeded"), Some("it has ended: Succeeded")),
+        (phase("Failed"), Some("it has ended: Failed")),
+    ] {
+        let skipped = skip(&pod, "node-1").map(|skip| skip.to_string());
+        assert_eq!(skipped.as_deref(), reason);
+        let elsewhere = skip(&pod, "node-2").map(|skip| skip.to_string());
+        assert_eq!(elsewhere.as_deref(), Some("it is bound to the node node-1"));
+    }
+    let unbound = skip(&api::Pod::default(), "node-1").unwrap();
+    assert_eq!(unbound.to_string(), "it is bound to no node");
+}

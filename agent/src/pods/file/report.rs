@@ -1,0 +1,122 @@
+//! What a look at the directory comes to: the index, the numbers and the log.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    clock::Clock,
+    pods::{Pod, index, metrics::Metrics},
+};
+
+use super::{Error, Look};
+
+/// So many complaints are logged at once; a file of nonsense has thousands.
+const MAX_LOGGED: usize = 20;
+
+/// Keeps track of what was said already.
+#[derive(Debug)]
+pub(super) struct Report {
+    metrics: Metrics,
+    clock: Clock,
+    complaints: BTreeSet<String>,
+}
+
+/// What is different from the last time.
+#[derive(Debug, PartialEq, Eq)]
+struct News {
+    wrong: Vec<String>,
+    mended: usize,
+}
+
+impl Report {
+    pub(super) const fn new(metrics: Metrics, clock: Clock) -> Self {
+        Self {
+            metrics,
+            clock,
+            complaints: BTreeSet::new(),
+        }
+    }
+
+    /// Makes `index` what `look` found: no pods at all if the directory could not be read.
+    pub(super) fn publish(&mut self, look: Look, index: &index::Writer) {
+        let (pods, complaints) = self.count(look);
+        let pods_known = pods.len();
+        let index::Changes {
+            added,
+            removed,
+            changed,
+        } = index.reset(pods);
+        let News { wrong, mended } = self.news(complaints);
+        for complaint in wrong.iter().take(MAX_LOGGED) {
+            tracing::warn!("{complaint}");
+        }
+        if wrong.len() > MAX_LOGGED {
+            tracing::warn!("and {} more", wrong.len() - MAX_LOGGED);
+        }
+        if added + removed + changed + mended > 0 {
+            tracing::info!(
+                pods_known,
+                added,
+                removed,
+                changed,
+                mended,
+                "the manifests changed"
+            );
+        }
+    }
+
+    fn count(&self, look: Look) -> (Vec<Pod>, BTreeSet<String>) {
+        let Look { reading, watched } = look;
+        match reading {
+            Ok(reading) => {
+                let (known, wrong) = (reading.pods.len(), reading.errors.len());
+                self.metrics.read(known, wrong, self.clock.now());
+                let errors = reading.errors.iter().map(ToString::to_string);
+                let complaints = errors.chain(watched.err().map(whole)).collect();
+                (reading.pods, complaints)
+            }
+            Err(error) => {
+                self.metrics.failed();
+                (Vec::new(), BTreeSet::from([whole(error)]))
+            }
+        }
+    }
+
+    fn news(&mut self, complaints: BTreeSet<String>) -> News {
+        let news = News {
+            wrong: complaints.difference(&self.complaints).cloned().collect(),
+            mended: self.complaints.difference(&complaints).count(),
+        };
+        self.complaints = complaints;
+        news
+    }
+}
+
+/// An error with all its causes in one line.
+fn whole(error: Error) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(complaints: &[&str]) -> BTreeSet<String> {
+        complaints.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once_and_again_only_after_it_was_mended() {
+        let mut report = Report::new(Metrics::new(), Clock::system());
+        for (complaints, wrong, mended) in [
+            (&["a", "b"][..], &["a", "b"][..], 0),
+            (&["b", "a"], &[], 0),
+            (&["b", "c"], &["c"], 1),
+            (&[], &[], 2),
+            (&["a"], &["a"], 0),
+        ] {
+            let news = report.news(set(complaints));
+            let wrong = wrong.iter().map(ToString::to_string).collect();
+            assert_eq!(news, News { wrong, mended }, "{complaints:?}");
+        }
+    }
+}

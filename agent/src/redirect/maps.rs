@@ -1,0 +1,160 @@
+//! The maps, with types. Their names and layouts are known here and in the programs, nowhere else.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::{Ipv6Addr, SocketAddr},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData, MapError, PerCpuArray},
+};
+use bpf2iam_ebpf::abi;
+
+use crate::{
+    attest::Via,
+    id::{CgroupId, NetnsCookie, SocketCookie},
+};
+
+use super::Error;
+
+const CONFIG: &str = "IMDS_CONFIG";
+const CONNS: &str = "IMDS_CONNS";
+const COUNTERS: &str = "IMDS_COUNTERS";
+
+/// Replaces the programs' configuration.
+pub(super) fn write_config(ebpf: &mut Ebpf, config: abi::Config) -> Result<(), Error> {
+    let map = ebpf.map_mut(CONFIG).ok_or(Error::Missing(CONFIG))?;
+    let mut map: Array<_, abi::Config> = Array::try_from(map).map_err(of(CONFIG))?;
+    map.set(0, config, 0).map_err(of(CONFIG))
+}
+
+fn of(name: &'static str) -> impl FnOnce(MapError) -> Error {
+    move |source| Error::Map {
+        name,
+        source: Box::new(source),
+    }
+}
+
+/// A connection to the proxy, as the kernel recorded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The cgroup that called `connect()`.
+    pub cgroup: CgroupId,
+    /// The network namespace of its socket.
+    pub netns: NetnsCookie,
+    /// The client's own address.
+    pub client: SocketAddr,
+    /// How it came to the proxy.
+    pub via: Via,
+}
+
+impl From<abi::Conn> for Record {
+    fn from(conn: abi::Conn) -> Self {
+        let ip = Ipv6Addr::from(conn.client_ip).to_canonical();
+        Self {
+            cgroup: CgroupId::new(conn.cgroup_id),
+            netns: NetnsCookie::new(conn.netns_cookie),
+            client: SocketAddr::new(ip, conn.client_port),
+            via: if conn.direct == 0 {
+                Via::Redirect
+            } else {
+                Via::Direct
+            },
+        }
+    }
+}
+
+/// The records of the connections to the proxy whose clients have not closed them.
+pub struct Conns(aya::maps::HashMap<MapData, u64, abi::Conn>);
+
+impl Conns {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        let map = ebpf.take_map(CONNS).ok_or(Error::Missing(CONNS))?;
+        aya::maps::HashMap::try_from(map)
+            .map(Self)
+            .map_err(of(CONNS))
+    }
+
+    /// The record of the client socket with this cookie.
+    pub fn get(&self, cookie: SocketCookie) -> io::Result<Option<Record>> {
+        match self.0.get(&cookie.get(), 0) {
+            Ok(conn) => Ok(Some(conn.into())),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// All records. While it reads, others come and go: the kernel may begin anew and show some twice, hence the
+    /// keys, and it is stopped after it could have shown every one twice.
+    pub fn all(&self) -> io::Result<HashMap<SocketCookie, Record>> {
+        let mut all = HashMap::new();
+        for entry in self.0.iter().take(2 * abi::MAX_CONNS) {
+            match entry {
+                Ok((cookie, conn)) => {
+                    all.insert(SocketCookie::new(cookie), conn.into());
+                }
+                Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl fmt::Debug for Conns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CONNS)
+    }
+}
+
+/// What the programs counted.
+pub struct Counters(PerCpuArray<MapData, abi::Counters>);
+
+impl Counters {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        let map = ebpf.take_map(COUNTERS).ok_or(Error::Missing(COUNTERS))?;
+        PerCpuArray::try_from(map).map(Self).map_err(of(COUNTERS))
+    }
+
+    /// The counters at this moment, summed up over all CPUs.
+    pub fn read(&self) -> Result<abi::Counters, Error> {
+        let mut sum = abi::Counters::default();
+        for cpu in self.0.get(&0, 0).map_err(of(COUNTERS))?.iter() {
+            sum.add(cpu);
+        }
+        Ok(sum)
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(COUNTERS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_record_shows_addresses_in_their_own_family() {
+        let conn = |client_ip| abi::Conn {
+            cgroup_id: 7,
+            netns_cookie: 8,
+            connect_ns: 9,
+            client_ip,
+            client_port: 4711,
+            direct: 1,
+            pad: [0; 5],
+        };
+        let v4 = Record::from(conn(Ipv4Addr::new(10, 77, 1, 2).to_ipv6_mapped().octets()));
+        assert_eq!(v4.client, "10.77.1.2:4711".parse().unwrap());
+        assert_eq!((v4.cgroup, v4.via), (CgroupId::new(7), Via::Direct));
+        let v6 = Record::from(conn("fd77::2".parse::<Ipv6Addr>().unwrap().octets()));
+        assert_eq!(v6.client, "[fd77::2]:4711".parse().unwrap());
+    }
+}

@@ -1,0 +1,127 @@
+//! What this node must have, asked before anything is changed on it.
+
+use std::path::Path;
+
+use aya::{
+    maps::MapType,
+    programs::ProgramType,
+    sys::{is_map_supported, is_program_supported},
+    util::KernelVersion,
+};
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// Where a kernel with BTF shows its own.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// What is missing on this node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// We may not do what we must.
+    #[error(
+        "this process lacks {}; run it as root, or grant them (in a pod: \
+         securityContext.capabilities.add, or privileged: true)",
+        .0.join(", ")
+    )]
+    Capabilities(Vec<String>),
+    /// The kernel is too old.
+    #[error("this kernel is {0}; Linux 5.15 or newer is needed")]
+    Kernel(String),
+    /// The kernel has no type information of its own.
+    #[error("this kernel has no BTF ({BTF}); it needs CONFIG_DEBUG_INFO_BTF=y")]
+    Btf,
+    /// The kernel does not take a kind of program or map.
+    #[error(
+        "this kernel has no {0}; it needs CONFIG_CGROUP_BPF=y, CONFIG_BPF_SYSCALL=y and CONFIG_INET=y"
+    )]
+    Feature(&'static str),
+}
+
+/// Checks this node. The first thing that is missing is said.
+pub fn check() -> Result<(), Missing> {
+    let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
+    capabilities(&effective)?;
+    kernel()?;
+    if !Path::new(BTF).exists() {
+        return Err(Missing::Btf);
+    }
+    features()
+}
+
+/// `CAP_SYS_ADMIN` contains the first two (`bpf_capable`, `perfmon_capable`, Linux 5.8).
+const NEEDED: [(Capability, bool); 4] = [
+    (Capability::CAP_BPF, true),
+    (Capability::CAP_PERFMON, true),
+    (Capability::CAP_NET_ADMIN, false),
+    (Capability::CAP_DAC_READ_SEARCH, false),
+];
+
+fn capabilities(effective: &CapsHashSet) -> Result<(), Missing> {
+    let admin = effective.contains(&Capability::CAP_SYS_ADMIN);
+    let missing: Vec<_> = NEEDED
+        .iter()
+        .filter(|(needed, by_admin)| !(effective.contains(needed) || admin && *by_admin))
+        .map(|(needed, _)| needed.to_string())
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Missing::Capabilities(missing))
+    }
+}
+
+/// `bpf_get_netns_cookie` in `sock_ops`, the youngest thing that the programs lean on, is of 5.15.
+fn kernel() -> Result<(), Missing> {
+    if KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 15, 0)) {
+        return Ok(());
+    }
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    Err(Missing::Kernel(release))
+}
+
+fn features() -> Result<(), Missing> {
+    for (kind, name) in [
+        (ProgramType::CgroupSockAddr, "cgroup/connect programs"),
+        (ProgramType::SockOps, "sock_ops programs"),
+        (ProgramType::CgroupSkb, "cgroup_skb programs"),
+    ] {
+        // A probe that fails otherwise proves nothing; loading will tell.
+        if let Ok(false) = is_program_supported(kind) {
+            return Err(Missing::Feature(name));
+        }
+    }
+    for (kind, name) in [
+        (MapType::SkStorage, "socket storage maps"),
+        (MapType::LruHash, "LRU hash maps"),
+    ] {
+        if let Ok(false) = is_map_supported(kind) {
+            return Err(Missing::Feature(name));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let said = |set: &[Capability]| {
+            let set = set.iter().copied().collect();
+            capabilities(&set).map_err(|missing| missing.to_string())
+        };
+        let error = said(&[Capability::CAP_BPF, Capability::CAP_NET_ADMIN]).unwrap_err();
+        assert!(
+            error.contains("lacks CAP_PERFMON, CAP_DAC_READ_SEARCH;"),
+            "{error}"
+        );
+        let error = said(&[Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN]).unwrap_err();
+        assert!(error.contains("lacks CAP_DAC_READ_SEARCH;"), "{error}");
+        assert!(said(&[]).is_err());
+        let all: Vec<_> = NEEDED.iter().map(|(needed, _)| *needed).collect();
+        assert_eq!(said(&all), Ok(()));
+    }
+}

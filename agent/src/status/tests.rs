@@ -1,0 +1,208 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    creds::{Credentials, Identity, Secret, SourceError, State},
+    id::{InvalidRole, PodRef, RoleArn},
+    pods::{
+        self,
+        binding::{Binding, Rule},
+    },
+};
+
+use super::*;
+
+const NOW: &str = "2026-01-01T02:05:00Z";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn pod(name: &str, digit: char) -> pods::Pod {
+    pods::Pod {
+        uid: digit.to_string().repeat(32).parse().unwrap(),
+        name: PodRef::new("shop", name),
+        service_account: "default".to_owned(),
+        host_network: false,
+        ips: Vec::new(),
+        annotations: BTreeMap::new(),
+    }
+}
+
+fn role(name: &str) -> RoleArn {
+    format!("arn:aws:iam::123456789012:role/{name}")
+        .parse()
+        .unwrap()
+}
+
+fn bound(name: &str, rule: Rule) -> Binding {
+    let identity = Identity {
+        role: role(name),
+        session_name: "session".to_owned(),
+    };
+    Binding::Role(identity, rule)
+}
+
+fn ready(expires: &str) -> State {
+    State::Ready(Arc::new(Credentials {
+        access_key_id: "ASIAEXAMPLE".to_owned(),
+        secret_access_key: Secret::new("the-secret-key"),
+        session_token: Secret::new("the-token"),
+        issued: at("2026-01-01T01:48:00Z"),
+        expires: at(expires),
+    }))
+}
+
+fn denied(name: &str) -> State {
+    State::Failed(Arc::new(SourceError::Denied {
+        role: role(name),
+        message: "not\nauthorized\u{1b}[2J".to_owned(),
+    }))
+}
+
+/// An agent in which everything occurs.
+pub(crate) fn example() -> Status {
+    let invalid = Binding::Invalid(InvalidRole::NoBase("red".to_owned()));
+    let pods = vec![
+        Pod::new(
+            &pod("web", 'a'),
+            &bound("web", Rule::Annotation),
+            Some(&ready("2026-01-01T02:48:00Z")),
+        ),
+        Pod::new(&pod("cart", 'b'), &bound("default", Rule::Default), None),
+        Pod::new(
+            &pod("old", 'c'),
+            &bound("old", Rule::Annotation),
+            Some(&ready(NOW)),
+        ),
+        Pod::new(
+            &pod("pay", 'd'),
+            &bound("pay", Rule::Annotation),
+            Some(&denied("pay")),
+        ),
+        Pod::new(&pod("plain", 'e'), &Binding::Nothing, None),
+        Pod::new(&pod("typo", 'f'), &invalid, None),
+    ];
+    let program = |name: &str, id| Program {
+        name: name.to_owned(),
+        kind: format!("cgroup_{name}"),
+        attach_point: "/sys/fs/cgroup/kubepods.slice".into(),
+        program_id: id,
+        link_id: id + 100,
+    };
+    let count = |name: &str, count| (name.to_owned(), count);
+    Status {
+        version: "0.1.0".to_owned(),
+        node: "node-1".to_owned(),
+        since: at("2026-01-01T00:00:00Z"),
+        pending: Vec::new(),
+        listeners: vec![
+            "10.0.0.7:41234".parse().unwrap(),
+            "[fd00::7]:41234".parse().unwrap(),
+        ],
+        kubepods: Some("/sys/fs/cgroup/kubepods.slice".into()),
+        programs: vec![program("connect4", 7), program("getpeername4", 18)],
+        pods,
+        counters: Counters {
+            kernel: [
+                count("connect_redirected", 12_345),
+                count("send_refused", 0),
+            ]
+            .into(),
+            agent: [count("requests", 42)].into(),
+        },
+    }
+}
+
+/// The page for people; the lines are as long as they are.
+const TEXT: &str = include_str!("example.txt");
+
+#[test]
+fn people_get_tables() {
+    assert_eq!(example().to_text(at(NOW), Colour::Off), TEXT);
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let coloured = example().to_text(at(NOW), Colour::On);
+    for painted in [
+        "\x1b[1mbpf2iam 0.1.0 on node-1\x1b[0m",
+        "\x1b[32mready\x1b[0m",
+        "\x1b[33mfetching\x1b[0m",
+    ] {
+        assert!(coloured.contains(painted), "{coloured}");
+    }
+    let codes = ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+    let plain = codes
+        .iter()
+        .fold(coloured, |text, code| text.replace(code, ""));
+    assert_eq!(
+        plain, TEXT,
+        "and nothing that came from outside moves the cursor"
+    );
+}
+
+#[test]
+fn an_agent_that_has_just_begun_has_little_to_say() {
+    let status = Status {
+        pending: vec!["kubepods".to_owned(), "pods".to_owned()],
+        listeners: Vec::new(),
+        kubepods: None,
+        programs: Vec::new(),
+        pods: Vec::new(),
+        counters: Counters::default(),
+        ..example()
+    };
+    assert_eq!(
+        status.to_text(status.since, Colour::Off),
+        "bpf2iam 0.1.0 on node-1, waiting for kubepods, pods, up 0s\n\
+         listeners  -\n\
+         kubepods   not found yet\n\n\
+         no programs are attached\n\n\
+         no pods on this node\n"
+    );
+}
+
+#[test]
+fn programs_get_flat_objects() {
+    let json: Value = serde_json::from_str(&example().to_json().unwrap()).unwrap();
+    let web = json!({
+        "namespace": "shop", "name": "web", "uid": "a".repeat(32),
+        "role": "arn:aws:iam::123456789012:role/web", "rule": "annotation",
+        "state": "ready",
+        "refreshed": "2026-01-01T01:48:00Z", "expires": "2026-01-01T02:48:00Z",
+    });
+    let plain = json!({
+        "namespace": "shop", "name": "plain", "uid": "e".repeat(32),
+        "reason": "no annotation iam.amazonaws.com/role, and no --default-role",
+    });
+    assert_eq!(json["pods"][0], web);
+    assert_eq!(json["pods"][1]["state"], "fetching");
+    assert_eq!(json["pods"][3]["state"], "failed");
+    let message = json["pods"][3]["message"].as_str().unwrap();
+    assert!(message.starts_with("STS refuses"), "{message}");
+    assert_eq!(json["pods"][4], plain);
+    assert_eq!(json["programs"][0]["type"], "cgroup_connect4");
+    assert_eq!(json["counters"]["kernel"]["connect_redirected"], 12_345);
+    assert_eq!(json["listeners"][1], "[fd00::7]:41234");
+}
+
+#[test]
+fn what_programs_get_reads_back_to_the_same() {
+    let json = example().to_json().unwrap();
+    assert!(json.ends_with("}\n"));
+    assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), example());
+}
+
+#[test]
+fn no_keys_are_told() {
+    let told = [
+        example().to_json().unwrap(),
+        example().to_text(at(NOW), Colour::Off),
+    ]
+    .concat();
+    for secret in ["ASIAEXAMPLE", "the-secret-key", "the-token"] {
+        assert!(!told.contains(secret), "{secret}");
+    }
+}

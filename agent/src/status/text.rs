@@ -1,0 +1,170 @@
+//! The status for people.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::terminal::Colour;
+
+use super::{
+    Keys, Pod, Role, Status,
+    table::{Cell, Tone, paint, table},
+};
+
+/// The whole page, at the time `now`.
+pub(super) fn page(status: &Status, now: Timestamp, colour: Colour) -> String {
+    let parts = [
+        head(status, now, colour),
+        programs(status, colour),
+        pods(status, now, colour),
+        counters("KERNEL COUNTER", &status.counters.kernel, colour),
+        counters("AGENT COUNTER", &status.counters.agent, colour),
+    ];
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn head(status: &Status, now: Timestamp, colour: Colour) -> String {
+    let title = format!("bpf2iam {} on {}", status.version, status.node);
+    let title = paint(&title, Tone::Heading, colour);
+    let up = age(now.duration_since(status.since));
+    let ready = readiness(&status.pending, colour);
+    let addresses: Vec<_> = status.listeners.iter().map(ToString::to_string).collect();
+    let kubepods = match &status.kubepods {
+        Some(path) => path.display().to_string(),
+        None => "not found yet".to_owned(),
+    };
+    format!(
+        "{title}, {ready}, up {up}\nlisteners  {}\nkubepods   {kubepods}\n",
+        or_dash(&addresses.join(", "))
+    )
+}
+
+fn readiness(pending: &[String], colour: Colour) -> String {
+    if pending.is_empty() {
+        return paint("ready", Tone::Good, colour);
+    }
+    let waiting = format!("waiting for {}", pending.join(", "));
+    paint(&waiting, Tone::Waiting, colour)
+}
+
+fn programs(status: &Status, colour: Colour) -> String {
+    if status.programs.is_empty() {
+        return "no programs are attached\n".to_owned();
+    }
+    let rows = status.programs.iter().map(|program| {
+        [
+            Cell::from(&program.name),
+            Cell::from(&program.kind),
+            Cell::from(program.program_id.to_string()),
+            Cell::from(program.link_id.to_string()),
+            Cell::from(program.attach_point.display().to_string()),
+        ]
+    });
+    let heading = ["PROGRAM", "TYPE", "ID", "LINK", "ATTACHED TO"];
+    table(heading, rows.collect(), colour)
+}
+
+fn pods(status: &Status, now: Timestamp, colour: Colour) -> String {
+    if status.pods.is_empty() {
+        return "no pods on this node\n".to_owned();
+    }
+    let mut pods: Vec<_> = status.pods.iter().collect();
+    pods.sort_by_key(|pod| (&pod.namespace, &pod.name, pod.uid));
+    let rows = pods.into_iter().map(|pod| row(pod, now)).collect();
+    let heading = ["POD", "ROLE", "RULE", "REFRESHED", "EXPIRES", "STATE"];
+    table(heading, rows, colour)
+}
+
+fn row(pod: &Pod, now: Timestamp) -> [Cell; 6] {
+    let name = Cell::from(format!("{}/{}", pod.namespace, pod.name));
+    let none = || Cell::from("-");
+    let (role, rule, keys) = match &pod.role {
+        Role::Bound { role, rule, keys } => (Cell::from(role.as_str()), Cell::from(rule), keys),
+        Role::None { reason } => {
+            let state = Cell::new(&format!("no role: {reason}"), Tone::Plain);
+            return [name, none(), none(), none(), none(), state];
+        }
+    };
+    let (refreshed, expires, state) = match keys {
+        Keys::Fetching => (none(), none(), Cell::new("fetching", Tone::Waiting)),
+        Keys::Ready { refreshed, expires } => {
+            let (text, tone) = if *expires > now {
+                ("ready", Tone::Good)
+            } else {
+                ("expired", Tone::Bad)
+            };
+            (
+                relative(*refreshed, now),
+                relative(*expires, now),
+                Cell::new(text, tone),
+            )
+        }
+        Keys::Failed { message } => {
+            let state = Cell::new(&format!("failed: {message}"), Tone::Bad);
+            (none(), none(), state)
+        }
+    };
+    [name, role, rule, refreshed, expires, state]
+}
+
+fn counters(title: &str, counters: &BTreeMap<String, u64>, colour: Colour) -> String {
+    if counters.is_empty() {
+        return String::new();
+    }
+    let rows = counters
+        .iter()
+        .map(|(name, count)| [Cell::from(name), Cell::from(count.to_string())]);
+    table([title, "COUNT"], rows.collect(), colour)
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+fn relative(then: Timestamp, now: Timestamp) -> Cell {
+    let distance = then.duration_since(now);
+    let text = if distance.is_negative() {
+        format!("{} ago", age(distance.abs()))
+    } else {
+        format!("in {}", age(distance))
+    };
+    Cell::from(text)
+}
+
+/// The two largest units that say something: `3d4h`, `2h5m`, `17m3s`, `8s`.
+fn age(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_their_two_largest_units() {
+        for (seconds, text) in [
+            (-5, "0s"),
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m0s"),
+            (3599, "59m59s"),
+            (3600, "1h0m"),
+            (86_399, "23h59m"),
+            (86_400, "1d0h"),
+            (31_536_000, "365d0h"),
+        ] {
+            assert_eq!(age(SignedDuration::from_secs(seconds)), text);
+        }
+    }
+}

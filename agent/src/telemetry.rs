@@ -1,0 +1,154 @@
+//! What happened, as lines on standard error.
+//!
+//! Our own crates and the target [`ACCESS`] speak at the level that the operator chose, all others one
+//! step quieter. Records of the `log` crate, among them those of the BPF programs, come out here as
+//! well, and so does a panic.
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt, io,
+    panic::{self, PanicHookInfo},
+};
+
+use clap::ValueEnum;
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt as _, util::TryInitError,
+};
+
+use crate::terminal::Colour;
+
+/// The target of completion events: one a request, at info.
+pub const ACCESS: &str = "access";
+
+/// The target of our own crates: all their names begin so.
+const OWN: &str = "bpf2iam";
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Level {
+    /// What stops the agent.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// What changed.
+    Info,
+    /// What was decided.
+    Debug,
+    /// Every connection and request.
+    Trace,
+}
+
+/// How it is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One object a line, for programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What the operator chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `--log-level`
+    pub level: Level,
+    /// `--log-format`
+    pub format: Format,
+}
+
+/// Sends everything to standard error from now on. Called once, before anything else is said.
+pub fn init(settings: Settings) -> Result<(), TryInitError> {
+    subscriber(settings, Colour::of(&io::stderr()), io::stderr).try_init()?;
+    panic::set_hook(Box::new(report));
+    Ok(())
+}
+
+fn subscriber<W>(settings: Settings, colour: Colour, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = Targets::new()
+        .with_default(settings.level.quieter())
+        .with_targets([(OWN, settings.level), (ACCESS, settings.level)]);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines(settings.format, colour, writer))
+}
+
+fn lines<S, W>(
+    format: Format,
+    colour: Colour,
+    writer: W,
+) -> Box<dyn tracing_subscriber::Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        Format::Text => lines.with_ansi(colour == Colour::On).boxed(),
+        Format::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed(),
+    }
+}
+
+/// Says that a thread or a task panicked, and where.
+fn report(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let location = panic.location().map(tracing::field::display);
+    let backtrace = Backtrace::capture(); // empty unless RUST_BACKTRACE asks for it
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured)
+        .then(|| tracing::field::display(backtrace));
+    tracing::error!(location, backtrace, "panic: {message}");
+}
+
+impl Level {
+    const fn quieter(self) -> Self {
+        match self {
+            Self::Error | Self::Warn => Self::Error,
+            Self::Info => Self::Warn,
+            Self::Debug => Self::Info,
+            Self::Trace => Self::Debug,
+        }
+    }
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_flag_value(self, f)
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_flag_value(self, f)
+    }
+}
+
+/// The value as the operator would give it.
+fn write_flag_value(value: &impl ValueEnum, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value.to_possible_value() {
+        Some(value) => f.write_str(value.get_name()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
