@@ -70,7 +70,7 @@ impl Office {
         task.spawn(tokio::time::timeout(PATIENCE, call));
         let answer = match task.join_next().await {
             Some(Ok(Ok(answer))) => answer.and_then(|keys| self.usable(keys, unavailable)),
-            Some(Ok(Err(elapsed))) => unavailable(format!("nothing in {PATIENCE:?}: {elapsed}")),
+            Some(Ok(Err(_))) => unavailable(format!("nothing within {PATIENCE:?}")),
             Some(Err(_)) | None => {
                 let answer = unavailable("the attempt panicked, see the log".to_owned());
                 return (answer, Outcome::Panicked);

@@ -265,6 +265,39 @@ async fn expired_keys_of_the_node_are_looked_up_anew_once() {
     assert!(asked[1].authorization.contains("AKIDNODE2/"), "{asked:?}");
 }
 
+/// Gives keys after a while.
+#[derive(Debug)]
+struct Slow(Duration);
+
+impl ProvideCredentials for Slow {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            tokio::time::sleep(self.0).await;
+            Ok(node_keys())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_keys_to_sign_with_do_not_make_an_attempt_longer() {
+    for seconds in [5, 1_000_000] {
+        let server = Server::start(|_| Said::Nothing).await;
+        let slow = Slow(Duration::from_secs(seconds));
+        let config = config("eu-west-1", &server.url())
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(slow))
+            .build();
+        let start = tokio::time::Instant::now();
+        let sts = Sts::new(&config, clock()).unwrap();
+        let error = sts.fetch(&identity()).await.unwrap_err();
+        assert_eq!(Kind::from(&error), Kind::Unavailable, "{error}");
+        assert!(start.elapsed() <= CALL, "{seconds}: {:?}", start.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn no_keys_to_sign_with_are_told_of() {
     let server = Server::start(|_| Said::success()).await;

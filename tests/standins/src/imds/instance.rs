@@ -1,0 +1,169 @@
+//! The instance that the metadata service speaks of.
+
+use std::collections::BTreeMap;
+
+use crate::LEAK_MARK;
+
+/// What there is to know about an instance. [`Default`] is a node of a cluster in `eu-west-1`.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// `i-` and 17 hexadecimal digits.
+    pub id: String,
+    /// `m5.large` and the like.
+    pub instance_type: String,
+    /// The image it runs.
+    pub image: String,
+    /// 12 digits.
+    pub account: String,
+    /// It is in the first zone of this Region.
+    pub region: String,
+    /// The role of its instance profile, if it has one.
+    pub role: Option<String>,
+    /// Of its first network interface.
+    pub mac: String,
+    /// Its first private address.
+    pub local_ipv4: String,
+    /// What its owner wrote on it.
+    pub tags: BTreeMap<String, String>,
+    /// The start script, which holds secrets on many nodes of this world.
+    pub user_data: String,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            id: "i-0a1b2c3d4e5f60718".to_owned(),
+            instance_type: "m5.large".to_owned(),
+            image: "ami-0abcdef1234567890".to_owned(),
+            account: "123456789012".to_owned(),
+            region: "eu-west-1".to_owned(),
+            role: Some("node-role".to_owned()),
+            mac: "02:29:96:8f:6a:2d".to_owned(),
+            local_ipv4: "10.0.12.34".to_owned(),
+            tags: BTreeMap::from([("Name".to_owned(), "node-1".to_owned())]),
+            user_data: format!(
+                "#!/bin/bash\nset -e\nexport TOKEN={LEAK_MARK}-BOOTSTRAP-4f9d2c.0123456789abcdef\n\
+                 /etc/node/bootstrap.sh --token \"$TOKEN\"\n"
+            ),
+        }
+    }
+}
+
+impl Instance {
+    /// The availability zone.
+    pub fn zone(&self) -> String {
+        format!("{}a", self.region)
+    }
+
+    /// The zone as AWS names it in every account alike: `euw1-az1` is in `eu-west-1`.
+    pub fn zone_id(&self) -> String {
+        let short = self.region.split('-').map(abbreviated);
+        format!("{}-az1", short.collect::<String>())
+    }
+
+    /// The partition that the Region belongs to.
+    pub fn partition(&self) -> &'static str {
+        self.place().0
+    }
+
+    /// The DNS suffix of the partition's services.
+    pub fn domain(&self) -> &'static str {
+        self.place().1
+    }
+
+    fn place(&self) -> (&'static str, &'static str) {
+        let place = PARTITIONS
+            .iter()
+            .find(|(prefix, ..)| self.region.starts_with(prefix));
+        place.map_or(("aws", "amazonaws.com"), |(_, partition, domain)| {
+            (partition, domain)
+        })
+    }
+
+    /// The name of the host in the instance's own network.
+    pub fn hostname(&self) -> String {
+        let address = self.local_ipv4.replace('.', "-");
+        format!("ip-{address}.{}.compute.internal", self.region)
+    }
+}
+
+/// Region prefix, partition and DNS suffix, as botocore lists them; everything else is `aws`.
+const PARTITIONS: &[(&str, &str, &str)] = &[
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("eusc-de-", "aws-eusc", "amazonaws.eu"),
+];
+
+fn abbreviated(part: &str) -> String {
+    let mut short = part.to_owned();
+    for (long, letter) in [
+        ("north", "n"),
+        ("south", "s"),
+        ("central", "c"),
+        ("east", "e"),
+        ("west", "w"),
+        ("gov", "g"),
+    ] {
+        short = short.replace(long, letter);
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_decides_zone_partition_and_domain() {
+        for (region, zone, zone_id, partition, domain) in [
+            (
+                "eu-west-1",
+                "eu-west-1a",
+                "euw1-az1",
+                "aws",
+                "amazonaws.com",
+            ),
+            (
+                "ap-southeast-2",
+                "ap-southeast-2a",
+                "apse2-az1",
+                "aws",
+                "amazonaws.com",
+            ),
+            (
+                "us-gov-west-1",
+                "us-gov-west-1a",
+                "usgw1-az1",
+                "aws-us-gov",
+                "amazonaws.com",
+            ),
+            (
+                "cn-north-1",
+                "cn-north-1a",
+                "cnn1-az1",
+                "aws-cn",
+                "amazonaws.com.cn",
+            ),
+        ] {
+            let instance = Instance {
+                region: region.to_owned(),
+                ..Instance::default()
+            };
+            assert_eq!(instance.zone(), zone);
+            assert_eq!(instance.zone_id(), zone_id);
+            assert_eq!(
+                (instance.partition(), instance.domain()),
+                (partition, domain)
+            );
+        }
+    }
+
+    #[test]
+    fn user_data_holds_something_whose_leak_is_seen() {
+        assert!(Instance::default().user_data.contains("AKIDNODE-BOOTSTRAP"));
+    }
+}

@@ -1,0 +1,156 @@
+//! The plumbing of all listeners: accept, HTTP/1.1, an end with the [`Server`] that holds it.
+//!
+//! A connection never ends another one, and no error of a client ends the listener.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+};
+
+use crate::listen::UnixSocket;
+
+/// The largest body that is read: more than any that STS takes.
+const MAX_BODY: usize = 1 << 20;
+
+/// An answer, whole.
+pub(crate) type Response = hyper::Response<Bytes>;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// This is the answer.
+    Answer(Response),
+    /// The connection is closed without an answer.
+    Close,
+    /// No answer ever comes.
+    Hang,
+}
+
+/// Answers requests.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// Answers one. `peer` is nobody's where the connection came through the file system.
+    fn reply(
+        &self,
+        request: Request<Bytes>,
+        peer: Option<SocketAddr>,
+    ) -> impl Future<Output = Reply> + Send;
+}
+
+/// Listeners and their connections. They end when this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Server(JoinSet<Infallible>);
+
+impl Server {
+    /// Serves a TCP listener. Says at which address.
+    pub(crate) fn tcp<S: Service>(
+        &mut self,
+        listener: TcpListener,
+        service: Arc<S>,
+    ) -> io::Result<SocketAddr> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let address = listener.local_addr()?;
+        self.0.spawn(accept_all(listener, service));
+        Ok(address)
+    }
+
+    /// Serves a Unix listener.
+    pub(crate) fn unix<S: Service>(&mut self, socket: UnixSocket, service: Arc<S>) {
+        self.0.spawn(accept_all(socket, service));
+    }
+
+    /// Ends all listeners, and returns when their ports are free.
+    pub(crate) async fn stop(&mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// Where connections come from.
+trait Listener: Send + Sync + 'static {
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
+}
+
+impl Listener for tokio::net::TcpListener {
+    type Io = tokio::net::TcpStream;
+
+    async fn accept(&self) -> io::Result<(Self::Io, Option<SocketAddr>)> {
+        let (io, peer) = Self::accept(self).await?;
+        Ok((io, Some(peer)))
+    }
+}
+
+impl Listener for UnixSocket {
+    type Io = tokio::net::UnixStream;
+
+    async fn accept(&self) -> io::Result<(Self::Io, Option<SocketAddr>)> {
+        let (io, _unnamed) = self.listener.accept().await?;
+        Ok((io, None))
+    }
+}
+
+async fn accept_all(listener: impl Listener, service: Arc<impl Service>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((io, peer)) => {
+                connections.spawn(connection(io, peer, Arc::clone(&service)));
+            }
+            // Most often there are no descriptors left: some connection must end first.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection<I>(io: I, peer: Option<SocketAddr>, service: Arc<impl Service>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let handle = service_fn(|request| exchange(&*service, request, peer));
+    let connection = pin!(
+        http1::Builder::new()
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(io), handle)
+    );
+    // Clients that go away or talk nonsense are their own affair.
+    let _served = connection.await.is_ok();
+}
+
+/// No answer is wanted: hyper closes the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer, as scripted")]
+struct Closed;
+
+async fn exchange(
+    service: &impl Service,
+    request: Request<Incoming>,
+    peer: Option<SocketAddr>,
+) -> Result<hyper::Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        let mut response = hyper::Response::default();
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(response);
+    };
+    let request = Request::from_parts(head, body.to_bytes());
+    match service.reply(request, peer).await {
+        Reply::Answer(response) => Ok(response.map(Full::new)),
+        Reply::Close => Err(Closed),
+        Reply::Hang => std::future::pending().await,
+    }
+}

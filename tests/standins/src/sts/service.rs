@@ -1,0 +1,243 @@
+//! What becomes of a call: first whether it is right, then what the rules say, then the answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::{Request, header::HeaderMap};
+use jiff::Timestamp;
+
+use crate::{
+    LEAK_MARK,
+    clock::Clock,
+    serve::{Reply, Response},
+};
+
+use super::{
+    Node, UnknownKeys, answers,
+    call::{Call, Outcome},
+    code::{Code, Refusal},
+    jwt::Claims,
+    parameters::{Wanted, web_identity_token},
+    protocol::{Action, Form},
+    rules::{Fault, Rules, Script},
+    sessions::{Session, Sessions, Terms},
+    sigv4,
+};
+
+/// The longest session of a role that another role assumes.
+const CHAINED: Duration = Duration::from_hours(1);
+
+/// STS without its sockets.
+pub(super) struct TokenService {
+    pub(super) node: Node,
+    pub(super) unknown_keys: UnknownKeys,
+    pub(super) audience: String,
+    pub(super) signatures: sigv4::Terms,
+    pub(super) longest: Duration,
+    pub(super) clock: Clock,
+    pub(super) rules: Rules,
+    pub(super) sessions: Sessions,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) arn: String,
+    pub(super) user_id: String,
+    pub(super) account: String,
+}
+
+/// What becomes of a call.
+pub(super) struct Handled {
+    pub(super) call: Call,
+    pub(super) delay: Duration,
+    pub(super) reply: Reply,
+}
+
+/// A call that is right.
+enum Asked {
+    Role(Identity, Wanted),
+    RoleWithWebIdentity(Claims, Wanted),
+    Identity(Identity),
+}
+
+impl TokenService {
+    pub(super) fn handle(&self, request: &Request<Bytes>) -> Handled {
+        let now = self.clock.now();
+        let form = Form::read(request);
+        let mut call = Call::new(now, &form);
+        let asked = self.check(&form, request.headers(), &mut call);
+        let (script, reply) = match asked {
+            Err(refusal) => (Script::default(), refuse(&mut call, &refusal)),
+            Ok(asked) => {
+                let script = self.rules.play(asked.action(), asked.role());
+                (script, self.play(asked, script, &mut call))
+            }
+        };
+        Handled {
+            call,
+            delay: script.delay,
+            reply,
+        }
+    }
+
+    /// Whether a call is right, whatever the rules will say.
+    fn check(&self, form: &Form, headers: &HeaderMap, call: &mut Call) -> Result<Asked, Refusal> {
+        let action = form.action()?;
+        match action {
+            Action::AssumeRole => {
+                let caller = self.caller(headers, call)?;
+                let wanted = self.wanted(action, form)?;
+                check_chaining(&wanted)?;
+                Ok(Asked::Role(caller, wanted))
+            }
+            Action::AssumeRoleWithWebIdentity => {
+                let wanted = self.wanted(action, form)?;
+                let token = web_identity_token(form)?;
+                let claims = Claims::check(token, &self.audience, call.at)?;
+                Ok(Asked::RoleWithWebIdentity(claims, wanted))
+            }
+            Action::GetCallerIdentity => self.caller(headers, call).map(Asked::Identity),
+        }
+    }
+
+    fn wanted(&self, action: Action, form: &Form) -> Result<Wanted, Refusal> {
+        let wanted = Wanted::read(action, form)?;
+        if wanted.duration > self.longest {
+            let message =
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+            return Err(Refusal::new(Code::ValidationError, message));
+        }
+        Ok(wanted)
+    }
+
+    /// Who signed: a session of ours, or the node.
+    fn caller(&self, headers: &HeaderMap, call: &mut Call) -> Result<Identity, Refusal> {
+        let signer = self.signatures.check(headers, call.at)?;
+        call.signed_by(&signer);
+        if let Some(session) = self.sessions.find(&signer.access_key_id) {
+            return identity_of(&session, signer.session_token.as_deref(), call.at);
+        }
+        let is_node = signer.access_key_id.starts_with(LEAK_MARK);
+        match self.unknown_keys {
+            UnknownKeys::Refuse if !is_node => Err(Code::InvalidClientTokenId.into()),
+            UnknownKeys::Refuse | UnknownKeys::Node => Ok(self.node.identity()),
+        }
+    }
+
+    fn play(&self, asked: Asked, script: Script, call: &mut Call) -> Reply {
+        match script.fault {
+            None => Reply::Answer(self.grant(asked, script.session, call)),
+            Some(Fault::Error(code)) => refuse(call, &asked.refusal(code)),
+            Some(Fault::Garbage) => {
+                call.outcome = Outcome::Garbage;
+                Reply::Answer(answers::garbage())
+            }
+            Some(Fault::Cut) => {
+                let answer = self.grant(asked, script.session, call);
+                call.outcome = Outcome::Cut;
+                Reply::Answer(answers::cut(answer))
+            }
+            Some(Fault::Close) => {
+                call.outcome = Outcome::Closed;
+                Reply::Close
+            }
+            Some(Fault::Hang) => {
+                call.outcome = Outcome::Hung;
+                Reply::Hang
+            }
+        }
+    }
+
+    fn grant(&self, asked: Asked, length: Option<Duration>, call: &mut Call) -> Response {
+        call.outcome = Outcome::Granted;
+        let mut open = |action, subject, wanted: Wanted| {
+            let terms = Terms {
+                action,
+                subject,
+                now: call.at,
+                length: length.unwrap_or(wanted.duration),
+            };
+            let session = self.sessions.open(wanted, terms);
+            call.issued = Some(session.issued.access_key_id.clone());
+            session
+        };
+        match asked {
+            Asked::Role(_, wanted) => {
+                answers::assumed_role(&open(Action::AssumeRole, None, wanted))
+            }
+            Asked::RoleWithWebIdentity(claims, wanted) => {
+                let subject = Some(claims.subject.clone());
+                let session = open(Action::AssumeRoleWithWebIdentity, subject, wanted);
+                answers::assumed_role_with_web_identity(&session, &claims)
+            }
+            Asked::Identity(caller) => answers::caller_identity(&caller),
+        }
+    }
+}
+
+impl Asked {
+    const fn action(&self) -> Action {
+        match self {
+            Self::Role(..) => Action::AssumeRole,
+            Self::RoleWithWebIdentity(..) => Action::AssumeRoleWithWebIdentity,
+            Self::Identity(_) => Action::GetCallerIdentity,
+        }
+    }
+
+    fn role(&self) -> Option<&str> {
+        match self {
+            Self::Role(_, wanted) | Self::RoleWithWebIdentity(_, wanted) => Some(&wanted.role.arn),
+            Self::Identity(_) => None,
+        }
+    }
+
+    /// An error that the rules want, in the words of STS.
+    fn refusal(&self, code: Code) -> Refusal {
+        match (code, self) {
+            (Code::AccessDenied, Self::Role(caller, wanted)) => {
+                let (who, role) = (&caller.arn, &wanted.role.arn);
+                let what = "is not authorized to perform: sts:AssumeRole on resource";
+                Refusal::new(code, format!("User: {who} {what}: {role}"))
+            }
+            (Code::AccessDenied, Self::RoleWithWebIdentity(..)) => Refusal::new(
+                code,
+                "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+            ),
+            _ => code.into(),
+        }
+    }
+}
+
+fn refuse(call: &mut Call, refusal: &Refusal) -> Reply {
+    call.outcome = Outcome::Refused(refusal.code);
+    Reply::Answer(answers::refusal(refusal))
+}
+
+/// Whoever calls is a role itself, so that its sessions are chained.
+fn check_chaining(wanted: &Wanted) -> Result<(), Refusal> {
+    if wanted.duration <= CHAINED {
+        return Ok(());
+    }
+    let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
+    Err(Refusal::new(Code::ValidationError, message))
+}
+
+/// Whose `session` is, if the call carries its token and it is not over.
+fn identity_of(
+    session: &Session,
+    token: Option<&str>,
+    now: Timestamp,
+) -> Result<Identity, Refusal> {
+    if token != Some(&session.token) {
+        return Err(Code::InvalidClientTokenId.into());
+    }
+    if now >= session.issued.expires {
+        return Err(Code::ExpiredToken.into());
+    }
+    Ok(Identity {
+        arn: session.issued.arn.clone(),
+        user_id: session.user_id.clone(),
+        account: session.account.clone(),
+    })
+}

@@ -1,0 +1,11 @@
+//! The stand-ins over real sockets: their bytes, their rules, their control, and a real client.
+
+// Always so in a test; it also tells clippy that helpers may unwrap.
+#![cfg(test)]
+
+mod faults;
+mod imds;
+mod programs;
+mod sdk;
+mod sts;
+mod wire;

@@ -1,0 +1,366 @@
+//! A node with everything on it that a story needs: stand-ins for the metadata service and for STS, pods with
+//! manifests, and the agent itself, each a program of its own.
+//!
+//! The agent finds region and keys as it would on EC2: it asks the metadata address, from beside the pods. So the keys
+//! that it signs with are the node's, and a pod that sees any with `AKIDNODE` sees what it must not.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{
+    Node, Options, Pod,
+    addresses::{METADATA_V4, METADATA_V6, NODE_V4, NODE_V6},
+    client::PodClient,
+    manifest,
+    pod::Spec,
+    process::{Process, output},
+};
+
+/// Where each stage has a directory of its own, which is removed with its node.
+pub(crate) const DIRECTORY: &str = "/run";
+/// The manifests, in that directory.
+const PODS: &str = "pods";
+
+/// How long a program may take until it says that it is ready.
+const START: Duration = Duration::from_secs(20);
+/// How long a question to a program may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What `BPF2IAM_BIN` names: the agent, with its BPF object in it.
+const AGENT: &str = "BPF2IAM_BIN";
+
+/// Where STS is, in the node and for its pods.
+pub const STS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(NODE_V4), 8080);
+/// Where the agent's admin port is, in the node.
+pub const ADMIN: &str = "127.0.0.1:9998";
+/// What is put before the names of roles.
+pub const BASE_ARN: &str = "arn:aws:iam::123456789012:role/";
+/// What the access keys of the node's own role begin with.
+pub const NODE_KEY: &str = "AKIDNODE";
+
+/// The programs on the stage.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `bpf2iam`.
+    pub agent: PathBuf,
+    /// `imds-standin`.
+    pub imds: PathBuf,
+    /// `sts-standin`.
+    pub sts: PathBuf,
+    /// `pod-client`.
+    pub client: PodClient,
+}
+
+impl Programs {
+    /// The agent that `BPF2IAM_BIN` names, and the others from the directory that cargo puts them into.
+    pub fn find() -> Result<Self> {
+        let agent = env::var_os(AGENT)
+            .with_context(|| format!("{AGENT} does not name the agent: run `cargo xtask test`"))?;
+        let this = env::current_exe().context("this program's own path")?;
+        let beside = |name: &str| {
+            let mut found = this.ancestors().skip(1).take(2).map(|dir| dir.join(name));
+            found.find(|program| program.is_file()).with_context(|| {
+                format!(
+                    "no {name} beside {}: run `cargo xtask test`",
+                    this.display()
+                )
+            })
+        };
+        Ok(Self {
+            agent: agent.into(),
+            imds: beside("imds-standin")?,
+            sts: beside("sts-standin")?,
+            client: PodClient::find()?,
+        })
+    }
+}
+
+/// A node with the stand-ins running, and no agent yet.
+#[derive(Debug)]
+pub struct Stage {
+    programs: Programs,
+    scratch: PathBuf,
+    /// The stand-ins, until they are stopped.
+    imds: Option<Process>,
+    sts: Option<Process>,
+    node: Node,
+}
+
+impl Stage {
+    /// Sets the stage. `sts` are more arguments for the stand-in of STS.
+    pub fn set(programs: Programs, options: Options, sts: &[&str]) -> Result<Self> {
+        let node = Node::create(options)?;
+        let scratch = scratch(&node)?;
+        let mut stage = Self {
+            programs,
+            scratch,
+            imds: None,
+            sts: None,
+            node,
+        };
+        stage.imds = Some(stage.start_imds()?);
+        stage.start_sts(STS, sts)?;
+        Ok(stage)
+    }
+
+    fn start_imds(&self) -> Result<Process> {
+        let mut command = self.node.host().command(&self.programs.imds)?;
+        for ip in [METADATA_V4.into(), METADATA_V6.into()] {
+            command.args(["--listen", &SocketAddr::new(ip, 80).to_string()]);
+        }
+        start("imds-standin", command)
+    }
+
+    /// Starts STS, instead of the one that runs.
+    pub fn start_sts(&mut self, listen: SocketAddr, args: &[&str]) -> Result<()> {
+        self.sts = None;
+        let control = self.sts_control();
+        // The one before was killed, and its socket's file is left.
+        if control.exists() {
+            fs::remove_file(&control).context("the control socket of sts-standin")?;
+        }
+        let mut command = self.node.host().command(&self.programs.sts)?;
+        command.args(["--listen", &listen.to_string()]);
+        command
+            .arg("--control")
+            .arg(format!("unix:{}", control.display()))
+            .args(args);
+        self.sts = Some(start("sts-standin", command)?);
+        Ok(())
+    }
+
+    /// Ends STS: nobody listens at its address any more.
+    pub fn stop_sts(&mut self) {
+        self.sts = None;
+    }
+
+    /// The node.
+    pub const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The programs.
+    pub const fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// What tries things from inside a pod.
+    pub const fn client(&self) -> &PodClient {
+        &self.programs.client
+    }
+
+    /// Makes a pod, and writes its manifest to where the agent reads it.
+    pub fn add_pod(&self, spec: Spec) -> Result<Pod> {
+        let pod = self.node.add_pod(spec)?;
+        manifest::write_pod(&self.manifests(), &pod)?;
+        Ok(pod)
+    }
+
+    /// Makes a pod in namespace `shop` that names `role`.
+    pub fn add_pod_with_role(&self, name: &str, role: &str) -> Result<Pod> {
+        self.add_pod(Spec::new("shop", name).annotation("iam.amazonaws.com/role", role))
+    }
+
+    /// The directory of the manifests.
+    pub fn manifests(&self) -> PathBuf {
+        self.scratch.join(PODS)
+    }
+
+    /// The agent's runtime directory.
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.scratch.join("run")
+    }
+
+    fn sts_control(&self) -> PathBuf {
+        self.scratch.join("sts.sock")
+    }
+
+    /// Asks the stand-in of STS: `GET /counts`, `GET /calls` and so on.
+    pub fn ask_sts(&self, path: &str) -> Result<Value> {
+        self.control_sts(&[&format!("http://sts{path}")])
+    }
+
+    /// Replaces the rules of the stand-in of STS.
+    pub fn set_sts_rules(&self, rules: &Value) -> Result<()> {
+        let rules = rules.to_string();
+        self.control_sts(&["-X", "PUT", "-d", &rules, "http://sts/rules"])
+            .map(drop)
+    }
+
+    fn control_sts(&self, args: &[&str]) -> Result<Value> {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--fail-with-body", "--unix-socket"])
+            .arg(self.sts_control())
+            .args(args);
+        let output = output(&mut curl, ANSWER)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success(),
+            "sts-standin: {} {text}",
+            output.status
+        );
+        if text.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).with_context(|| format!("sts-standin said {text}"))
+    }
+
+    /// The agent with all it needs on this stage, not started, and `args` besides.
+    pub fn agent(&self, args: &[&str]) -> Result<Command> {
+        let mut command = self.node.host().command(&self.programs.agent)?;
+        command
+            .env_clear()
+            .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
+            .args([
+                "run",
+                "--node-name",
+                &self.node.name(),
+                "--admin-listen",
+                ADMIN,
+            ])
+            .args([
+                "--node-ip",
+                &format!("{NODE_V4},{NODE_V6}"),
+                "--base-role-arn",
+                BASE_ARN,
+            ])
+            .arg("--pods")
+            .arg(format!("file:{}", self.manifests().display()))
+            .arg("--cgroup-root")
+            .arg(self.node.cgroup_root())
+            .arg("--kubepods")
+            .arg(self.node.kubepods())
+            .arg("--runtime-dir")
+            .arg(self.runtime_dir())
+            .args(args);
+        Ok(command)
+    }
+
+    /// Starts the agent and waits until it is ready.
+    pub fn start_agent(&self, args: &[&str]) -> Result<Agent> {
+        let process = Process::spawn("bpf2iam", self.agent(args)?)?;
+        Agent::ready(process, self)
+    }
+
+    /// Gets a page of the agent's admin port, whatever its status.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        let mut curl = self.node.host().command("curl")?;
+        curl.args(["-sS", "-m", "5"])
+            .arg(format!("http://{ADMIN}{path}"));
+        let output = output(&mut curl, ANSWER)?;
+        ensure!(output.status.success(), "curl {path}: {}", output.status);
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn start(name: &'static str, command: Command) -> Result<Process> {
+    let process = Process::spawn(name, command)?;
+    process.wait_for_line(|line| line.contains("ready"), START)?;
+    Ok(process)
+}
+
+/// The running agent. It is killed on drop; [`Agent::stop`] ends it as an operator would.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    program: PathBuf,
+    runtime_dir: PathBuf,
+    port: u16,
+}
+
+impl Agent {
+    /// Waits until the agent in `process` says that it is ready.
+    pub fn ready(process: Process, stage: &Stage) -> Result<Self> {
+        let is_ready = |line: &str| line.contains("\"message\":\"ready\"");
+        let line = process.wait_for_line(is_ready, START)?;
+        let line: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        let listeners = line["listeners"].as_str().unwrap_or_default();
+        let first: Option<SocketAddr> = listeners
+            .split(',')
+            .next()
+            .and_then(|first| first.parse().ok());
+        Ok(Self {
+            port: first
+                .with_context(|| format!("no listener in {line}"))?
+                .port(),
+            program: stage.programs.agent.clone(),
+            runtime_dir: stage.runtime_dir(),
+            process,
+        })
+    }
+
+    /// The port on which redirected connections arrive.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What `bpf2iam status` prints, with more arguments.
+    pub fn status_page(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("status")
+            .arg("--runtime-dir")
+            .arg(&self.runtime_dir)
+            .args(args);
+        let output = output(&mut command, ANSWER)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "bpf2iam status: {}: {said}",
+            output.status
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What `bpf2iam status -o json` says.
+    pub fn status(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.status_page(&["-o", "json"])?)?)
+    }
+
+    /// One of the programs' counters.
+    pub fn kernel_counter(&self, name: &str) -> Result<u64> {
+        let status = self.status()?;
+        status["counters"]["kernel"][name]
+            .as_u64()
+            .with_context(|| format!("no counter {name}"))
+    }
+
+    /// The records of its log with this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.process.lines();
+        let records = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        records
+            .filter(|record| record["message"] == message)
+            .collect()
+    }
+
+    /// Ends it with SIGTERM, and says how it ended.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        self.process.signal(Signal::TERM)?;
+        self.process.wait(START)
+    }
+}
+
+/// A directory that goes with the node.
+fn scratch(node: &Node) -> Result<PathBuf> {
+    let scratch = Path::new(DIRECTORY).join(node.name());
+    let pods = scratch.join(PODS);
+    fs::create_dir_all(&pods).with_context(|| pods.display().to_string())?;
+    Ok(scratch)
+}

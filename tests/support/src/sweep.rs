@@ -1,0 +1,59 @@
+//! Removes what nodes leave behind: a node's own at its end, and what the dead could not remove.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{cgroup, netns, privilege, run::Run, stage};
+
+/// Removes the leftovers of processes that are dead, killing what still runs in their cgroups. What
+/// belongs to a living process is left alone.
+pub fn sweep() -> Result<()> {
+    remove(|run| !run.creator_lives())
+}
+
+/// Removes what belongs to `run`.
+pub(crate) fn remove_run(run: Run) -> Result<()> {
+    remove(|candidate| candidate == run)
+}
+
+/// Says on standard error what went wrong where no error can be returned.
+pub(crate) fn report(result: Result<()>) {
+    if let Err(error) = result {
+        privilege::say(format_args!("cleaning up: {error:#}"));
+    }
+}
+
+/// Cgroups first: a namespace lives as long as a process in it.
+fn remove(wanted: impl Fn(Run) -> bool) -> Result<()> {
+    for path in ours(&cgroup::mount_point()?, &wanted)? {
+        cgroup::remove(&path)?;
+    }
+    for path in ours(Path::new(netns::DIRECTORY), &wanted)? {
+        netns::remove(&path)?;
+    }
+    for path in ours(Path::new(stage::DIRECTORY), &wanted)? {
+        fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// What in `directory` has a name of ours and is wanted.
+fn ours(directory: &Path, wanted: impl Fn(Run) -> bool) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.with_context(|| directory.display().to_string())?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| directory.display().to_string())?;
+        let run = entry.file_name().to_str().and_then(Run::of);
+        if run.is_some_and(&wanted) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
