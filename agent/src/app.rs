@@ -18,10 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{clock::Clock, config::Config, creds::sts::Sts};
 
 use kernel::Kernel;
-use report::Attachment;
 
 pub use agent::{Agent, Bound};
 pub use listen::Error as ListenError;
+pub use report::Attachment;
 
 /// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies.
 pub async fn run(config: Config) -> anyhow::Result<()> {

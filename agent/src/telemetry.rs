@@ -65,7 +65,12 @@ pub fn init(settings: Settings) -> Result<(), TryInitError> {
     Ok(())
 }
 
-fn subscriber<W>(settings: Settings, colour: Colour, writer: W) -> impl Subscriber + Send + Sync
+/// What writes everything to `writer`: [`init`] without the rest of the process, for tests of what is said.
+pub fn subscriber<W>(
+    settings: Settings,
+    colour: Colour,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -1,2 +1,72 @@
-//! placeholder
-fn main() {}
+//! The project's own verbs: `cargo xtask <verb>`.
+//!
+//! A verb is one file with `Args` (where it has any) and `run`. It may install Debian packages and put tools into
+//! the tool cache, and nothing else outside the target directory.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod build;
+mod cache;
+mod cargo;
+mod checks;
+mod ci;
+mod cx;
+mod ebpf;
+mod exec;
+mod install;
+mod lint;
+mod say;
+mod test;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The verbs of this project"
+)]
+struct Cli {
+    /// Install no Debian packages; say which are missing instead
+    #[arg(long, global = true)]
+    no_install: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build the BPF object and say what is in it
+    BuildEbpf(build::Args),
+    /// Build the BPF object and the agent that carries it
+    Build(build::Args),
+    /// Run the tests, tier by tier
+    Test(test::Args),
+    /// Run every check that is not a test
+    Lint(lint::Args),
+    /// Run everything that a change must pass
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cx::Cx::new(cli.no_install.into()).and_then(|cx| dispatch(&cx, &cli.verb)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::BuildEbpf(args) => ebpf::run(cx, args),
+        Verb::Build(args) => build::run(cx, args),
+        Verb::Test(args) => test::run(cx, args),
+        Verb::Lint(args) => lint::run(cx, args),
+        Verb::Ci => ci::run(cx),
+    }
+}

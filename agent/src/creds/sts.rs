@@ -19,6 +19,7 @@ use aws_sdk_sts::{
     operation::assume_role::{
         AssumeRoleError, AssumeRoleOutput, builders::AssumeRoleFluentBuilder,
     },
+    primitives::DateTime,
 };
 use jiff::Timestamp;
 
@@ -37,9 +38,10 @@ fn behaviour() -> BehaviorVersion {
 /// no more than an hour.
 const DURATION: i32 = 3600;
 
-/// STS answers in a tenth of this. Two attempts and the look-up of the node's keys end within [`CALL`].
+/// STS answers in a tenth of this, the look-up of the node's keys included.
 const ATTEMPT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(2);
+/// Two attempts, and the pause between them that STS may ask for.
 const CALL: Duration = Duration::from_secs(8);
 
 /// Of the SDK. Everything slower than that is the schedule's business.
@@ -131,16 +133,16 @@ impl Sts {
         request.config_override(settings).send().await
     }
 
-    fn credentials(&self, answer: &AssumeRoleOutput) -> Option<Credentials> {
-        let keys = answer.credentials()?;
-        let expires = keys.expiration();
-        let nanoseconds = i32::try_from(expires.subsec_nanos()).ok()?;
-        Some(Credentials {
-            access_key_id: keys.access_key_id().to_owned(),
-            secret_access_key: Secret::new(keys.secret_access_key()),
-            session_token: Secret::new(keys.session_token()),
+    /// The keys in `answer`, or the name of what it lacks. To the SDK an answer that broke off halfway is a good one,
+    /// and what did not come is empty.
+    fn credentials(&self, answer: &AssumeRoleOutput) -> Result<Credentials, &'static str> {
+        let keys = answer.credentials().ok_or("credentials")?;
+        Ok(Credentials {
+            access_key_id: whole(keys.access_key_id(), "access key")?.to_owned(),
+            secret_access_key: Secret::new(whole(keys.secret_access_key(), "secret key")?),
+            session_token: Secret::new(whole(keys.session_token(), "session token")?),
             issued: self.clock.now(),
-            expires: Timestamp::new(expires.secs(), nanoseconds).ok()?,
+            expires: timestamp(keys.expiration()).ok_or("expiration")?,
         })
     }
 }
@@ -155,11 +157,21 @@ impl Source for Sts {
         }
         let answer = answer.map_err(|error| refusal::source_error(&error, role))?;
         self.credentials(&answer)
-            .ok_or_else(|| SourceError::Unavailable {
+            .map_err(|lack| SourceError::Unavailable {
                 role: role.clone(),
-                message: "its answer has no credentials".to_owned(),
+                message: format!("its answer has no {lack}"),
             })
     }
+}
+
+/// `text`, unless there is none: then the name of it.
+fn whole<'a>(text: &'a str, name: &'static str) -> Result<&'a str, &'static str> {
+    if text.is_empty() { Err(name) } else { Ok(text) }
+}
+
+fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    let nanoseconds = i32::try_from(time.subsec_nanos()).ok()?;
+    Timestamp::new(time.secs(), nanoseconds).ok()
 }
 
 impl fmt::Debug for Sts {

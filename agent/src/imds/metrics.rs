@@ -171,6 +171,7 @@ mod tests {
         metrics.answered(Kind::Token, Status::Ok, Outcome::Served, elapsed);
         metrics.answered(Kind::RoleList, Status::NotFound, Outcome::NoRole, elapsed);
         metrics.answered(Kind::RoleList, Status::NotFound, Outcome::NoRole, elapsed);
+        metrics.answered(Kind::IamInfo, Status::Ok, Outcome::Served, elapsed);
         metrics.refused_connection("no_record");
 
         let mut page = String::new();
@@ -180,7 +181,7 @@ mod tests {
             r#"bpf2iam_imds_requests_total{route="role_list",status="404"} 2"#,
             r#"bpf2iam_imds_refusals_total{reason="no_role"} 2"#,
             r#"bpf2iam_imds_request_duration_seconds_bucket{le="0.0001"} 0"#,
-            r#"bpf2iam_imds_request_duration_seconds_bucket{le="0.00025"} 3"#,
+            r#"bpf2iam_imds_request_duration_seconds_bucket{le="0.00025"} 4"#,
             "bpf2iam_imds_tokens_issued_total 1",
             r#"bpf2iam_imds_refused_connections_total{reason="no_record"} 1"#,
             "bpf2iam_imds_open_connections 0",
@@ -188,6 +189,6 @@ mod tests {
         ] {
             assert!(page.lines().any(|got| got == line), "{line} in\n{page}");
         }
-        assert_eq!(page.matches("imds_requests_total{").count(), 2, "{page}");
+        assert_eq!(page.matches("imds_requests_total{").count(), 3, "{page}");
     }
 }

@@ -111,6 +111,11 @@ impl Sts {
         session.map(|session| session.issued)
     }
 
+    /// Every secret key and session token that was given out, for tests that look where these must not be.
+    pub fn secrets(&self) -> Vec<String> {
+        self.state.service.sessions.secrets()
+    }
+
     /// Ends it, and returns when its ports are free.
     pub async fn stop(self) {
         self.running.stop().await;

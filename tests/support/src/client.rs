@@ -108,6 +108,8 @@ pub struct Tally {
     pub seconds: f64,
     /// How long `connect` took.
     pub connect: Option<Latency>,
+    /// How long it took from the start of a connection to the end of the answer.
+    pub answer: Option<Latency>,
 }
 
 impl Tally {

@@ -5,7 +5,9 @@
 //! that it signs with are the node's, and a pod that sees any with `AKIDNODE` sees what it must not.
 
 use std::{
-    env, fs,
+    env,
+    ffi::{OsStr, OsString},
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -17,7 +19,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    Node, Options, Pod,
+    Node, Options, Place, Pod,
     addresses::{METADATA_V4, METADATA_V6, NODE_V4, NODE_V6},
     client::PodClient,
     manifest,
@@ -216,33 +218,42 @@ impl Stage {
 
     /// The agent with all it needs on this stage, not started, and `args` besides.
     pub fn agent(&self, args: &[&str]) -> Result<Command> {
-        let mut command = self.node.host().command(&self.programs.agent)?;
+        self.agent_in(&self.node.host(), &[], args)
+    }
+
+    /// The agent in another `place`, started by the words of `launcher` if there are any. What `args` set is not
+    /// set a second time.
+    pub fn agent_in(&self, place: &Place, launcher: &[&str], args: &[&str]) -> Result<Command> {
+        let mut words = launcher.iter().map(OsStr::new);
+        let agent = self.programs.agent.as_os_str();
+        let mut command = place.command(words.next().unwrap_or(agent))?;
         command
             .env_clear()
             .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
-            .args([
-                "run",
-                "--node-name",
-                &self.node.name(),
-                "--admin-listen",
-                ADMIN,
-            ])
-            .args([
-                "--node-ip",
-                &format!("{NODE_V4},{NODE_V6}"),
-                "--base-role-arn",
-                BASE_ARN,
-            ])
-            .arg("--pods")
-            .arg(format!("file:{}", self.manifests().display()))
-            .arg("--cgroup-root")
-            .arg(self.node.cgroup_root())
-            .arg("--kubepods")
-            .arg(self.node.kubepods())
-            .arg("--runtime-dir")
-            .arg(self.runtime_dir())
-            .args(args);
+            .args(words)
+            .args((!launcher.is_empty()).then_some(agent))
+            .arg("run");
+        for (flag, value) in self.settings() {
+            if !args.contains(&flag) {
+                command.arg(flag).arg(value);
+            }
+        }
+        command.args(args);
         Ok(command)
+    }
+
+    fn settings(&self) -> [(&'static str, OsString); 8] {
+        let pods = format!("file:{}", self.manifests().display());
+        [
+            ("--node-name", self.node.name().into()),
+            ("--admin-listen", ADMIN.into()),
+            ("--node-ip", format!("{NODE_V4},{NODE_V6}").into()),
+            ("--base-role-arn", BASE_ARN.into()),
+            ("--pods", pods.into()),
+            ("--cgroup-root", self.node.cgroup_root().into()),
+            ("--kubepods", self.node.kubepods().into()),
+            ("--runtime-dir", self.runtime_dir().into()),
+        ]
     }
 
     /// Starts the agent and waits until it is ready.

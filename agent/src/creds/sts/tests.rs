@@ -190,12 +190,15 @@ async fn who_does_not_listen_is_unavailable_and_the_cause_is_told() {
 
 /// Time is paused: it jumps to the next timeout as soon as everybody waits.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_does_not_come_is_given_up_within_seconds() {
-    let server = Server::start(|_| Said::Nothing).await;
-    let start = tokio::time::Instant::now();
-    let error = sts(&server).fetch(&identity()).await.unwrap_err();
-    assert_eq!(Kind::from(&error), Kind::Unavailable, "{error}");
-    assert!(start.elapsed() <= CALL, "{:?}", start.elapsed());
+async fn an_answer_that_does_not_come_soon_is_given_up_within_seconds() {
+    for said in [Said::Nothing, Said::Later] {
+        let again = said.clone();
+        let server = Server::start(move |_| again.clone()).await;
+        let start = tokio::time::Instant::now();
+        let error = sts(&server).fetch(&identity()).await.unwrap_err();
+        assert_eq!(Kind::from(&error), Kind::Unavailable, "{said:?}: {error}");
+        assert!(start.elapsed() <= CALL, "{said:?}: {:?}", start.elapsed());
+    }
 }
 
 #[tokio::test]

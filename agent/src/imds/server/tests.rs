@@ -415,6 +415,15 @@ async fn an_endless_head_comes_to_an_end() {
 }
 
 #[tokio::test]
+async fn the_bound_of_a_head_is_ours() {
+    let world = start(Fake::default()).await;
+    let with = |size| LIST.replace("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "x".repeat(size)));
+    assert_served(&world.send(with(HEAD / 2)).await);
+    let answer = world.send(with(HEAD)).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_huge_body_is_not_read() {
     let world = start(Fake::default()).await;
     let told = LIST.replace("\r\n\r\n", "\r\nContent-Length: 1099511627776\r\n\r\n");

@@ -88,6 +88,13 @@ impl Sessions {
         self.0.with(|sessions| sessions.get(access_key_id).cloned())
     }
 
+    /// All secret keys and session tokens.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let secrets = |session: &Session| [session.secret.clone(), session.token.clone()];
+        self.0
+            .with(|sessions| sessions.values().flat_map(secrets).collect())
+    }
+
     /// What was given out, by access key.
     pub(super) fn issued(&self) -> Vec<Issued> {
         let issued = |session: &Session| session.issued.clone();

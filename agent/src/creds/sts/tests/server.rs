@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    Request, Response, StatusCode, body::Incoming, header::AUTHORIZATION, server::conn::http1,
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, HeaderValue},
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -20,6 +23,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub(super) enum Answer {
     /// Answers with this status and body.
     Http(StatusCode, Bytes),
+    /// Is busy, and asks to come back in a minute.
+    Later,
     /// Never answers.
     Nothing,
 }
@@ -152,6 +157,13 @@ async fn answer(
         Answer::Http(status, body) => {
             let mut response = Response::new(Full::new(body));
             *response.status_mut() = status;
+            response
+        }
+        Answer::Later => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            let minute = HeaderValue::from_static("60000");
+            response.headers_mut().insert("x-amz-retry-after", minute);
             response
         }
         Answer::Nothing => std::future::pending().await,

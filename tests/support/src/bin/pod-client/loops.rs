@@ -2,6 +2,7 @@
 
 mod bench;
 mod hammer;
+mod load;
 mod poison;
 mod score;
 mod victim;
@@ -18,8 +19,9 @@ use crate::{
 type Loop = fn(&Args) -> Result<Tally, Trouble>;
 
 /// By name.
-const TABLE: [(&str, Loop); 4] = [
+const TABLE: [(&str, Loop); 5] = [
     ("hammer", hammer::run),
+    ("load", load::run),
     ("victim", victim::run),
     ("poison", poison::run),
     ("connect-bench", bench::run),

@@ -23,6 +23,8 @@ pub(super) struct Score {
     samples: Vec<String>,
     /// In nanoseconds.
     connects: Vec<u32>,
+    /// In nanoseconds.
+    answers: Vec<u32>,
 }
 
 impl Score {
@@ -34,13 +36,18 @@ impl Score {
             errors: BTreeMap::new(),
             samples: Vec::new(),
             connects: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
     /// A `connect` that succeeded took so long.
     pub(super) fn connected(&mut self, after: Duration) {
-        self.connects
-            .push(u32::try_from(after.as_nanos()).unwrap_or(u32::MAX));
+        self.connects.push(nanoseconds(after));
+    }
+
+    /// The end of an answer came so long after the start of its connection.
+    pub(super) fn answered(&mut self, after: Duration) {
+        self.answers.push(nanoseconds(after));
     }
 
     /// An attempt came to what it should.
@@ -70,12 +77,14 @@ impl Score {
         self.samples.extend(other.samples);
         self.samples.truncate(SAMPLES);
         self.connects.extend(other.connects);
+        self.answers.extend(other.answers);
     }
 
     /// The end of the loop.
     pub(super) fn tally(mut self) -> Tally {
         let seconds = self.start.elapsed().as_secs_f64();
         self.connects.sort_unstable();
+        self.answers.sort_unstable();
         Tally {
             attempt: String::new(),
             ok: self.ok,
@@ -84,8 +93,13 @@ impl Score {
             samples: self.samples,
             seconds,
             connect: latency(&self.connects),
+            answer: latency(&self.answers),
         }
     }
+}
+
+fn nanoseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
 }
 
 fn latency(sorted: &[u32]) -> Option<Latency> {

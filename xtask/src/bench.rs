@@ -1,0 +1,145 @@
+//! `cargo xtask bench`: what the agent costs, as ratios to a reference that is measured in the same run.
+//!
+//! It measures the agent as shipped, with its programs attached, on a node without uplink. Figures of one machine say
+//! little; a ratio of two that took turns says more. Whoever shares the machine should be idle.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use bpf2iam_support::{
+    Options,
+    client::PodClient,
+    stage::{Programs, Stage},
+};
+use clap::ValueEnum;
+use rustix::process::geteuid;
+
+use crate::{
+    build::{self, Profile},
+    cargo,
+    cx::Cx,
+    install, say,
+};
+
+mod agent;
+mod connect;
+mod credentials;
+mod figure;
+mod memory;
+
+use agent::Agent;
+use figure::Figure;
+
+/// What the node is set up and asked with.
+const NEEDS: [install::Package; 2] = [install::CURL, install::IPROUTE2];
+
+/// What to measure, and how.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to measure [default: all of it]
+    what: Vec<What>,
+    /// Fail if a figure is not what is wanted
+    #[arg(long)]
+    check: bool,
+    /// How often the agent and its reference take turns
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long a turn takes
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// How many connections there are at a time
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// How much the agent logs: at info, a line for each request
+    #[arg(long, default_value = "info")]
+    log_level: String,
+    /// Measure this agent instead of one that is built for it
+    #[arg(long)]
+    agent: Option<PathBuf>,
+}
+
+/// Something to measure.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Resident memory of the idle agent
+    Memory,
+    /// Warm credentials over new connections, against a bare hyper server
+    Credentials,
+    /// A connect that has nothing to do with the agent, with its programs and without
+    Connect,
+}
+
+/// Measures, prints, and judges if asked to.
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
+    ensure!(
+        geteuid().is_root(),
+        "only root can: sudo -E env \"PATH=$PATH\" cargo xtask bench"
+    );
+    install::debian(cx, &NEEDS)?;
+    let (programs, bare_server) = programs(cx, args)?;
+    let stage = Stage::set(programs, Options::default(), &[])?;
+    let mut figures = Vec::new();
+    if args.wants(What::Memory) || args.wants(What::Credentials) {
+        memory::add_pods(&stage)?;
+        let pod = stage.add_pod_with_role("client", "client")?;
+        let agent = Agent::start(&stage, &["--log-level", &args.log_level])?;
+        if args.wants(What::Memory) {
+            figures.extend(memory::measure(&agent)?);
+        }
+        if args.wants(What::Credentials) {
+            let bench = credentials::Bench::new(&stage, &pod, &agent, &bare_server)?;
+            figures.extend(bench.measure(args)?);
+            memory::show("after that load", &agent)?;
+        }
+        agent.stop()?;
+    }
+    if args.wants(What::Connect) {
+        figures.extend(connect::measure(&stage, args)?);
+    }
+    judge(&figures, args)
+}
+
+impl Args {
+    fn wants(&self, what: What) -> bool {
+        self.what.is_empty() || self.what.contains(&what)
+    }
+}
+
+/// Builds everything that runs: the agent as it is shipped, the rest as optimised as it is.
+fn programs(cx: &Cx, args: &Args) -> Result<(Programs, PathBuf)> {
+    let agent = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => build::all(cx, Profile::Release)?.agent,
+    };
+    say::step("build what it is measured with");
+    let mut cargo = cargo::host(cx);
+    cargo.args(["build", "--release", "--bins"]);
+    for package in ["bpf2iam-bench", "bpf2iam-standins", "bpf2iam-support"] {
+        cargo.arg("--package").arg(package);
+    }
+    let bare_server = cargo::binary(&mut cargo, "bare-server")?;
+    let beside = |name: &str| bare_server.with_file_name(name);
+    let programs = Programs {
+        agent,
+        imds: beside("imds-standin"),
+        sts: beside("sts-standin"),
+        client: PodClient::at(beside("pod-client")),
+    };
+    Ok((programs, bare_server))
+}
+
+/// Says whether each figure is what is wanted.
+fn judge(figures: &[Figure], args: &Args) -> Result<()> {
+    say::step("figures");
+    for figure in figures {
+        say::line(figure.to_string());
+    }
+    let missed = figures.iter().filter(|figure| !figure.holds());
+    let missed: Vec<_> = missed.map(|figure| figure.name).collect();
+    ensure!(
+        missed.is_empty() || !args.check,
+        "not as wanted: {}",
+        missed.join("; ")
+    );
+    Ok(())
+}

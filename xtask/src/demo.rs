@@ -1,0 +1,72 @@
+//! `cargo xtask demo`: what bpf2iam does, as a short story on a node made for it.
+//!
+//! Whatever it claims was checked in this run, and a claim that does not hold makes the verb fail. However it ends,
+//! nothing of it stays on the machine; what a killed one leaves behind is removed by the next.
+
+use anyhow::{Context as _, Result};
+use bpf2iam_support::stage::Programs;
+
+use crate::{cx::Cx, install};
+
+mod ask;
+mod attach;
+mod before;
+mod change;
+mod end;
+mod interrupt;
+mod kernel;
+mod keep;
+mod machine;
+mod page;
+mod programs;
+mod roles;
+mod rules;
+mod scene;
+mod status;
+mod ways;
+
+use interrupt::Interrupt;
+use page::Page;
+use scene::Scene;
+
+/// What the node is made and looked at with.
+const NEEDS: [install::Package; 3] = [install::BPFTOOL, install::CURL, install::IPROUTE2];
+
+/// What to do besides telling.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave everything up before the end, to try commands in the pods
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Tells the story; fails if it is not true.
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
+    machine::check()?;
+    install::debian(cx, &NEEDS)?;
+    let programs = programs::build(cx)?;
+    let interrupt = Interrupt::listen()?;
+    let mut page = Page::begin();
+    match tell(&mut page, programs, args, &interrupt) {
+        Ok(()) => page.finish(),
+        Err(error) if interrupt.came() => {
+            Err(error).context("interrupted; all that was made is removed")
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn tell(page: &mut Page, programs: Programs, args: &Args, interrupt: &Interrupt) -> Result<()> {
+    let mut scene = Scene::set(programs, interrupt)?;
+    scene.introduce(page);
+    before::tell(page, &scene)?;
+    let agent = attach::tell(page, &mut scene)?;
+    roles::tell(page, &scene)?;
+    ways::tell(page, &scene)?;
+    change::tell(page, &scene)?;
+    status::tell(page, &scene, &agent)?;
+    if args.keep {
+        keep::wait(page, &scene)?;
+    }
+    end::tell(page, scene, agent)
+}
