@@ -13,6 +13,7 @@ mod report;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{clock::Clock, config::Config, creds::sts::Sts};
@@ -26,6 +27,7 @@ pub use report::Attachment;
 /// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let end = told_to_end()?;
+    allow_many_files();
     let (mut kernel, counters) = Kernel::prepare(&config)?;
     let source = Sts::from_env(Clock::system()).await?;
     let mut agent = Agent::open(&config, source, Some(counters)).await?;
@@ -40,6 +42,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     kernel.detach();
     agent.stop().await;
     ended
+}
+
+/// Each connection is a file, and the soft limit is low for the sake of programs that use select(2). We do not.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 fn told_to_end() -> anyhow::Result<impl Future<Output = &'static str>> {

@@ -8,6 +8,7 @@
 //! what does not exist. Nothing here calls STS or the real metadata service.
 
 mod answer;
+mod breakage;
 mod digest;
 mod document;
 mod limit;

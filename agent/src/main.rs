@@ -8,10 +8,11 @@ use bpf2iam::{
     args::{Args, Command, Output, Status},
     clock::Clock,
     config::{Config, Machine},
-    control, telemetry,
+    control, runtime, telemetry,
     terminal::{self, Colour},
 };
 use clap::Parser as _;
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     match Args::parse().command {
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
             Ok(config) => run(config),
             Err(wrong) => fail(&wrong.into(), 2),
         },
-        Command::Status(args) => match block_on(status(&args)) {
+        Command::Status(args) => match block_on(runtime::command(), status(&args)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, 1),
         },
@@ -30,8 +31,9 @@ fn run(config: Config) -> ExitCode {
     if let Err(error) = telemetry::init(config.log) {
         return fail(&error.into(), 1);
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), settings = %config, "starting");
-    if let Err(error) = block_on(app::run(config)) {
+    let (version, workers) = (env!("CARGO_PKG_VERSION"), runtime::workers());
+    tracing::info!(version, workers, settings = %config, "starting");
+    if let Err(error) = block_on(runtime::agent(), app::run(config)) {
         tracing::error!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -47,9 +49,11 @@ async fn status(args: &Status) -> anyhow::Result<()> {
     terminal::print(&page).context("cannot write to standard output")
 }
 
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    runtime.block_on(work)
+fn block_on(
+    runtime: io::Result<Runtime>,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    runtime.context("cannot start threads")?.block_on(work)
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

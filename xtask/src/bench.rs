@@ -81,15 +81,18 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     let mut figures = Vec::new();
     if args.wants(What::Memory) || args.wants(What::Credentials) {
         memory::add_pods(&stage)?;
-        let pod = stage.add_pod_with_role("client", "client")?;
-        let agent = Agent::start(&stage, &["--log-level", &args.log_level])?;
+        let pod = stage.add_pod_with_role(credentials::ROLE, credentials::ROLE)?;
+        let mut agent = Agent::start(&stage, &["--log-level", &args.log_level])?;
         if args.wants(What::Memory) {
-            figures.extend(memory::measure(&agent)?);
+            figures.extend([memory::measure(&mut agent)?]);
         }
         if args.wants(What::Credentials) {
             let bench = credentials::Bench::new(&stage, &pod, &agent, &bare_server)?;
             figures.extend(bench.measure(args)?);
-            memory::show("after that load", &agent)?;
+            say::note(format!(
+                "after that, the agent: {}",
+                memory::Memory::of(agent.pid())?
+            ));
         }
         agent.stop()?;
     }

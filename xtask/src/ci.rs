@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 
-use crate::{checks::Checks, cx::Cx, lint, test};
+use crate::{checks::Checks, clients, cx::Cx, lint, test};
 
 /// Runs the verbs that gate a change; one that fails does not hide what the others say.
 pub(crate) fn run(cx: &Cx) -> Result<()> {
     let mut verbs = Checks::default();
     verbs.check("lint", || lint::run(cx, &lint::Args::default()));
     verbs.check("test", || test::run(cx, &test::Args::default()));
+    verbs.check("clients", || clients::run(cx));
     verbs.finish()
 }

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod cache;
 mod cargo;
 mod checks;
 mod ci;
+mod clients;
 mod cx;
 mod ebpf;
 mod exec;
@@ -44,8 +46,12 @@ enum Verb {
     Build(build::Args),
     /// Run the tests, tier by tier
     Test(test::Args),
+    /// Measure what the agent costs, against a reference in the same run
+    Bench(bench::Args),
     /// Run every check that is not a test
     Lint(lint::Args),
+    /// Run real AWS clients in pods
+    Clients,
     /// Run everything that a change must pass
     Ci,
 }
@@ -66,7 +72,9 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::BuildEbpf(args) => ebpf::run(cx, args),
         Verb::Build(args) => build::run(cx, args),
         Verb::Test(args) => test::run(cx, args),
+        Verb::Bench(args) => bench::run(cx, args),
         Verb::Lint(args) => lint::run(cx, args),
+        Verb::Clients => clients::run(cx),
         Verb::Ci => ci::run(cx),
     }
 }

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{outcome::Outcome, response::Status, route::Kind};
+use super::{breakage::Breakage, outcome::Outcome, response::Status, route::Kind};
 
 /// Seconds: from what memory gives at once to the longest that a request waits.
 const BUCKETS: [f64; 12] = [
@@ -25,6 +25,7 @@ pub struct Metrics {
     duration: Histogram,
     tokens: Counter,
     refused_connections: Family<RefusedConnection, Counter>,
+    broken_connections: Family<BrokenConnection, Counter>,
     /// Connections that are open.
     pub(super) open: Gauge,
     /// Times when the system gave us no connection.
@@ -48,6 +49,11 @@ struct RefusedConnection {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BrokenConnection {
+    reason: Breakage,
+}
+
 impl Metrics {
     /// Adds the numbers to `registry`.
     pub fn register(registry: &mut Registry) -> Self {
@@ -58,6 +64,7 @@ impl Metrics {
             duration: Histogram::new(BUCKETS),
             tokens: Counter::default(),
             refused_connections: Family::default(),
+            broken_connections: Family::default(),
             open: Gauge::default(),
             accept_errors: Counter::default(),
         };
@@ -95,6 +102,11 @@ impl Metrics {
             "imds_refused_connections",
             "Connections closed without an answer, by reason",
             self.refused_connections.clone(),
+        );
+        registry.register(
+            "imds_broken_connections",
+            "Connections that ended without a whole request, or before its answer was taken, by reason",
+            self.broken_connections.clone(),
         );
         registry.register(
             "imds_open_connections",
@@ -137,9 +149,22 @@ impl Metrics {
             .get_or_create(&RefusedConnection { reason })
             .inc();
     }
+
+    /// A connection broke.
+    pub(super) fn broken_connection(&self, reason: Breakage) {
+        self.broken_connections
+            .get_or_create(&BrokenConnection { reason })
+            .inc();
+    }
 }
 
 impl EncodeLabelValue for Kind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.as_str().encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for Breakage {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         self.as_str().encode(encoder)
     }
@@ -173,6 +198,7 @@ mod tests {
         metrics.answered(Kind::RoleList, Status::NotFound, Outcome::NoRole, elapsed);
         metrics.answered(Kind::IamInfo, Status::Ok, Outcome::Served, elapsed);
         metrics.refused_connection("no_record");
+        metrics.broken_connection(Breakage::Malformed);
 
         let mut page = String::new();
         text::encode(&mut page, &registry).unwrap();
@@ -184,6 +210,7 @@ mod tests {
             r#"bpf2iam_imds_request_duration_seconds_bucket{le="0.00025"} 4"#,
             "bpf2iam_imds_tokens_issued_total 1",
             r#"bpf2iam_imds_refused_connections_total{reason="no_record"} 1"#,
+            r#"bpf2iam_imds_broken_connections_total{reason="malformed"} 1"#,
             "bpf2iam_imds_open_connections 0",
             "bpf2iam_imds_accept_errors_total 0",
         ] {

@@ -24,6 +24,7 @@ use tokio::{
 use crate::{attest::Attest, drain};
 
 use super::{
+    breakage::Breakage,
     digest::Digest,
     limit::{Gate, Limits},
     service::{Service, Supply},
@@ -188,6 +189,7 @@ where
         tokio::spawn(async move {
             let served = time::timeout(CONNECTION_PATIENCE, server.serve(stream, peer));
             if served.await.is_err() {
+                server.service.metrics.broken_connection(Breakage::Timeout);
                 tracing::debug!(%peer, "a connection took too long");
             }
             drop((entered, drain));
@@ -208,6 +210,9 @@ where
         });
         let connection = self.http.serve_connection(TokioIo::new(stream), answer);
         if let Err(error) = connection.await {
+            self.service
+                .metrics
+                .broken_connection(Breakage::from(&error));
             tracing::debug!(%peer, pod = %caller.pod, %error, "a connection broke");
         }
     }

@@ -88,10 +88,10 @@ impl Foreign {
             attach_type: CONNECT4,
             ..Load::default()
         };
-        let name = name.as_bytes();
-        let room = load.name.get_mut(..name.len().min(15));
-        room.context("a name has room")?
-            .copy_from_slice(name.get(..15).unwrap_or(name));
+        // The last byte stays zero.
+        for (room, byte) in load.name.iter_mut().zip(name.bytes().take(15)) {
+            *room = byte;
+        }
         // SAFETY: the struct is laid out as bpf(2) wants it, and program and licence live until the call returns.
         let fd = unsafe { bpf(PROG_LOAD, &load) }.context("cannot load a program")?;
         // SAFETY: the kernel has just given us this descriptor, and nobody else has it.

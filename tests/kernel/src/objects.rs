@@ -57,14 +57,20 @@ impl Objects {
         let status = agent.status()?;
         let programs = status["programs"].as_array().context("no programs")?;
         let ids = |field: &str| -> Vec<u32> {
-            let ids = programs.iter().filter_map(|program| program[field].as_u64());
+            let ids = programs
+                .iter()
+                .filter_map(|program| program[field].as_u64());
             ids.filter_map(|id| u32::try_from(id).ok()).collect()
         };
         let (programs, links) = (ids("program_id"), ids("link_id"));
         let mut loaded = bpftool::programs()?;
         loaded.retain(|program| programs.contains(&program.id));
         let mut maps = bpftool::maps()?;
-        maps.retain(|map| loaded.iter().any(|program| program.map_ids.contains(&map.id)));
+        maps.retain(|map| {
+            loaded
+                .iter()
+                .any(|program| program.map_ids.contains(&map.id))
+        });
         Ok(Self {
             programs: loaded,
             links,

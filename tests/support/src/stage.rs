@@ -160,6 +160,11 @@ impl Stage {
         &self.programs.client
     }
 
+    /// A directory that goes with the stage.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
     /// Makes a pod, and writes its manifest to where the agent reads it.
     pub fn add_pod(&self, spec: Spec) -> Result<Pod> {
         let pod = self.node.add_pod(spec)?;

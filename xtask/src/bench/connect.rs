@@ -67,7 +67,10 @@ fn connects(stage: &Stage, pod: &Pod, args: &Args) -> Result<Latency> {
 
 fn figures(rounds: &[Round]) -> [Figure; 2] {
     let best = |of: fn(&Round) -> u32| Series::new(rounds.iter().map(of).map(microseconds));
-    let (without, with) = (best(|round| round.without.min), best(|round| round.with.min));
+    let (without, with) = (
+        best(|round| round.without.min),
+        best(|round| round.with.min),
+    );
     let usual = Series::new(
         rounds
             .iter()
@@ -79,11 +82,7 @@ fn figures(rounds: &[Round]) -> [Figure; 2] {
             value: with.min() - without.min(),
             unit: " us",
             wanted: Wanted::AtMost(1.0),
-            detail: format!(
-                "{:.2} us with, {:.2} us without",
-                with.min(),
-                without.min()
-            ),
+            detail: format!("{:.2} us with, {:.2} us without", with.min(), without.min()),
         },
         Figure {
             name: "unrelated connect: what the programs add to the median",

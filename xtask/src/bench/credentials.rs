@@ -226,8 +226,14 @@ impl std::fmt::Display for Turn {
 impl std::fmt::Display for Round {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { agent, bare } = self;
-        let (rate, tail) = (agent.rate / bare.rate, ratio(agent.answer.p99, bare.answer.p99));
-        write!(f, "agent {agent} | bare {bare} | rate x {rate:.2}, p99 x {tail:.2}")
+        let (rate, tail) = (
+            agent.rate / bare.rate,
+            ratio(agent.answer.p99, bare.answer.p99),
+        );
+        write!(
+            f,
+            "agent {agent} | bare {bare} | rate x {rate:.2}, p99 x {tail:.2}"
+        )
     }
 }
 

@@ -89,15 +89,10 @@ impl Series {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    fn max(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
-    }
-}
-
-impl fmt::Display for Series {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (min, median, max) = (self.min(), self.median(), self.max());
-        write!(f, "{median:.2} ({min:.2} to {max:.2})")
+    /// From the least to the greatest.
+    pub(super) fn range(&self) -> String {
+        let max = self.0.last().copied().unwrap_or(f64::NAN);
+        format!("{:.2} to {max:.2}", self.min())
     }
 }
 

@@ -36,11 +36,13 @@ pub(super) fn add_pods(stage: &Stage) -> Result<()> {
 pub(super) fn measure(agent: &mut Agent) -> Result<Figure> {
     agent.wait_until("done fetching credentials", |agent| {
         let status = agent.status()?;
-        let roles = status["roles"].as_array().context("status")?;
-        let ready = roles.iter().filter(|role| role["state"] == "ready");
+        let pods = status["pods"].as_array().context("no pods in the status")?;
+        let ready = pods.iter().filter(|pod| pod["state"] == "ready");
         Ok((ready.count() >= PODS).then_some(()))
     })?;
-    say::step(format!("idle memory: {PODS} pods, {SETTLE:?} after their credentials are there"));
+    say::step(format!(
+        "idle memory: {PODS} pods, {SETTLE:?} after their credentials are there"
+    ));
     thread::sleep(SETTLE);
     let idle = Memory::of(agent.pid())?;
     say::note(idle.to_string());
@@ -68,7 +70,8 @@ impl Memory {
         let text = fs::read_to_string(&path).context(path)?;
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+            let number =
+                line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
             number
                 .and_then(|number| number.parse::<f64>().ok())
                 .with_context(|| format!("/proc/{pid}/status has no {name}"))
@@ -84,7 +87,12 @@ impl Memory {
 
 impl std::fmt::Display for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { resident, anonymous, file, threads } = self;
+        let Self {
+            resident,
+            anonymous,
+            file,
+            threads,
+        } = self;
         write!(
             f,
             "{resident:.1} MiB resident: {anonymous:.1} anonymous, {file:.1} of files; {threads} threads"

@@ -179,6 +179,33 @@ async fn what_is_no_answer_of_sts_is_unavailable() {
     }
 }
 
+/// The SDK takes what was cut off for a good answer, with empty keys in it.
+#[tokio::test]
+async fn an_answer_without_the_whole_keys_is_unavailable_and_what_lacks_is_told() {
+    let Said::Http(_, whole) = Said::success() else {
+        panic!("success is an answer");
+    };
+    let whole = String::from_utf8(whole.to_vec()).unwrap();
+    let until = |element: &str| whole.split(element).next().unwrap().to_owned();
+    for (body, lack) in [
+        (until("<AccessKeyId>"), "access key"),
+        (until("ASIAEXAMPLE"), "access key"),
+        (until("<SecretAccessKey>"), "secret key"),
+        (until("<SessionToken>"), "session token"),
+        (whole.replace("pod-token", ""), "session token"),
+    ] {
+        let said = Said::new(200, body.clone());
+        let server = Server::start(move |_| said.clone()).await;
+        let error = sts(&server).fetch(&identity()).await.unwrap_err();
+        assert_eq!(Kind::from(&error), Kind::Unavailable, "{body}: {error}");
+        let message = error.to_string();
+        assert!(
+            message.ends_with(&format!("no {lack}")),
+            "{body}: {message}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn who_does_not_listen_is_unavailable_and_the_cause_is_told() {
     let nobody = config("eu-west-1", "http://127.0.0.1:1");

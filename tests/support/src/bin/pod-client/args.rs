@@ -10,9 +10,10 @@ use bpf2iam_support::addresses::METADATA_V4;
 use crate::trouble::Trouble;
 
 /// Options with a value.
-const OPTIONS: [&str; 19] = [
+const OPTIONS: [&str; 20] = [
     "--body",
     "--connects",
+    "--cookie",
     "--count",
     "--cpu",
     "--device",

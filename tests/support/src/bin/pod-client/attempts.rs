@@ -1,6 +1,7 @@
 //! Every way to reach the metadata service that we know of.
 
 mod fastopen;
+mod forge;
 mod get;
 mod handover;
 mod link;
@@ -21,7 +22,7 @@ pub(crate) use nested::enter_own_network;
 type Attempt = fn(&Args, &mut Report) -> Result<(), Trouble>;
 
 /// By name.
-const TABLE: [(&str, Attempt); 35] = [
+const TABLE: [(&str, Attempt); 36] = [
     ("get", get::get),
     ("connect", tcp::connect),
     ("nonblocking", tcp::nonblocking),
@@ -53,6 +54,7 @@ const TABLE: [(&str, Attempt); 35] = [
     ("raw-header-other", raw::header_other),
     ("icmp", raw::icmp),
     ("packet", link::packet),
+    ("forge", forge::forge),
     ("nested-netns", nested::netns),
     ("nested-cgroup", nested::cgroup),
     ("scm-send", handover::send),

@@ -79,19 +79,19 @@ pub(super) fn is_echo_reply(datagram: &[u8], from: Ipv4Addr) -> bool {
 }
 
 /// What follows the IP header.
-fn payload(datagram: &[u8]) -> Option<&[u8]> {
+pub(super) fn payload(datagram: &[u8]) -> Option<&[u8]> {
     let words = usize::from(datagram.first()? & 0x0f);
     datagram.get(words * 4..)
 }
 
-fn put_checksum(packet: &mut [u8], at: usize, sum: u16) {
+pub(super) fn put_checksum(packet: &mut [u8], at: usize, sum: u16) {
     if let Some(field) = packet.get_mut(at..at + 2) {
         field.copy_from_slice(&sum.to_be_bytes());
     }
 }
 
 /// The Internet's checksum, RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
+pub(super) fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| match *pair {
         [high, low] => u16::from_be_bytes([high, low]),
         [high] => u16::from_be_bytes([high, 0]),

@@ -125,7 +125,7 @@ fn send(socket: &OwnedFd, packet: &[u8], to: Ipv4Addr, report: &mut Report) -> R
 }
 
 /// The address that the node sees. Connecting a datagram socket sends nothing.
-fn own_address() -> std::io::Result<Ipv4Addr> {
+pub(super) fn own_address() -> std::io::Result<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.connect((NODE_V4, 9))?;
     match socket.local_addr()? {

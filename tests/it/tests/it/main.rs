@@ -1,0 +1,28 @@
+//! The whole agent, unprivileged, against stand-ins that speak the real protocols over real sockets.
+//!
+//! Only the kernel's part is played: pods are told apart by the loopback address that they connect from. A test asserts
+//! the answer, the metric and the log record, and at its end every [`world::World`] looks for secrets in all that the
+//! agent said.
+
+// Always so in a test; it also tells clippy that helpers may unwrap.
+#![cfg(test)]
+
+mod client;
+mod log;
+mod openmetrics;
+mod page;
+mod pod;
+mod wait;
+mod world;
+
+mod admin;
+mod command;
+mod drain;
+mod lifetime;
+mod manifests;
+mod paths;
+mod roles;
+mod rude;
+mod secrets;
+mod sts;
+mod tokens;

@@ -1,0 +1,43 @@
+//! Waiting for a value, never for a time.
+
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take that comes by itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often is looked.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// What `look` sees, as soon as it is `wanted`. By the machine's clock: tests put that of the runtime ahead.
+pub(crate) async fn until<T: Debug>(
+    mut look: impl AsyncFnMut() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = look().await;
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "it never came; last: {seen:?}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// What comes of `work`, which must not take long.
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    let Ok(done) = tokio::time::timeout(PATIENCE, work).await else {
+        panic!("it takes longer than {PATIENCE:?}");
+    };
+    done
+}
+
+/// Puts the clock of the runtime ahead. What is under way meanwhile has its timeouts.
+pub(crate) async fn leap(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}

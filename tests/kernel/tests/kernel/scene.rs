@@ -1,0 +1,145 @@
+//! What the tests have in common: a stage, attempts, and what an attempt must come to.
+
+use std::{ffi::OsStr, path::Path, process::Command, thread, time::Duration};
+
+use bpf2iam_support::{
+    Options, Place, Pod,
+    cgroup::Driver,
+    client::Report,
+    pod::Spec,
+    privilege::root_or_skip,
+    process::{Process, output},
+    stage::{Agent, NODE_KEY, Programs, Stage},
+};
+use rustix::fs::stat;
+use serde_json::Value;
+
+/// Longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The credentials of the node's own role: what the stand-in would give to everybody.
+pub(crate) const NODE_KEYS: &str = "/latest/meta-data/iam/security-credentials/node-role";
+
+/// A stage for the test that asks; none without root.
+pub(crate) fn stage() -> Option<Stage> {
+    stage_with(Driver::default())
+}
+
+/// A stage whose cgroups are named by `driver`.
+pub(crate) fn stage_with(driver: Driver) -> Option<Stage> {
+    let test = thread::current().name().unwrap_or("main").to_owned();
+    let set = || Stage::set(Programs::find().unwrap(), Options { driver }, &[]).unwrap();
+    root_or_skip(&test).then(set)
+}
+
+/// A pod with a role of its own name.
+pub(crate) fn pod(stage: &Stage, name: &str) -> Pod {
+    stage.add_pod_with_role(name, name).unwrap()
+}
+
+/// A pod on the node's network with a role of its own name.
+pub(crate) fn host_pod(stage: &Stage, name: &str) -> Pod {
+    let spec = Spec::new("shop", name).on_host_network();
+    let spec = spec.annotation("iam.amazonaws.com/role", name);
+    stage.add_pod(spec).unwrap()
+}
+
+/// Makes one attempt.
+pub(crate) fn attempt(stage: &Stage, place: &Place, args: &[&str]) -> Report {
+    stage.client().attempt(place, args).unwrap()
+}
+
+/// Gets a page as an ordinary client does.
+pub(crate) fn get(stage: &Stage, place: &Place, path: &str) -> Report {
+    attempt(stage, place, &["get", path])
+}
+
+/// The proxy's IPv4 address.
+pub(crate) fn proxy(agent: &Agent) -> String {
+    format!("10.77.0.1:{}", agent.port())
+}
+
+/// The answer is the list of the one role that the pod has.
+#[track_caller]
+pub(crate) fn assert_role(report: &Report, role: &str) {
+    let got = (report.status, report.body.as_deref());
+    assert_eq!(got, (Some(200), Some(role)), "{report:?}");
+}
+
+/// The call failed with `error` while it was `doing` something, and nothing was said.
+#[track_caller]
+pub(crate) fn assert_refused(report: &Report, error: &str, doing: &str) {
+    let got = (report.error.as_deref(), report.failed_at.as_deref());
+    assert_eq!(got, (Some(error), Some(doing)), "{report:?}");
+    assert!(!report.answered(), "{report:?}");
+}
+
+/// There was a connection, and it was closed without a word.
+#[track_caller]
+pub(crate) fn assert_closed(report: &Report) {
+    // A reset, if our request had come before it was closed.
+    let silent = matches!(report.error.as_deref(), Some("closed" | "ECONNRESET" | "EPIPE"));
+    assert!(silent && report.connected && !report.answered(), "{report:?}");
+}
+
+/// Whether something of the node's own is to be seen.
+pub(crate) fn leaks(report: &Report) -> bool {
+    serde_json::to_string(report).unwrap().contains(NODE_KEY)
+}
+
+/// A number of the page of metrics; zero if it is not there.
+pub(crate) fn metric(stage: &Stage, name: &str) -> u64 {
+    let page = stage.admin("/metrics").unwrap();
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// How many connections were closed without an answer, for this reason.
+pub(crate) fn refused_for(stage: &Stage, reason: &str) -> u64 {
+    let name = format!("bpf2iam_imds_refused_connections_total{{reason=\"{reason}\"}}");
+    metric(stage, &name)
+}
+
+/// Waits for a record of the agent's log with this message that is `wanted`.
+pub(crate) fn wait_for_record(
+    process: &Process,
+    message: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
+    let parse = |line: &str| serde_json::from_str::<Value>(line).ok();
+    let fits = |record: &Value| record["message"] == message && wanted(record);
+    let line = process.wait_for_line(|line| parse(line).is_some_and(|record| fits(&record)), PATIENCE);
+    parse(&line.unwrap()).unwrap()
+}
+
+/// What an agent says that cannot start: its error, as a record of its log. It must end with 1.
+pub(crate) fn error_of(agent: Command) -> String {
+    let mut process = Process::spawn("bpf2iam", agent).unwrap();
+    let ended = process.wait(PATIENCE).unwrap();
+    let lines = process.lines();
+    assert_eq!(ended.code(), Some(1), "{lines:#?}");
+    let records = lines.iter().map(|line| serde_json::from_str::<Value>(line));
+    let records: Vec<_> = records.collect::<Result<_, _>>().unwrap();
+    let errors = records.iter().filter(|record| record["level"] == "ERROR");
+    let errors: Vec<_> = errors.filter_map(|record| record["message"].as_str()).collect();
+    assert_eq!(errors.len(), 1, "one clear message, but {lines:#?}");
+    errors[0].to_owned()
+}
+
+/// Runs a program of this machine in `place`, to success.
+pub(crate) fn run(place: &Place, program: &str, args: &[&str]) {
+    let mut command = place.command(program).unwrap();
+    let output = output(command.args(args), PATIENCE).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {said}");
+}
+
+/// The id of a cgroup.
+pub(crate) fn cgroup_id(cgroup: &Path) -> u64 {
+    stat(cgroup).unwrap().st_ino
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &(impl AsRef<OsStr> + ?Sized)) -> &str {
+    path.as_ref().to_str().unwrap()
+}

@@ -1,0 +1,115 @@
+//! The clients: how each is run, and how each says that there are no credentials.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use bpf2iam_support::{Pod, stage::STS};
+
+use super::{transport::Transport, venv::Venv};
+
+/// Where the system's programs are.
+const SYSTEM_PATH: &str = "/usr/bin:/bin";
+/// Where the node is. The agent does not let a pod ask for it.
+const REGION: &str = "eu-west-1";
+
+/// What the clients are made of.
+pub(super) struct Kit {
+    /// boto3 and the AWS CLI.
+    pub(super) venv: Venv,
+    /// The directory of the scripts.
+    pub(super) scripts: PathBuf,
+    /// The program on the AWS SDK for Rust.
+    pub(super) aws_config: PathBuf,
+}
+
+/// A client. Where there are credentials it prints the id of the access key, a space, and what STS calls their
+/// bearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    Boto3,
+    AwsCli,
+    CurlImdsV1,
+    CurlImdsV2,
+    AwsConfig,
+}
+
+impl Client {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Boto3,
+        Self::AwsCli,
+        Self::CurlImdsV1,
+        Self::CurlImdsV2,
+        Self::AwsConfig,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Boto3 => "boto3",
+            Self::AwsCli => "AWS CLI v1",
+            Self::CurlImdsV1 => "curl, IMDSv1",
+            Self::CurlImdsV2 => "curl, IMDSv2",
+            Self::AwsConfig => "aws-config",
+        }
+    }
+
+    /// Whether it knows where the metadata service is.
+    pub(super) const fn is_sdk(self) -> bool {
+        !matches!(self, Self::CurlImdsV1 | Self::CurlImdsV2)
+    }
+
+    /// What it says on an instance without a role.
+    pub(super) const fn lament(self) -> &'static str {
+        match self {
+            Self::Boto3 | Self::AwsCli => "Unable to locate credentials",
+            Self::CurlImdsV1 | Self::CurlImdsV2 => "The requested URL returned error: 404",
+            Self::AwsConfig => "no providers in chain provided credentials",
+        }
+    }
+
+    /// botocore does not read the variable that all others read.
+    const fn region_variable(self) -> &'static str {
+        match self {
+            Self::Boto3 | Self::AwsCli => "AWS_DEFAULT_REGION",
+            Self::CurlImdsV1 | Self::CurlImdsV2 | Self::AwsConfig => "AWS_REGION",
+        }
+    }
+
+    /// The client in a pod, with an environment that says nothing of credentials.
+    pub(super) fn command(
+        self,
+        kit: &Kit,
+        pod: &Pod,
+        home: &Path,
+        transport: Transport,
+    ) -> Result<Command> {
+        let mut path = OsString::from(kit.venv.bin());
+        path.push(":");
+        path.push(SYSTEM_PATH);
+        let mut words = self.words(kit).into_iter();
+        let mut command = pod.command(words.next().unwrap_or_default())?;
+        command
+            .args(words)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", home)
+            .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
+            .env(self.region_variable(), REGION)
+            .envs(transport.variable(self));
+        Ok(command)
+    }
+
+    fn words(self, kit: &Kit) -> Vec<OsString> {
+        let script = |name: &str| kit.scripts.join(name).into_os_string();
+        match self {
+            Self::Boto3 => vec![kit.venv.python().into(), script("with_boto3.py")],
+            Self::AwsCli => vec!["/bin/sh".into(), script("with_aws_cli.sh")],
+            Self::CurlImdsV1 => vec!["/bin/sh".into(), script("with_curl.sh"), "1".into()],
+            Self::CurlImdsV2 => vec!["/bin/sh".into(), script("with_curl.sh"), "2".into()],
+            Self::AwsConfig => vec![kit.aws_config.clone().into()],
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The virtual environment with the clients that are written in Python, and with moto.
+//!
+//! It is made under one name and used under another, so its scripts, which name their interpreter, do not run: the
+//! interpreter is told which module to run instead.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::{cache, cx::Cx, exec, install};
+
+/// Every package with its version.
+const REQUIREMENTS: &str = "tests/clients/requirements.txt";
+/// Shows that what is wanted is there, and made for this interpreter.
+const PROOF: &str = "import awscli, boto3, moto.server";
+/// Debian's: the one that its package for virtual environments is for.
+const DEBIANS_PYTHON: &str = "/usr/bin/python3";
+
+/// A virtual environment in the tool cache.
+pub(super) struct Venv {
+    dir: PathBuf,
+}
+
+impl Venv {
+    /// The one that the requirements describe, made first where it is missing.
+    pub(super) fn ensure(cx: &Cx) -> Result<Self> {
+        let requirements = cx.root.join(REQUIREMENTS);
+        let text = fs::read(&requirements).context(REQUIREMENTS)?;
+        let dir = cache::entry(cx, &id(&text), works, |dir| make(cx, dir, &requirements));
+        Ok(Self {
+            dir: dir.context("cannot make the virtual environment of the clients")?,
+        })
+    }
+
+    /// The directory of its programs.
+    pub(super) fn bin(&self) -> PathBuf {
+        self.dir.join("bin")
+    }
+
+    /// Its interpreter.
+    pub(super) fn python(&self) -> PathBuf {
+        self.bin().join("python")
+    }
+}
+
+/// Other requirements are another environment.
+fn id(requirements: &[u8]) -> String {
+    let hash = Sha256::digest(requirements);
+    let digits: Vec<_> = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    format!("clients-{}", digits.concat())
+}
+
+fn works(dir: &Path) -> bool {
+    exec::works(python_in(dir).args(["-c", PROOF]))
+}
+
+/// The interpreter of an environment, without what the user's variables would add to it.
+fn python_in(dir: &Path) -> Command {
+    let mut python = Command::new(dir.join("bin/python"));
+    python.arg("-I");
+    python
+}
+
+/// No package is built from its sources, and none is installed that the requirements do not name.
+fn make(cx: &Cx, dir: &Path, requirements: &Path) -> Result<()> {
+    exec::run(
+        Command::new(base_python(cx)?)
+            .args(["-I", "-m", "venv"])
+            .arg(dir),
+    )?;
+    let options =
+        "install --quiet --disable-pip-version-check --no-input --no-deps --only-binary=:all:";
+    exec::run(
+        python_in(dir)
+            .args(["-m", "pip"])
+            .args(options.split(' '))
+            .arg("--requirement")
+            .arg(requirements),
+    )?;
+    exec::run(python_in(dir).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+}
+
+/// A Python that can make virtual environments.
+fn base_python(cx: &Cx) -> Result<PathBuf> {
+    if let Some(python) = able_python() {
+        return Ok(python);
+    }
+    install::debian(cx, &[install::Package::missing("python3-venv")])?;
+    able_python().context("no Python here can make virtual environments")
+}
+
+fn able_python() -> Option<PathBuf> {
+    let able =
+        |python: &PathBuf| exec::works(Command::new(python).args(["-I", "-c", "import ensurepip"]));
+    [Some(DEBIANS_PYTHON.into()), exec::find("python3")]
+        .into_iter()
+        .flatten()
+        .find(able)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_requirements_are_another_environment() {
+        assert_eq!(id(b"boto3==1.0.0\n"), id(b"boto3==1.0.0\n"));
+        assert_ne!(id(b"boto3==1.0.0\n"), id(b"boto3==1.0.1\n"));
+        assert!(id(b"").starts_with("clients-e3b0c44298fc1c14"));
+    }
+}

@@ -1,0 +1,47 @@
+//! The agent starts.
+
+use std::{fs, os::unix::fs::MetadataExt as _, time::Instant};
+
+use anyhow::Result;
+use bpf2iam_support::stage::{Agent, BASE_ARN};
+
+use super::{
+    kernel::{self, Loaded},
+    page::{Page, same},
+    scene::Scene,
+};
+
+/// Starts it, and shows what is attached.
+pub(super) fn tell(page: &mut Page, scene: &mut Scene<'_>) -> Result<Agent> {
+    page.chapter("The agent starts");
+    let pods = scene.stage.manifests();
+    page.command(&format!(
+        "bpf2iam run --pods file:{} --base-role-arn {BASE_ARN}",
+        pods.display()
+    ));
+    let began = Instant::now();
+    let agent = scene.stage.start_agent(&[])?;
+    scene.forget_answers();
+    let took = began.elapsed().as_millis();
+    page.text(&format!("ready after {took} ms, on port {} of the node", agent.port()));
+    attached(page, scene)?;
+    Ok(agent)
+}
+
+fn attached(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
+    let kubepods = scene.stage.node().kubepods();
+    page.space();
+    page.command(&format!("bpftool cgroup tree {}", kubepods.display()));
+    page.text(&kernel::tree(&kubepods)?);
+    page.space();
+    let loaded = Loaded::at(&kubepods)?;
+    let here = [fs::metadata(&kubepods)?.ino()].into();
+    page.claim(
+        &format!(
+            "{} programs in the kernel, attached to the pods' cgroup and nowhere else.",
+            loaded.programs.len()
+        ),
+        same(&loaded.cgroups()?, &here),
+    );
+    Ok(())
+}

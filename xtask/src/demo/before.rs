@@ -1,0 +1,34 @@
+//! What pods get from a node without the agent.
+
+use anyhow::Result;
+use bpf2iam_support::stage::NODE_KEY;
+
+use super::{ask::ROLES, page::Page, scene::Scene};
+
+/// Asks from every pod.
+pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
+    page.chapter("Without bpf2iam: whoever asks gets the keys of the node's own role");
+    let mut rows = Vec::new();
+    let mut others = Vec::new();
+    for actor in scene.cast() {
+        let list = scene.ask(actor, &[ROLES])?;
+        let keys = scene.ask(actor, &[&format!("{ROLES}{}", list.text().unwrap_or_default())])?;
+        let key = keys.key().unwrap_or_else(|| keys.to_string());
+        if !key.starts_with(NODE_KEY) {
+            others.push(format!("{}: {key}", actor.name()));
+        }
+        rows.push([actor.name(), list.to_string(), key]);
+    }
+    let role = &rows[0][1];
+    page.command(&format!("curl {ROLES}"));
+    page.command(&format!("curl {ROLES}{role}"));
+    page.space();
+    page.table(["IN POD", "ROLE", "ACCESS KEY"], &rows);
+    page.space();
+    let none = others.is_empty().then_some(());
+    page.claim(
+        &format!("All four hold keys of the node ({NODE_KEY}...): this is the problem."),
+        none.ok_or_else(|| others.join("\n")),
+    );
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The node of the story and the pods on it.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::IpAddr,
+};
+
+use anyhow::Result;
+use bpf2iam_support::{
+    Options, Place, Pod,
+    pod::Spec,
+    stage::{NODE_KEY, Programs, Stage},
+};
+
+use super::{
+    ask::{self, Answer},
+    interrupt::Interrupt,
+    page::Page,
+};
+
+/// The annotation by which a pod names its role.
+pub(super) const ROLE: &str = "iam.amazonaws.com/role";
+
+/// A pod and what its manifest says.
+pub(super) struct Actor {
+    /// The pod.
+    pub(super) pod: Pod,
+    /// The role that it names.
+    pub(super) role: Option<&'static str>,
+}
+
+impl Actor {
+    /// NAMESPACE/NAME.
+    pub(super) fn name(&self) -> String {
+        self.pod.spec().to_string()
+    }
+
+    /// Where its commands run.
+    pub(super) fn place(&self) -> Place {
+        self.pod.place()
+    }
+}
+
+/// A node with stand-ins, and the pods on it.
+///
+/// The pods come first here, so that they go before their node does.
+pub(super) struct Scene<'a> {
+    /// The pod that most is shown with.
+    pub(super) invoices: Actor,
+    /// A pod with another role.
+    pub(super) dashboard: Actor,
+    /// A pod that names no role.
+    pub(super) website: Actor,
+    /// A pod on the node's network.
+    pub(super) collector: Actor,
+    /// The node and what runs beside the pods.
+    pub(super) stage: Stage,
+    interrupt: &'a Interrupt,
+    seen: Cell<usize>,
+    leaks: RefCell<Vec<String>>,
+}
+
+impl<'a> Scene<'a> {
+    /// Sets it.
+    pub(super) fn set(programs: Programs, interrupt: &'a Interrupt) -> Result<Self> {
+        let stage = Stage::set(programs, Options::default(), &[])?;
+        let add = |spec: Spec, role: Option<&'static str>| -> Result<Actor> {
+            interrupt.check()?;
+            let annotate = |spec: Spec| match role {
+                Some(role) => spec.annotation(ROLE, role),
+                None => spec,
+            };
+            let pod = stage.add_pod(annotate(spec))?;
+            Ok(Actor { pod, role })
+        };
+        Ok(Self {
+            invoices: add(Spec::new("shop", "invoices"), Some("billing"))?,
+            dashboard: add(Spec::new("shop", "dashboard"), Some("reports"))?,
+            website: add(Spec::new("shop", "website"), None)?,
+            collector: add(
+                Spec::new("shop", "collector").on_host_network(),
+                Some("metrics"),
+            )?,
+            stage,
+            interrupt,
+            seen: Cell::new(0),
+            leaks: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// All pods.
+    pub(super) fn cast(&self) -> [&Actor; 4] {
+        [
+            &self.invoices,
+            &self.dashboard,
+            &self.website,
+            &self.collector,
+        ]
+    }
+
+    /// Says what there is.
+    pub(super) fn introduce(&self, page: &Page) {
+        page.title("bpf2iam gives each Kubernetes pod on AWS the credentials of its own IAM role.");
+        page.text(
+            "This is shown on a node made for it on this machine: network namespaces without a way out,\n\
+             cgroups as the kubelet makes them, stand-ins for the EC2 metadata service and STS. Four pods:",
+        );
+        page.space();
+        let rows = self.cast().map(|actor| {
+            let role = actor.role.map_or("-".to_owned(), |role| format!("{ROLE}: {role}"));
+            [actor.name(), role, network(&actor.pod)]
+        });
+        page.table(["POD", "ANNOTATION", "NETWORK"], &rows);
+    }
+
+    /// Runs `curl ARGS` in a pod.
+    pub(super) fn ask(&self, actor: &Actor, args: &[&str]) -> Result<Answer> {
+        self.interrupt.check()?;
+        let answer = ask::curl(&actor.place(), args)?;
+        self.interrupt.check()?; // an answer that was cut off is none
+        self.seen.set(self.seen.get() + 1);
+        if answer.body.contains(NODE_KEY) {
+            let leak = format!("in {}: curl {}", actor.name(), args.join(" "));
+            self.leaks.borrow_mut().push(leak);
+        }
+        Ok(answer)
+    }
+
+    /// From now on nobody may see a key of the node.
+    pub(super) fn forget_answers(&self) {
+        self.seen.set(0);
+        self.leaks.borrow_mut().clear();
+    }
+
+    /// How many answers there were, and which held a key of the node.
+    pub(super) fn answers(&self) -> (usize, Vec<String>) {
+        (self.seen.get(), self.leaks.borrow().clone())
+    }
+}
+
+fn network(pod: &Pod) -> String {
+    let ip = pod.ipv4().map(IpAddr::from).into_iter().map(|ip| ip.to_string());
+    let ip: String = ip.collect();
+    if pod.spec().host_network {
+        format!("{ip}, the node's own (hostNetwork)")
+    } else {
+        ip
+    }
+}
