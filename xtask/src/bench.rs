@@ -24,6 +24,7 @@ use crate::{
 mod agent;
 mod connect;
 mod credentials;
+mod cpu;
 mod figure;
 mod memory;
 

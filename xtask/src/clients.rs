@@ -38,7 +38,7 @@ use venv::Venv;
 /// What the node is set up with, and one of the clients.
 const NEEDS: [install::Package; 2] = [install::CURL, install::IPROUTE2];
 /// How much of a program's log is shown after a failure.
-const TAIL: usize = 40;
+const TAIL: usize = 20;
 
 /// Runs every client.
 pub(crate) fn run(cx: &Cx) -> Result<()> {

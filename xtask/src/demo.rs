@@ -14,8 +14,8 @@ mod before;
 mod change;
 mod end;
 mod interrupt;
-mod kernel;
 mod keep;
+mod kernel;
 mod machine;
 mod page;
 mod programs;
@@ -44,16 +44,25 @@ pub(crate) struct Args {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     machine::check()?;
     install::debian(cx, &NEEDS)?;
+    kernel::check()?;
     let programs = programs::build(cx)?;
     let interrupt = Interrupt::listen()?;
     let mut page = Page::begin();
     match tell(&mut page, programs, args, &interrupt) {
-        Ok(()) => page.finish(),
+        Ok(()) => end(&page, args),
         Err(error) if interrupt.came() => {
             Err(error).context("interrupted; all that was made is removed")
         }
         Err(error) => Err(error),
     }
+}
+
+fn end(page: &Page, args: &Args) -> Result<()> {
+    page.finish()?;
+    if !args.keep {
+        page.text("To try commands in the pods yourself: cargo xtask demo --keep");
+    }
+    Ok(())
 }
 
 fn tell(page: &mut Page, programs: Programs, args: &Args, interrupt: &Interrupt) -> Result<()> {

@@ -17,6 +17,7 @@ mod checks;
 mod ci;
 mod clients;
 mod cx;
+mod demo;
 mod ebpf;
 mod exec;
 mod install;
@@ -44,6 +45,8 @@ enum Verb {
     BuildEbpf(build::Args),
     /// Build the BPF object and the agent that carries it
     Build(build::Args),
+    /// Show what bpf2iam does, on a node made for it
+    Demo(demo::Args),
     /// Run the tests, tier by tier
     Test(test::Args),
     /// Measure what the agent costs, against a reference in the same run
@@ -71,6 +74,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
     match verb {
         Verb::BuildEbpf(args) => ebpf::run(cx, args),
         Verb::Build(args) => build::run(cx, args),
+        Verb::Demo(args) => demo::run(cx, args),
         Verb::Test(args) => test::run(cx, args),
         Verb::Bench(args) => bench::run(cx, args),
         Verb::Lint(args) => lint::run(cx, args),

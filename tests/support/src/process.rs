@@ -6,7 +6,7 @@ mod output;
 
 use std::{
     io::Write as _,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -37,13 +37,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`, to be called `name` in errors. All that it prints is kept.
+    /// Starts `command`, to be called `name` in errors. All that it prints is kept. Ctrl-C on the terminal is
+    /// not for it: whoever started it decides what ends when.
     pub fn spawn(name: impl Into<String>, mut command: Command) -> Result<Self> {
         let name = name.into();
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            .process_group(0);
         let mut child = command
             .spawn()
             .with_context(|| format!("{name} does not start"))?;

@@ -367,8 +367,13 @@ impl Agent {
     }
 
     /// Ends it with SIGTERM, and says how it ended.
-    pub fn stop(mut self) -> Result<ExitStatus> {
-        self.process.signal(Signal::TERM)?;
+    pub fn stop(self) -> Result<ExitStatus> {
+        self.end(Signal::TERM)
+    }
+
+    /// Ends it with `signal`, and says how it ended.
+    pub fn end(mut self, signal: Signal) -> Result<ExitStatus> {
+        self.process.signal(signal)?;
         self.process.wait(START)
     }
 }

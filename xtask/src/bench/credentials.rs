@@ -53,7 +53,8 @@ pub(super) struct Bench<'a> {
     header: String,
     /// What both answer.
     body: String,
-    _bare: Process,
+    bare: Process,
+    agent: u32,
 }
 
 /// A turn of each.
@@ -96,7 +97,8 @@ impl<'a> Bench<'a> {
             path,
             header,
             body,
-            _bare: start(stage, bare, agent.workers()?, &answer)?,
+            agent: agent.pid(),
+            bare: start(stage, bare, agent.workers()?, &answer)?,
         })
     }
 
@@ -130,6 +132,8 @@ impl<'a> Bench<'a> {
     }
 
     fn turn(&self, server: SocketAddr, args: &Args) -> Result<Turn> {
+        let pid = if server == METADATA { self.agent } else { self.bare.pid() };
+        let before = super::cpu::Time::of(pid)?;
         let (server, threads) = (server.to_string(), args.connections.to_string());
         let tally = self.client.tally(
             &self.pod.place(),
@@ -149,6 +153,7 @@ impl<'a> Bench<'a> {
                 &self.body,
             ],
         )?;
+        say::note(format!("{server} {}", super::cpu::Time::of(pid)?.since(before).per(tally.ok)));
         Turn::of(&tally).with_context(|| format!("{server}: {tally:?}"))
     }
 }

@@ -66,7 +66,7 @@ impl Client {
         match self {
             Self::Boto3 | Self::AwsCli => "Unable to locate credentials",
             Self::CurlImdsV1 | Self::CurlImdsV2 => "The requested URL returned error: 404",
-            Self::AwsConfig => "no providers in chain provided credentials",
+            Self::AwsConfig => "received 404 from IMDS",
         }
     }
 

@@ -14,7 +14,7 @@ use super::venv::Venv;
 pub(super) const STRANGER: &str = "arn:aws:sts::123456789012:user/moto";
 
 /// How long it may take to start: Python reads much of moto before.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Starts it where the stage has its stand-in for STS.
 pub(super) fn instead_of_stand_in(stage: &mut Stage, venv: &Venv) -> Result<Process> {

@@ -14,7 +14,7 @@ pub(super) enum Transport {
     Ipv4,
     /// 169.254.169.254 by an IPv6 socket, as Java does.
     Mapped,
-    /// fd00:ec2::254.
+    /// `fd00:ec2::254`.
     Ipv6,
 }
 

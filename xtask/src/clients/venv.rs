@@ -4,7 +4,7 @@
 //! interpreter is told which module to run instead.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -82,7 +82,9 @@ fn make(cx: &Cx, dir: &Path, requirements: &Path) -> Result<()> {
             .arg("--requirement")
             .arg(requirements),
     )?;
-    exec::run(python_in(dir).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+    let mut check = python_in(dir);
+    check.args(["-m", "pip", "check", "--disable-pip-version-check"]);
+    exec::run(check.stdout(io::stderr())) // no result of ours
 }
 
 /// A Python that can make virtual environments.

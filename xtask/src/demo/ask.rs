@@ -11,6 +11,9 @@ pub(super) const METADATA: &str = "http://169.254.169.254/latest";
 /// The list of roles; a role's name after it asks for its keys.
 pub(super) const ROLES: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
 
+/// What an instance is set up with, secrets at times.
+pub(super) const USER_DATA: &str = "http://169.254.169.254/latest/user-data";
+
 /// What is shown of a secret.
 const SHOWN: usize = 8;
 /// The fields of keys that are secret.

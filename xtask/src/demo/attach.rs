@@ -15,15 +15,16 @@ use super::{
 pub(super) fn tell(page: &mut Page, scene: &mut Scene<'_>) -> Result<Agent> {
     page.chapter("The agent starts");
     let pods = scene.stage.manifests();
-    page.command(&format!(
-        "bpf2iam run --pods file:{} --base-role-arn {BASE_ARN}",
-        pods.display()
-    ));
+    page.command(&format!("bpf2iam run --pods file:{} \\", pods.display()));
+    page.text(&format!("    --base-role-arn {BASE_ARN} ..."));
     let began = Instant::now();
     let agent = scene.stage.start_agent(&[])?;
     scene.forget_answers();
     let took = began.elapsed().as_millis();
-    page.text(&format!("ready after {took} ms, on port {} of the node", agent.port()));
+    page.text(&format!(
+        "It is ready after {took} ms, and listens on port {} of the node.",
+        agent.port()
+    ));
     attached(page, scene)?;
     Ok(agent)
 }
@@ -32,7 +33,7 @@ fn attached(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     let kubepods = scene.stage.node().kubepods();
     page.space();
     page.command(&format!("bpftool cgroup tree {}", kubepods.display()));
-    page.text(&kernel::tree(&kubepods)?);
+    page.output(&kernel::tree(&kubepods)?);
     page.space();
     let loaded = Loaded::at(&kubepods)?;
     let here = [fs::metadata(&kubepods)?.ino()].into();

@@ -3,7 +3,11 @@
 use anyhow::Result;
 use bpf2iam_support::stage::NODE_KEY;
 
-use super::{ask::ROLES, page::Page, scene::Scene};
+use super::{
+    ask::{ROLES, USER_DATA},
+    page::Page,
+    scene::Scene,
+};
 
 /// Asks from every pod.
 pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
@@ -12,10 +16,17 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     let mut others = Vec::new();
     for actor in scene.cast() {
         let list = scene.ask(actor, &[ROLES])?;
-        let keys = scene.ask(actor, &[&format!("{ROLES}{}", list.text().unwrap_or_default())])?;
+        let keys = scene.ask(
+            actor,
+            &[&format!("{ROLES}{}", list.text().unwrap_or_default())],
+        )?;
         let key = keys.key().unwrap_or_else(|| keys.to_string());
         if !key.starts_with(NODE_KEY) {
             others.push(format!("{}: {key}", actor.name()));
+        }
+        let data = scene.ask(actor, &[USER_DATA])?;
+        if data.text().is_none() {
+            others.push(format!("{}: user data: {data}", actor.name()));
         }
         rows.push([actor.name(), list.to_string(), key]);
     }
@@ -27,7 +38,7 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     page.space();
     let none = others.is_empty().then_some(());
     page.claim(
-        &format!("All four hold keys of the node ({NODE_KEY}...): this is the problem."),
+        &format!("All four hold keys of the node ({NODE_KEY}...) and can read its user data. This is the problem."),
         none.ok_or_else(|| others.join("\n")),
     );
     Ok(())

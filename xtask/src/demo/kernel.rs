@@ -60,6 +60,11 @@ impl Loaded {
     }
 }
 
+/// Fails where bpftool is there but cannot run: Ubuntu has one for each kernel, and one that looks for it.
+pub(super) fn check() -> Result<()> {
+    exec::capture(bpftool()?.arg("version")).map(drop)
+}
+
 /// `bpftool cgroup tree`, as it prints it.
 pub(super) fn tree(cgroup: &Path) -> Result<String> {
     exec::capture(bpftool()?.args(["cgroup", "tree"]).arg(cgroup))

@@ -43,7 +43,10 @@ pub(super) fn check() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    bail!("this machine cannot run the demo:\n  {}", missing.join("\n  "))
+    bail!(
+        "this machine cannot run the demo:\n  {}",
+        missing.join("\n  ")
+    )
 }
 
 fn kernel(release: &str) -> Option<String> {

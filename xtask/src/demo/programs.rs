@@ -1,8 +1,6 @@
 //! The programs of the story, built.
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bpf2iam_support::{client::PodClient, stage::Programs};
 
 use crate::{
@@ -15,20 +13,15 @@ use crate::{
 /// Builds the agent, the stand-ins and the client.
 pub(super) fn build(cx: &Cx) -> Result<Programs> {
     let agent = build::all(cx, Profile::Dev)?.agent;
-    say::step("build the stand-ins for the metadata service and STS");
+    say::step("build the stand-ins and what runs in pods");
     let mut cargo = cargo::host(cx);
     cargo.args(["build", "--bins"]);
     cargo.args(["--package=bpf2iam-standins", "--package=bpf2iam-support"]);
     let imds = cargo::binary(&mut cargo, "imds-standin")?;
-    let directory = imds.parent().context("a binary is in a directory")?;
-    Ok(of(agent.as_path(), directory))
-}
-
-fn of(agent: &Path, directory: &Path) -> Programs {
-    Programs {
-        agent: agent.into(),
-        imds: directory.join("imds-standin"),
-        sts: directory.join("sts-standin"),
-        client: PodClient::at(directory.join("pod-client")),
-    }
+    Ok(Programs {
+        agent,
+        sts: imds.with_file_name("sts-standin"),
+        client: PodClient::at(imds.with_file_name("pod-client")),
+        imds,
+    })
 }

@@ -2,12 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell},
-    net::IpAddr,
+    path::PathBuf,
 };
 
 use anyhow::Result;
 use bpf2iam_support::{
     Options, Place, Pod,
+    client::Report,
     pod::Spec,
     stage::{NODE_KEY, Programs, Stage},
 };
@@ -100,14 +101,16 @@ impl<'a> Scene<'a> {
 
     /// Says what there is.
     pub(super) fn introduce(&self, page: &Page) {
-        page.title("bpf2iam gives each Kubernetes pod on AWS the credentials of its own IAM role.");
+        page.title("bpf2iam gives each Kubernetes pod on AWS the credentials of its own IAM role");
         page.text(
-            "This is shown on a node made for it on this machine: network namespaces without a way out,\n\
-             cgroups as the kubelet makes them, stand-ins for the EC2 metadata service and STS. Four pods:",
+            "This node was made for the demo: network namespaces without a way out, cgroups named as the\n\
+             kubelet names them, stand-ins for the EC2 metadata service and for STS. It has four pods:",
         );
         page.space();
         let rows = self.cast().map(|actor| {
-            let role = actor.role.map_or("-".to_owned(), |role| format!("{ROLE}: {role}"));
+            let role = actor
+                .role
+                .map_or("-".to_owned(), |role| format!("{ROLE}: {role}"));
             [actor.name(), role, network(&actor.pod)]
         });
         page.table(["POD", "ANNOTATION", "NETWORK"], &rows);
@@ -126,6 +129,26 @@ impl<'a> Scene<'a> {
         Ok(answer)
     }
 
+    /// Makes an attempt of `pod-client` in a pod.
+    pub(super) fn attempt(&self, actor: &Actor, attempt: &str) -> Result<Report> {
+        self.interrupt.check()?;
+        let report = self.stage.client().attempt(&actor.place(), &[attempt]);
+        self.interrupt.check()?;
+        report
+    }
+
+    /// A pod's manifest.
+    pub(super) fn manifest(&self, actor: &Actor) -> PathBuf {
+        let spec = actor.pod.spec();
+        let name = format!("{}-{}.yaml", spec.namespace, spec.name);
+        self.stage.manifests().join(name)
+    }
+
+    /// Waits for Enter or for a signal.
+    pub(super) fn wait(&self) {
+        self.interrupt.wait();
+    }
+
     /// From now on nobody may see a key of the node.
     pub(super) fn forget_answers(&self) {
         self.seen.set(0);
@@ -139,8 +162,7 @@ impl<'a> Scene<'a> {
 }
 
 fn network(pod: &Pod) -> String {
-    let ip = pod.ipv4().map(IpAddr::from).into_iter().map(|ip| ip.to_string());
-    let ip: String = ip.collect();
+    let ip = pod.ipv4().map(|ip| ip.to_string()).unwrap_or_default();
     if pod.spec().host_network {
         format!("{ip}, the node's own (hostNetwork)")
     } else {

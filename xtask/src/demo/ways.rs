@@ -3,24 +3,35 @@
 use anyhow::Result;
 
 use super::{
-    ask::{Answer, METADATA, ROLES},
+    ask::{METADATA, ROLES, USER_DATA},
     page::{Page, Verdict, columns, same},
     scene::{Actor, Scene},
 };
 
-/// As [`METADATA`], on Nitro instances.
+/// As [`ROLES`], where Nitro instances have it too.
 const ROLES_IPV6: &str = "http://[fd00:ec2::254]/latest/meta-data/iam/security-credentials/";
-/// What a socket for IPv6 connects to when it means the IPv4 address.
-const ROLES_MAPPED: &str = "http://[::ffff:169.254.169.254]/latest/meta-data/iam/security-credentials/";
-/// What an IMDSv2 client says first; in seconds.
+/// As [`ROLES`], for a socket that knows IPv6 only.
+const ROLES_MAPPED: &str =
+    "http://[::ffff:169.254.169.254]/latest/meta-data/iam/security-credentials/";
+/// How a client asks for an IMDSv2 token: how long it shall live, in seconds.
 const TTL: &str = "X-aws-ec2-metadata-token-ttl-seconds: 60";
+/// The node's role.
+const NODE: &str = "node-role";
 
-/// One line of the table.
+/// One thing that was tried.
 struct Try {
-    what: &'static str,
-    pod: String,
-    seen: String,
+    /// Pod, what, what came.
+    row: [String; 3],
     verdict: Verdict,
+}
+
+impl Try {
+    fn new(actor: &Actor, what: &str, came: &impl ToString, verdict: Verdict) -> Self {
+        Self {
+            row: [actor.name(), what.to_owned(), came.to_string()],
+            verdict,
+        }
+    }
 }
 
 /// Tries them.
@@ -28,12 +39,10 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     page.chapter("Other ways to ask, and what no pod gets");
     let mut tries = served(scene)?;
     tries.extend(refused(scene)?);
-    let rows: Vec<_> = tries
-        .iter()
-        .map(|t| [t.pod.clone(), t.what.to_owned(), t.seen.clone()])
-        .collect();
-    for (line, done) in columns(&rows).iter().zip(tries) {
-        page.claim(line, done.verdict);
+    tries.extend(around(scene)?);
+    let (rows, verdicts): (Vec<_>, Vec<_>) = tries.into_iter().map(|t| (t.row, t.verdict)).unzip();
+    for (line, verdict) in columns(&rows).iter().zip(verdicts) {
+        page.claim(line, verdict);
     }
     Ok(())
 }
@@ -41,34 +50,61 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
 /// Each gives the pod's own role.
 fn served(scene: &Scene<'_>) -> Result<Vec<Try>> {
     let pod = &scene.invoices;
-    let token = token(scene, pod)?;
     let role = |what, args: &[&str]| -> Result<Try> {
         let answer = scene.ask(pod, args)?;
         let verdict = same(&answer.text(), &pod.role);
-        Ok(attempt(what, pod, &answer, verdict))
+        Ok(Try::new(pod, what, &answer, verdict))
     };
+    let token = token(scene, pod)?;
     Ok(vec![
-        role("IMDSv2: with a token that it asked for", &["-H", &token, ROLES])?,
+        role("by IMDSv2, with a token", &["-H", &token, ROLES])?,
         role("by IPv6, at fd00:ec2::254", &[ROLES_IPV6])?,
-        role("by an IPv6 socket, as Java does, at ::ffff:169.254.169.254", &[ROLES_MAPPED])?,
+        role("by an IPv6 socket, as Java does", &[ROLES_MAPPED])?,
     ])
 }
 
 /// None gives anything.
 fn refused(scene: &Scene<'_>) -> Result<Vec<Try>> {
-    let pod = &scene.dashboard;
-    let others_token = token(scene, &scene.invoices)?;
-    let others_keys = format!("{ROLES}{}", scene.invoices.role.unwrap_or_default());
-    let user_data = METADATA.replace("meta-data", "") + "/user-data";
-    let status = |what, wanted: u16, args: &[&str]| -> Result<Try> {
+    let (pod, other) = (&scene.dashboard, &scene.invoices);
+    let status = |what: &str, wanted: u16, args: &[&str]| -> Result<Try> {
         let answer = scene.ask(pod, args)?;
         let verdict = same(&answer.status, &wanted);
-        Ok(attempt(what, pod, &answer, verdict))
+        Ok(Try::new(pod, what, &answer, verdict))
+    };
+    let token = token(scene, other)?;
+    let keys = format!("{ROLES}{}", other.role.unwrap_or_default());
+    let node = format!("{ROLES}{NODE}");
+    Ok(vec![
+        status(
+            "with the token of shop/invoices",
+            401,
+            &["-H", &token, ROLES],
+        )?,
+        status("keys of the role of shop/invoices", 404, &[&keys])?,
+        status("keys of the node's role", 404, &[&node])?,
+        status("user data of the instance", 404, &[USER_DATA])?,
+    ])
+}
+
+/// The kernel lets none get past the agent to the real service.
+fn around(scene: &Scene<'_>) -> Result<Vec<Try>> {
+    let pod = &scene.dashboard;
+    let attempt = |what, name| -> Result<Try> {
+        let report = scene.attempt(pod, name)?;
+        let verdict = same(&report.error.as_deref(), &Some("EPERM"));
+        let came = report.error.or(report.unsupported);
+        let came = came.unwrap_or_else(|| "got through".to_owned());
+        Ok(Try::new(pod, what, &came, verdict))
     };
     Ok(vec![
-        status("with the token of shop/invoices", 401, &["-H", &others_token, ROLES])?,
-        status("the keys of shop/invoices' role", 404, &[&others_keys])?,
-        status("the keys of the node's role", 404, &[&format!("{ROLES}node-role")])?,
-        status("the instance's user data", 404, &[&user_data])?,
+        attempt("a UDP datagram to the address", "udp-sendto")?,
+        attempt("a packet by a raw socket, as root", "raw-sendto")?,
     ])
+}
+
+/// The header with a token that `actor` asks for.
+fn token(scene: &Scene<'_>, actor: &Actor) -> Result<String> {
+    let url = format!("{METADATA}/api/token");
+    let token = scene.ask(actor, &["-X", "PUT", "-H", TTL, &url])?;
+    Ok(format!("X-aws-ec2-metadata-token: {}", token.body))
 }

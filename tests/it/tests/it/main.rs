@@ -10,19 +10,20 @@
 mod client;
 mod log;
 mod openmetrics;
-mod page;
 mod pod;
+mod sts_host;
 mod wait;
 mod world;
 
 mod admin;
 mod command;
 mod drain;
+mod faults;
 mod lifetime;
 mod manifests;
 mod paths;
 mod roles;
 mod rude;
 mod secrets;
-mod sts;
+mod start;
 mod tokens;

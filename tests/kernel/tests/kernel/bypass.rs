@@ -1,1 +1,267 @@
-//! t
+//! Every way around the redirect that we know of, and where it leads with the agent there. What must be redirected is
+//! redirected, what must be refused is refused; where a way is open, it says so here.
+
+use std::collections::BTreeSet;
+
+use bpf2iam_kernel::foreign::{Foreign, Sharing};
+use bpf2iam_support::{
+    Place, Pod,
+    cgroup::Driver,
+    client::{Report, reported},
+    process::output,
+    stage::{STS, Stage},
+};
+
+use crate::scene::{
+    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, host_pod, leaks, pod, proxy, run,
+    stage, stage_with,
+};
+
+/// Where a way leads.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// To the pod's own role; the client believes to talk to this address.
+    Role(&'static str),
+    /// To the pod's own role, but the client sees the proxy's address.
+    RoleOfProxy,
+    /// The call fails: the error, and what was being done.
+    Refused(&'static str, &'static str),
+    /// To the metadata service: a hole that cgroup programs cannot close. A SYN gets this reply.
+    Hole(&'static str),
+}
+
+use End::{Hole, Refused, Role, RoleOfProxy};
+
+const V4: &str = "169.254.169.254:80";
+const V4_MAPPED: &str = "[::ffff:169.254.169.254]:80";
+
+/// By the name of the attempt.
+const WAYS: [(&str, End); 28] = [
+    ("connect", Role(V4)),
+    ("nonblocking", Role(V4)),
+    ("mapped", Role(V4_MAPPED)),
+    ("ipv6", Role("[fd00:ec2::254]:80")),
+    ("half-close", Role(V4)),
+    ("uring", Role(V4)),
+    ("uring-sqpoll", Role(V4)),
+    ("uring-async", Role(V4)),
+    ("fastopen-sendto", Role(V4)),
+    ("fastopen-connect", Role(V4)),
+    // What the programs remember is kept at the TCP socket below, which getpeername does not look at.
+    ("mptcp", RoleOfProxy),
+    ("mptcp-mapped", RoleOfProxy),
+    ("mptcp-fastopen", RoleOfProxy),
+    ("port-81", Refused("EPERM", "connect")),
+    ("port-443", Refused("EPERM", "connect")),
+    ("sctp", Refused("EPERM", "connect")),
+    ("udp-connect", Refused("EPERM", "connect")),
+    ("udp-sendto", Refused("EPERM", "send")),
+    ("udp-sendto-mapped", Refused("EPERM", "send")),
+    ("udp-sendto-ipv6", Refused("EPERM", "send")),
+    ("udp-sendto-connected", Refused("EPERM", "send")),
+    ("raw-sendto", Refused("EPERM", "send")),
+    ("raw-connect", Refused("EPERM", "send")),
+    ("raw-header", Refused("EPERM", "send")),
+    ("raw-header-other", Refused("EPERM", "send")),
+    ("icmp", Refused("EPERM", "send")),
+    // It is redirected to where no route leads.
+    ("nested-netns", Refused("ENETUNREACH", "connect")),
+    // A packet socket belongs to a cgroup, but no program of a cgroup sees what it sends.
+    ("packet", Hole("syn-ack")),
+];
+
+/// Attempts with a test of their own, here or in the file that is named.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("get", "path, leak"),
+    ("direct", "direct"),
+    ("opened-before", "here"),
+    ("unspec", "here"),
+    ("nested-cgroup", "here, path"),
+    ("scm-send", "handover"),
+    ("scm-receive", "handover"),
+    ("forge", "forgery"),
+];
+
+fn assert_end(report: &Report, end: End, role: &str, proxy: &str) {
+    assert!(!leaks(report), "{report:?}");
+    let peer = report.peer.map(|peer| peer.to_string());
+    match end {
+        Role(address) => {
+            assert_role(report, role);
+            assert_eq!(peer.as_deref(), Some(address), "{report:?}");
+        }
+        RoleOfProxy => {
+            assert_role(report, role);
+            let shown = peer.is_some_and(|peer| peer == proxy || peer == mapped(proxy));
+            assert!(shown, "{report:?}");
+        }
+        Refused(error, doing) => assert_refused(report, error, doing),
+        Hole(reply) => assert_eq!(report.reply.as_deref(), Some(reply), "{report:?}"),
+    }
+}
+
+/// `[::ffff:10.77.0.1]:1` for `10.77.0.1:1`.
+fn mapped(address: &str) -> String {
+    let (ip, port) = address.rsplit_once(':').unwrap();
+    format!("[::ffff:{ip}]:{port}")
+}
+
+#[test]
+fn every_way_from_a_pod_leads_to_its_own_role_or_nowhere() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = stage.start_agent(&[]).unwrap();
+    for (way, end) in WAYS {
+        let report = attempt(&stage, &pod.place(), &[way]);
+        if report.was_made() {
+            assert_end(&report, end, "cart", &proxy(&agent));
+        }
+    }
+}
+
+#[test]
+fn every_way_from_a_pod_on_the_nodes_network_leads_to_its_own_role_or_nowhere() {
+    let Some(stage) = stage() else { return };
+    let pod = host_pod(&stage, "log");
+    let agent = stage.start_agent(&[]).unwrap();
+    // There is no link to put a packet onto: the metadata address is the node's own here.
+    for (way, end) in WAYS.into_iter().filter(|(way, _)| *way != "packet") {
+        let report = attempt(&stage, &pod.place(), &[way]);
+        if report.was_made() {
+            assert_end(&report, end, "log", &proxy(&agent));
+        }
+    }
+}
+
+#[test]
+fn no_way_that_the_client_knows_is_forgotten() {
+    let Some(stage) = stage() else { return };
+    let mut list = stage.client().command(&stage.node().host(), &["list"]).unwrap();
+    let list = String::from_utf8(output(&mut list, PATIENCE).unwrap().stdout).unwrap();
+    // Loops come last, and are no ways of their own.
+    let known: BTreeSet<_> = list.lines().take_while(|name| *name != "hammer").collect();
+    let tried = WAYS.iter().map(|(way, _)| *way);
+    let tried: BTreeSet<_> = tried.chain(ELSEWHERE.map(|(way, _)| way)).collect();
+    assert_eq!(known, tried);
+}
+
+#[test]
+fn a_family_without_a_listener_is_refused() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = stage.start_agent(&["--node-ip", "10.77.0.1"]).unwrap();
+    assert_role(&attempt(&stage, &pod.place(), &["connect"]), "cart");
+    assert_role(&attempt(&stage, &pod.place(), &["mapped"]), "cart");
+    let report = attempt(&stage, &pod.place(), &["ipv6", "--path", NODE_KEYS]);
+    assert_refused(&report, "EPERM", "connect");
+    assert_eq!(agent.kernel_counter("refused_no_proxy").unwrap(), 1);
+}
+
+#[test]
+fn a_connection_that_is_older_than_the_agent_stalls() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let opened = [V4, "[fd00:ec2::254]:80"].map(|to| {
+        let args = ["opened-before", "--to", to, "--path", NODE_KEYS];
+        let client = stage.client().start(&pod.place(), &args).unwrap();
+        client.wait_for_line(|line| line == "opened", PATIENCE).unwrap();
+        client
+    });
+    let agent = stage.start_agent(&[]).unwrap();
+    let asking = opened.map(|mut client| {
+        client.send_line("go on").unwrap();
+        client
+    });
+    for client in asking {
+        let report: Report = reported(&client, PATIENCE).unwrap();
+        assert_refused(&report, "ETIMEDOUT", "receive");
+        assert!(report.connected && !leaks(&report), "{report:?}");
+    }
+    assert!(agent.kernel_counter("dropped_packets").unwrap() >= 2);
+    assert_eq!(agent.kernel_counter("redirected").unwrap(), 0);
+}
+
+/// Counts in a pod's network: connections for the proxy and for another server whose SYN has our option, and those for
+/// the other server without it.
+fn watch(stage: &Stage, pod: &Pod, proxy: u16) -> Place {
+    let place = stage.node().host().with_network_of(&pod.place());
+    let other = STS.port();
+    let rules = format!(
+        "table inet watch {{
+           counter proxy {{ }}
+           counter other {{ }}
+           counter plain {{ }}
+           chain out {{
+             type filter hook output priority 0
+             tcp flags syn / syn,ack tcp dport {proxy} tcp option 253 exists counter name proxy
+             tcp flags syn / syn,ack tcp dport {other} tcp option 253 exists counter name other
+             tcp flags syn / syn,ack tcp dport {other} tcp option 253 missing counter name plain
+           }}
+         }}"
+    );
+    run(&place, "nft", &[&rules]);
+    place
+}
+
+/// What one of these counters says.
+fn packets(place: &Place, counter: &str) -> u64 {
+    let mut nft = place.command("nft").unwrap();
+    nft.args(["-j", "list", "counter", "inet", "watch", counter]);
+    let said = output(&mut nft, PATIENCE).unwrap().stdout;
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    let objects = said["nftables"].as_array().unwrap();
+    let counter = objects.iter().find(|object| object["counter"].is_object());
+    counter.unwrap()["counter"]["packets"].as_u64().unwrap()
+}
+
+#[test]
+fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = stage.start_agent(&[]).unwrap();
+    let place = watch(&stage, &pod, agent.port());
+    let other = STS.to_string();
+    let report = attempt(&stage, &pod.place(), &["unspec", "--other", &other]);
+    assert_eq!(report.earlier_peer, V4.parse().ok(), "{report:?}");
+    assert_eq!(report.peer, Some(STS), "{report:?}");
+    assert!(report.answered(), "{report:?}");
+    let seen = ["proxy", "other", "plain"].map(|counter| packets(&place, counter));
+    assert_eq!(seen, [1, 0, 1], "SYNs with our option, and without");
+}
+
+#[test]
+fn a_cgroup_that_is_named_like_another_pods_is_still_its_own_pods() {
+    for driver in [Driver::Cgroupfs, Driver::Systemd] {
+        let Some(stage) = stage_with(driver) else {
+            return;
+        };
+        let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
+        let _agent = stage.start_agent(&[]).unwrap();
+        let name = till.cgroup().file_name().unwrap().to_str().unwrap();
+        let report = attempt(&stage, &cart.place(), &["nested-cgroup", "--name", name]);
+        assert_role(&report, "cart");
+    }
+}
+
+#[test]
+fn a_program_of_a_pods_own_cannot_undo_the_redirect() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = stage.start_agent(&[]).unwrap();
+    let metadata = V4.parse().unwrap();
+    for (at, sharing) in [Sharing::Exclusive, Sharing::Override, Sharing::Multi].into_iter().enumerate() {
+        for elsewhere in ["10.77.0.9:99", &proxy(&agent)] {
+            // A cgroup below the container's, where a container with the right to do so may attach what it likes.
+            let cgroup = pod.place().cgroup().join(format!("own-{at}-{}", elsewhere.len()));
+            std::fs::create_dir(&cgroup).unwrap();
+            let own = Foreign::rewriting("own", elsewhere.parse().unwrap(), metadata).unwrap();
+            own.attach(&cgroup, sharing).unwrap();
+            let place = pod.place().with_cgroup(cgroup);
+            let report = attempt(&stage, &place, &["direct", "--to", elsewhere]);
+            assert_role(&report, "cart");
+            assert_eq!(report.peer, Some(metadata.into()), "{sharing:?}");
+        }
+    }
+    assert_eq!(agent.kernel_counter("redirected").unwrap(), 6);
+    assert_eq!(agent.kernel_counter("direct").unwrap(), 0);
+}

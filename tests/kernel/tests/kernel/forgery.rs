@@ -1,1 +1,78 @@
-//! t
+//! Cookies that are forged, and connections whose address is translated on the way: the record that the cookie names is of
+//! another address, and nobody is served.
+
+use bpf2iam_kernel::objects::Objects;
+use bpf2iam_support::{Pod, process::Process, stage::Stage};
+
+use crate::scene::{
+    PATIENCE, assert_closed, assert_refused, assert_role, attempt, cgroup_id, pod, proxy,
+    refused_for, run, stage,
+};
+
+/// A connection of `pod`'s to the proxy that stays open, as long as this lives.
+fn open(stage: &Stage, pod: &Pod) -> Process {
+    let client = stage.client().start(&pod.place(), &["opened-before"]).unwrap();
+    client.wait_for_line(|line| line == "opened", PATIENCE).unwrap();
+    client
+}
+
+/// Adds firewall rules to a pod's network, as its own root could.
+fn firewall(stage: &Stage, pod: &Pod, rules: &str) {
+    let place = stage.node().host().with_network_of(&pod.place());
+    run(&place, "nft", &[rules]);
+}
+
+/// Keeps the pod's kernel from resetting connections that it knows nothing of.
+const NO_RESETS: &str = "table inet quiet {
+    chain out {
+        type filter hook output priority 0
+        tcp flags & rst == rst drop
+    }
+}";
+
+#[test]
+fn the_cookie_of_another_pod_opens_nothing() {
+    let Some(stage) = stage() else { return };
+    let [forger, victim] = ["forger", "victim"].map(|name| pod(&stage, name));
+    let agent = stage.start_agent(&[]).unwrap();
+    let _open = open(&stage, &victim);
+    let conns = Objects::of(&agent).unwrap().conns().unwrap();
+    let victims = cgroup_id(victim.place().cgroup());
+    let stolen = conns.iter().find(|conn| conn.cgroup == victims).unwrap();
+    firewall(&stage, &forger, NO_RESETS);
+
+    let (door, cookie) = (proxy(&agent), stolen.cookie.to_string());
+    let nobodys = (stolen.cookie + 1_000_000).to_string();
+    for (option, reason) in [
+        (&["--cookie", &cookie][..], "other_peer"),
+        (&["--cookie", &nobodys], "no_record"),
+        (&[], "no_record"),
+    ] {
+        let before = refused_for(&stage, reason);
+        let args = [&["forge", "--to", &door], option].concat();
+        let report = attempt(&stage, &forger.place(), &args);
+        assert!(report.connected, "{report:?}");
+        assert_refused(&report, "ECONNRESET", "receive");
+        assert_eq!(refused_for(&stage, reason), before + 1, "{reason}");
+    }
+}
+
+#[test]
+fn a_connection_whose_port_is_translated_is_refused() {
+    let Some(stage) = stage() else { return };
+    let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
+    let agent = stage.start_agent(&[]).unwrap();
+    let port = agent.port();
+    let rules = format!(
+        "table ip inner {{
+           chain out {{
+             type nat hook postrouting priority 100
+             tcp dport {port} snat to :50000-50010
+           }}
+         }}"
+    );
+    firewall(&stage, &cart, &rules);
+    assert_closed(&attempt(&stage, &cart.place(), &["connect"]));
+    assert_eq!(refused_for(&stage, "other_peer"), 1);
+    assert_role(&attempt(&stage, &till.place(), &["connect"]), "till");
+}

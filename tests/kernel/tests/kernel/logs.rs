@@ -1,1 +1,73 @@
-//! t
+//! What the programs log: with the agent's level, and at no cost below it.
+
+use bpf2iam_kernel::objects::Objects;
+use bpf2iam_support::stage::{Agent, Stage};
+
+use crate::scene::{
+    assert_refused, assert_role, attempt, cgroup_id, pod, stage, wait_for_record,
+};
+
+/// The programs' size in bytes, all together.
+fn size(agent: &Agent) -> u64 {
+    let objects = Objects::of(agent).unwrap();
+    objects.programs.iter().map(|program| program.bytes_xlated).sum()
+}
+
+fn start(stage: &Stage, level: &str) -> Agent {
+    stage.start_agent(&["--log-level", level]).unwrap()
+}
+
+/// Whether the agent has passed on something that the programs said.
+fn programs_spoke(agent: &Agent) -> bool {
+    let lines = agent.process().lines();
+    lines.iter().any(|line| line.contains("bpf2iam_ebpf"))
+}
+
+#[test]
+fn the_programs_log_what_they_decide_at_debug_and_each_connection_at_trace() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let cgroup = cgroup_id(cart.place().cgroup());
+    let debug = [
+        format!("redirected a connect from cgroup {cgroup}"),
+        format!("refused a connect from cgroup {cgroup} to port 81"),
+        format!("refused a message from cgroup {cgroup}"),
+        format!("dropped a packet from cgroup {cgroup}"),
+    ];
+    for level in ["debug", "trace"] {
+        let agent = start(&stage, level);
+        assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+        for way in ["port-81", "udp-sendto", "raw-sendto"] {
+            assert!(!attempt(&stage, &cart.place(), &[way]).answered());
+        }
+        for message in &debug {
+            let record = wait_for_record(agent.process(), message, |_| true);
+            assert_eq!(record["level"], "DEBUG", "{record}");
+        }
+        let lines = agent.process().lines();
+        let each = lines.iter().any(|line| line.contains("recorded socket"));
+        assert_eq!(each, level == "trace", "{lines:#?}");
+    }
+}
+
+#[test]
+fn what_is_not_logged_is_not_in_the_programs() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let sizes = ["error", "info", "debug", "trace"].map(|level| {
+        let Some(agent) = (level != "error").then(|| start(&stage, level)) else {
+            return 0;
+        };
+        assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+        let refused = attempt(&stage, &cart.place(), &["port-81"]);
+        assert_refused(&refused, "EPERM", "connect");
+        if level == "info" {
+            // The completion event comes later than anything that the programs could have said.
+            wait_for_record(agent.process(), "request", |_| true);
+            assert!(!programs_spoke(&agent), "{:#?}", agent.process().lines());
+        }
+        size(&agent)
+    });
+    let [_, info, debug, trace] = sizes;
+    assert!(info < debug && debug < trace, "{info}, {debug}, {trace} bytes");
+}

@@ -1,6 +1,6 @@
 //! What the tests have in common: a stage, attempts, and what an attempt must come to.
 
-use std::{ffi::OsStr, path::Path, process::Command, thread, time::Duration};
+use std::{ffi::OsStr, fs, path::Path, process::Command, thread, time::Duration};
 
 use bpf2iam_support::{
     Options, Place, Pod,
@@ -42,6 +42,14 @@ pub(crate) fn host_pod(stage: &Stage, name: &str) -> Pod {
     let spec = Spec::new("shop", name).on_host_network();
     let spec = spec.annotation("iam.amazonaws.com/role", name);
     stage.add_pod(spec).unwrap()
+}
+
+/// A place beside the pods that is not the agent's either.
+pub(crate) fn beside(stage: &Stage) -> Place {
+    let host = stage.node().host();
+    let cgroup = host.cgroup().with_file_name("someone");
+    fs::create_dir_all(&cgroup).unwrap();
+    host.with_cgroup(cgroup)
 }
 
 /// Makes one attempt.

@@ -1,5 +1,7 @@
 //! Rows with their cells below each other.
 
+use std::fmt::Write as _;
+
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -10,12 +12,15 @@ pub(in super::super) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<Str
         cells.max().unwrap_or_default() + GAP
     };
     let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths);
-        let line: String = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
-        line.trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    rows.iter().map(|row| line(row, widths)).collect()
+}
+
+fn line<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
+    let mut line = String::new();
+    for (cell, width) in row.iter().zip(widths) {
+        write!(line, "{cell:width$}").expect("a string takes everything");
+    }
+    line.trim_end().to_owned()
 }
 
 #[cfg(test)]

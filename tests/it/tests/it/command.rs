@@ -1,0 +1,212 @@
+//! The real command, without privileges. `BPF2IAM_BIN` names it.
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{
+    pod::Pod,
+    wait::soon,
+    world::{BASE_ARN, Setup},
+};
+
+/// The command; none where it was not built. That is said past the harness's capture, and in CI it is a failure.
+fn bpf2iam(test: &str) -> Option<PathBuf> {
+    let named = env::var_os("BPF2IAM_BIN").map(PathBuf::from);
+    if named.is_none() {
+        let ci = env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(
+            !ci,
+            "{test} needs BPF2IAM_BIN, and in CI no test is skipped"
+        );
+        let _closed = writeln!(io::stderr(), "SKIPPED: {test} needs BPF2IAM_BIN").is_err();
+    }
+    named
+}
+
+/// Exit code, standard output, standard error.
+async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let ended = command.env_clear().kill_on_drop(true).output();
+    let output = soon(ended).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// The contract with scripts and charts.
+const FLAGS: [(&str, &str, &str); 12] = [
+    ("--node-name", "--node", "BPF2IAM_NODE_NAME"),
+    ("--node-ip", "--host-ip", "BPF2IAM_NODE_IP"),
+    ("--listen-port", "--app-port", "BPF2IAM_LISTEN_PORT"),
+    ("--pods", "", "BPF2IAM_PODS"),
+    ("--cgroup-root", "", "BPF2IAM_CGROUP_ROOT"),
+    ("--kubepods", "", "BPF2IAM_KUBEPODS"),
+    ("--runtime-dir", "", "BPF2IAM_RUNTIME_DIR"),
+    ("--admin-listen", "", "BPF2IAM_ADMIN_LISTEN"),
+    ("--base-role-arn", "", "BPF2IAM_BASE_ROLE_ARN"),
+    ("--default-role", "", "BPF2IAM_DEFAULT_ROLE"),
+    ("--log-level", "", "BPF2IAM_LOG_LEVEL"),
+    ("--log-format", "", "BPF2IAM_LOG_FORMAT"),
+];
+
+#[tokio::test]
+async fn help_lists_each_flag_and_no_other() {
+    let Some(command) = bpf2iam("help_lists_each_flag_and_no_other") else {
+        return;
+    };
+    let (code, help, _) = run(Command::new(command).args(["run", "--help"])).await;
+    assert_eq!(code, Some(0));
+    let words: Vec<_> = help
+        .split(|c: char| c.is_whitespace() || "[]:,=".contains(c))
+        .collect();
+    for word in FLAGS
+        .iter()
+        .flat_map(|(flag, alias, variable)| [flag, alias, variable])
+    {
+        assert!(word.is_empty() || words.contains(word), "{word} in\n{help}");
+    }
+    let flags = help
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with('-'));
+    for line in flags.filter(|line| !line.starts_with("-h")) {
+        let known = FLAGS
+            .iter()
+            .any(|(flag, ..)| line.starts_with(&format!("{flag} <")));
+        assert!(known, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_ends_with_2_and_names_the_flag() {
+    let Some(command) = bpf2iam("wrong_usage_ends_with_2_and_names_the_flag") else {
+        return;
+    };
+    let right = ["run", "--pods=file:/", "--node-ip=127.0.0.1"];
+    for (wrong, named) in [
+        ("--port=80", "--port"),
+        ("--listen-port=65536", "--listen-port"),
+        ("--node-name=a_b", "--node-name"),
+        ("--admin-listen=9998", "--admin-listen"),
+        ("--base-role-arn=role", "--base-role-arn"),
+        ("--default-role=fallback", "--default-role"),
+        ("--kubepods=../..", "--kubepods"),
+        ("--cgroup-root=/nonexistent", "--cgroup-root"),
+        ("--log-level=all", "--log-level"),
+    ] {
+        let (code, _, said) = run(Command::new(&command).args(right).arg(wrong)).await;
+        assert_eq!(code, Some(2), "{wrong}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(named),
+            "{wrong}: {said}"
+        );
+    }
+}
+
+/// `command` as somebody who may nothing, in a directory that everybody may read.
+fn unprivileged(command: &Path, directory: &TempDir) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(command);
+    }
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("bpf2iam");
+    fs::copy(command, &copy).unwrap();
+    let mut setpriv = Command::new("setpriv");
+    setpriv
+        .args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--no-new-privs",
+        ])
+        .arg(copy);
+    setpriv
+}
+
+#[tokio::test]
+async fn without_privileges_it_says_what_is_missing() {
+    let Some(command) = bpf2iam("without_privileges_it_says_what_is_missing") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = unprivileged(&command, &directory);
+    command
+        .args([
+            "run",
+            "--node-ip=127.0.0.1",
+            "--admin-listen=off",
+            "--log-format=json",
+        ])
+        .arg(format!("--pods=file:{}", directory.path().display()))
+        .arg(format!(
+            "--runtime-dir={}",
+            directory.path().join("run").display()
+        ));
+    let (code, stdout, said) = run(&mut command).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{said}");
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(last["level"], "ERROR");
+    let message = last["message"].as_str().unwrap();
+    for part in [
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "CAP_NET_ADMIN",
+        "CAP_DAC_READ_SEARCH",
+        "as root",
+    ] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    assert!(!directory.path().join("run").exists(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn the_status_of_no_agent_ends_with_1() {
+    let Some(command) = bpf2iam("the_status_of_no_agent_ends_with_1") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let ask = ["status", "--runtime-dir"];
+    let (code, stdout, said) = run(Command::new(command).args(ask).arg(directory.path())).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(
+        said.starts_with("error: no agent answers at ") && said.contains("--runtime-dir"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_status_of_an_agent_is_printed_for_people_and_for_programs() {
+    let Some(command) = bpf2iam("the_status_of_an_agent_is_printed_for_people_and_for_programs")
+    else {
+        return;
+    };
+    let pod = Pod::new(1);
+    let world = Setup::default().pod(pod, "a-role").start().await;
+    world.client(pod).keys("a-role").await;
+    let ask = |format: &'static str| {
+        let mut command = Command::new(&command);
+        command
+            .args(["status", "-o", format, "--runtime-dir"])
+            .arg(world.runtime_dir());
+        command
+    };
+    let (code, text, _) = run(&mut ask("text")).await;
+    assert_eq!(code, Some(0));
+    assert!(text.contains("pod-1") && text.contains("a-role"), "{text}");
+    let (code, json, _) = run(&mut ask("json")).await;
+    assert_eq!(code, Some(0));
+    let json_value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json_value["pods"][0]["role"], format!("{BASE_ARN}a-role"));
+    assert_eq!(json_value["pods"][0]["state"], "ready");
+    let leaks = world.leaks(vec![text, json]);
+    assert!(leaks.is_empty(), "{leaks:?}");
+}

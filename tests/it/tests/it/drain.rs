@@ -1,0 +1,90 @@
+//! The end: nobody who was there before it is sent away, and nobody is let in after it.
+
+use std::{io::ErrorKind, time::Duration};
+
+use bpf2iam_standins::sts::{Effect, Rule};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    client::{ROLES, read},
+    pod::Pod,
+    wait::{leap, soon, until},
+    world::{Setup, World},
+};
+
+const A: Pod = Pod::new(1);
+
+async fn assert_closed(world: &World) {
+    let refused = world.client(A).connect().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+async fn one_is_open(world: &World) {
+    let open = async || world.metric("imds_open_connections", &[]).await;
+    until(open, |open| *open == 1.0).await;
+}
+
+const CUT_OFF: &str = "some requests were cut off";
+
+fn cut_off(world: &World) -> bool {
+    world.log.lines().iter().any(|line| line.contains(CUT_OFF))
+}
+
+#[tokio::test]
+async fn a_request_under_way_gets_its_answer() {
+    let slow = Rule::always(Effect::Latency(Duration::from_millis(500)));
+    let mut world = Setup::default().pod(A, "a-role").rule(slow).start().await;
+    let client = world.client(A);
+    let asked = tokio::spawn(async move { client.get(ROLES).await });
+    one_is_open(&world).await;
+    soon(world.stop()).await;
+    assert!(asked.is_finished(), "the end waits for it");
+    assert_eq!(asked.await.unwrap().seen(), (200, "a-role"));
+    assert!(!cut_off(&world));
+    assert_closed(&world).await;
+}
+
+#[tokio::test]
+async fn whoever_was_connected_may_still_ask() {
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    assert_eq!(world.client(A).get(ROLES).await.status, 200);
+    // Nobody gave the agent the time to accept it.
+    let mut stream = world.client(A).connect().await.unwrap();
+    let stopping = tokio::spawn(world.take_agent().stop());
+    until(
+        async || world.client(A).connect().await.is_err(),
+        |refused| *refused,
+    )
+    .await;
+    let request = format!("GET {ROLES} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(read(stream).await.unwrap().seen(), (200, "a-role"));
+    soon(stopping).await.unwrap();
+    assert!(!cut_off(&world));
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_does_not_keep_the_agent_alive() {
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    let silent = world.client(A).connect().await.unwrap();
+    one_is_open(&world).await;
+    let agent = world.take_agent();
+    tokio::join!(soon(agent.stop()), leap(Duration::from_secs(6)));
+    assert_closed(&world).await;
+    drop(silent);
+}
+
+#[tokio::test]
+async fn an_idle_agent_ends_at_once_with_all_its_doors() {
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    assert_eq!(world.client(A).get(ROLES).await.status, 200);
+    let start = std::time::Instant::now();
+    soon(world.stop()).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_closed(&world).await;
+    assert!(world.admin_is_closed().await);
+}

@@ -1,0 +1,181 @@
+//! Keys from their first fetch to their end.
+
+use std::time::Duration;
+
+use bpf2iam_standins::sts::{Code, Effect, Rule};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::{
+    client::ROLES,
+    pod::Pod,
+    wait::{leap, soon, until},
+    world::{BASE_ARN, Setup, World},
+};
+
+const A: Pod = Pod::new(1);
+const B: Pod = Pod::new(2);
+const C: Pod = Pod::new(3);
+/// Comes only to see what STS was asked until then.
+const PROBE: Pod = Pod::new(99);
+
+/// Of a session of one hour.
+const BEFORE_REFRESH: Duration = Duration::from_secs(1430);
+const HALF_LIFE: Duration = Duration::from_secs(1800);
+
+fn calls(world: &World, role: &str) -> usize {
+    let arn = format!("{BASE_ARN}{role}");
+    let calls = world.sts().calls().entries();
+    calls
+        .iter()
+        .filter(|call| call.role.as_ref() == Some(&arn))
+        .count()
+}
+
+/// Lets a further role be fetched: what was to be asked of STS before, was asked then.
+async fn probe(world: &World) {
+    world.write_pod(PROBE, Some("probe"));
+    let list = async || world.client(PROBE).get(ROLES).await.status;
+    until(list, |status| *status == 200).await;
+}
+
+#[tokio::test]
+async fn keys_are_there_before_anybody_asks() {
+    let world = Setup::default()
+        .pod(A, "a-role")
+        .pod(B, "b-role")
+        .start()
+        .await;
+    soon(world.sts().calls().wait_for(|calls| calls.len() == 2)).await;
+    world.log.wait_for("credentials obtained").await;
+    assert!(world.log.records("request").is_empty());
+    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
+    assert_eq!((calls(&world, "a-role"), calls(&world, "b-role")), (1, 1));
+}
+
+#[tokio::test]
+async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
+    let slow = Rule::always(Effect::Latency(Duration::from_millis(300)));
+    let pods = [A, B, C];
+    let setup = pods
+        .into_iter()
+        .fold(Setup::default().rule(slow), |setup, pod| {
+            setup.pod(pod, "shared")
+        });
+    let world = setup.start().await;
+    let mut asking = JoinSet::new();
+    for number in 0..50 {
+        let client = world.client(pods[number % pods.len()]);
+        asking.spawn(async move { client.keys("shared").await });
+    }
+    let keys = asking.join_all().await;
+    assert!(keys.iter().all(|one| *one == keys[0]), "{keys:?}");
+    assert_eq!(calls(&world, "shared"), 1);
+    assert_eq!(world.fetches("success").await, 1.0);
+    let labels = [("route", "role_credentials"), ("status", "200")];
+    assert_eq!(world.metric("imds_requests_total", &labels).await, 50.0);
+}
+
+#[tokio::test]
+async fn whoever_stops_waiting_does_not_take_the_call_down_with_him() {
+    let slow = Rule::always(Effect::Latency(Duration::from_millis(300)));
+    let world = Setup::default().pod(A, "a-role").rule(slow).start().await;
+    for _ in 0..10 {
+        let stream = world.client(A).connect().await.unwrap();
+        let request = format!("GET {ROLES} HTTP/1.1\r\n\r\n");
+        stream.writable().await.unwrap();
+        assert_eq!(stream.try_write(request.as_bytes()).unwrap(), request.len());
+    }
+    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
+    assert_eq!(calls(&world, "a-role"), 1);
+}
+
+#[tokio::test]
+async fn keys_are_renewed_at_half_of_their_life_and_not_before() {
+    let world = Setup::default().pod(A, "a-role").start().await;
+    let first = world.client(A).keys("a-role").await;
+    leap(BEFORE_REFRESH).await;
+    probe(&world).await;
+    assert_eq!(calls(&world, "a-role"), 1);
+    assert_eq!(world.client(A).keys("a-role").await, first);
+
+    leap(HALF_LIFE.saturating_sub(BEFORE_REFRESH)).await;
+    let keys = async || world.client(A).keys("a-role").await;
+    let second = until(keys, |keys| *keys != first).await;
+    assert!(second.expiration >= first.expiration);
+    assert_eq!(calls(&world, "a-role"), 2);
+    world.log.wait_for("credentials renewed").await;
+}
+
+#[tokio::test]
+async fn keys_are_served_while_sts_is_down_and_renewed_when_it_is_back() {
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    let first = world.client(A).keys("a-role").await;
+    world.sts_host().stop().await;
+    leap(HALF_LIFE).await;
+    let failures = async || world.fetches("unavailable").await;
+    until(failures, |failures| *failures >= 1.0).await;
+    let warning = world.log.wait_for("no new credentials").await;
+    assert_eq!(warning["level"], "WARN");
+    assert_eq!(warning["role"], format!("{BASE_ARN}a-role"));
+    assert_eq!(world.client(A).keys("a-role").await, first);
+
+    world.sts_host().start();
+    let keys = async || world.client(A).keys("a-role").await;
+    let second = until(keys, |keys| *keys != first).await;
+    assert!(world.sts().issued(&second.access_key_id).is_some());
+}
+
+#[tokio::test]
+async fn keys_are_withdrawn_before_they_end() {
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    world.client(A).keys("a-role").await;
+    world.sts_host().stop().await;
+    leap(Duration::from_mins(59)).await;
+    assert_eq!(world.client(A).get(ROLES).await.status, 200);
+    leap(Duration::from_secs(41)).await;
+    for path in [ROLES, "/latest/meta-data/iam/security-credentials/a-role"] {
+        assert_eq!(world.client(A).get(path).await.seen(), (503, ""), "{path}");
+    }
+    let warning = "the credentials end before there are new ones";
+    assert_eq!(world.log.wait_for(warning).await["level"], "WARN");
+}
+
+/// The same without a leap: by the clock on the wall, which is what the client looks at.
+#[tokio::test]
+async fn nobody_is_given_keys_that_have_no_time_left() {
+    let short = Rule::always(Effect::Session(Duration::from_secs(22)));
+    let world = Setup::default().pod(A, "a-role").rule(short).start().await;
+    world.client(A).keys("a-role").await;
+    let down = Rule::error(Code::ServiceUnavailable);
+    world.sts().rules().set(vec![down]);
+    let ask = async || {
+        let answer = world
+            .client(A)
+            .get("/latest/meta-data/iam/security-credentials/a-role")
+            .await;
+        if answer.status == 200 {
+            let left = answer.keys().expiration.duration_since(Timestamp::now());
+            assert!(left.as_secs() >= 15, "{left:?}");
+        }
+        answer.status
+    };
+    assert_eq!(until(ask, |status| *status != 200).await, 503);
+}
+
+#[tokio::test]
+async fn nothing_is_renewed_for_pods_that_are_gone() {
+    let world = Setup::default()
+        .pod(A, "a-role")
+        .pod(B, "b-role")
+        .start()
+        .await;
+    world.client(A).keys("a-role").await;
+    world.client(B).keys("b-role").await;
+    world.remove_pod(A);
+    let held = async || world.metric("credentials_identities", &[]).await;
+    until(held, |held| *held == 1.0).await;
+    leap(HALF_LIFE).await;
+    probe(&world).await;
+    assert_eq!((calls(&world, "a-role"), calls(&world, "b-role")), (1, 2));
+}

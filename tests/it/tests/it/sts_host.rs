@@ -1,0 +1,70 @@
+//! The machine on which STS runs, or does not.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process,
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use bpf2iam_standins::sts::{Config, Rule, Sts};
+
+use crate::world::REGION;
+
+/// One loopback address each: while STS is down, nobody else gets its port.
+pub(crate) struct StsHost {
+    config: Config,
+    running: Option<Sts>,
+    /// What was given out before it was stopped.
+    secrets: Vec<String>,
+}
+
+impl StsHost {
+    /// STS, not running yet.
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+        let config = Config {
+            listen: vec![free_address()],
+            region: Some(REGION.to_owned()),
+            rules,
+            ..Config::default()
+        };
+        Self {
+            config,
+            running: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.config.listen[0])
+    }
+
+    /// With the rules that it was made with.
+    pub(crate) fn start(&mut self) {
+        self.running = Some(Sts::start(self.config.clone()).unwrap());
+    }
+
+    /// From now on connections are refused.
+    pub(crate) async fn stop(&mut self) {
+        let running = self.running.take().expect("it runs");
+        self.secrets.extend(running.secrets());
+        running.stop().await;
+    }
+
+    pub(crate) const fn running(&self) -> &Sts {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// All that was ever given out.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let running = self.running.as_ref().map(Sts::secrets);
+        [self.secrets.clone(), running.unwrap_or_default()].concat()
+    }
+}
+
+fn free_address() -> SocketAddr {
+    static NUMBER: AtomicU8 = AtomicU8::new(1);
+    let [process, ..] = process::id().to_le_bytes();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 2, process, number), 0)).unwrap();
+    listener.local_addr().unwrap()
+}

@@ -1,0 +1,124 @@
+//! The agent ends, and then everything else does.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use bpf2iam_support::stage::{Agent, NODE_KEY};
+
+use super::{
+    ask::ROLES,
+    kernel::Loaded,
+    page::{Page, same},
+    rules,
+    scene::Scene,
+};
+
+/// The kernel frees things a moment after their last user is gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Ends everything, and looks at what is left.
+pub(super) fn tell(page: &mut Page, scene: Scene<'_>, agent: Agent) -> Result<()> {
+    page.chapter("The agent ends, and nothing of it stays behind");
+    let loaded = Loaded::at(&scene.stage.node().kubepods())?;
+    let search = rules::Search::new();
+    let mut rules = search.all(&scene)?;
+    let ended = agent.stop()?;
+    page.claim(
+        "It was told to end (SIGTERM), and did: exit code 0.",
+        same(&ended.code(), &Some(0)),
+    );
+    unloaded(page, &loaded)?;
+    rules.extend(search.all(&scene)?);
+    page.claim(
+        &format!(
+            "No nftables or iptables rule, neither now nor while it ran ({}).",
+            search.describe()
+        ),
+        same(&rules, &Vec::new()),
+    );
+    as_before(page, &scene)?;
+    removed(page, scene)
+}
+
+fn unloaded(page: &mut Page, loaded: &Loaded) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut left = loaded.left()?;
+    while left != Loaded::default() && Instant::now() < deadline {
+        thread::sleep(PAUSE);
+        left = loaded.left()?;
+    }
+    let Loaded {
+        links,
+        programs,
+        maps,
+    } = loaded;
+    page.claim(
+        &format!(
+            "{} links, {} programs and {} maps are gone from the kernel (bpftool link, prog, map).",
+            links.len(),
+            programs.len(),
+            maps.len()
+        ),
+        same(&left, &Loaded::default()),
+    );
+    Ok(())
+}
+
+fn as_before(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
+    let pod = &scene.invoices;
+    let list = scene.ask(pod, &[ROLES])?;
+    let keys = scene.ask(
+        pod,
+        &[&format!("{ROLES}{}", list.text().unwrap_or_default())],
+    )?;
+    let key = keys.key().unwrap_or_else(|| keys.to_string());
+    let verdict = key.starts_with(NODE_KEY).then_some(());
+    page.claim(
+        &format!(
+            "{} reaches the node's metadata service again: {key}.",
+            pod.name()
+        ),
+        verdict.ok_or_else(|| key.clone()),
+    );
+    Ok(())
+}
+
+fn removed(page: &mut Page, scene: Scene<'_>) -> Result<()> {
+    let node = scene.stage.node();
+    let name = node.name();
+    let places = [
+        PathBuf::from("/run"),
+        PathBuf::from("/run/netns"),
+        node.cgroup_root().to_owned(),
+    ];
+    drop(scene);
+    let mut left = Vec::new();
+    for place in &places {
+        left.extend(traces(place, &name)?);
+    }
+    page.claim(
+        "The node made for the demo is gone too: network namespaces, cgroups, files.",
+        same(&left, &Vec::new()),
+    );
+    Ok(())
+}
+
+/// What in a directory bears the name of the node.
+fn traces(directory: &Path, node: &str) -> Result<Vec<PathBuf>> {
+    let listing = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let listing = listing.with_context(|| directory.display().to_string())?;
+    let paths = listing.into_iter().map(|entry| entry.path());
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix(node)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    Ok(paths.filter(ours).collect())
+}
