@@ -28,9 +28,10 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> ExitCode {
-    if let Err(error) = telemetry::init(config.log) {
-        return fail(&error.into(), 1);
-    }
+    let _log = match telemetry::init(config.log) {
+        Ok(log) => log,
+        Err(error) => return fail(&error.into(), 1),
+    };
     let (version, workers) = (env!("CARGO_PKG_VERSION"), runtime::workers());
     tracing::info!(version, workers, settings = %config, "starting");
     if let Err(error) = block_on(runtime::agent(), app::run(config)) {

@@ -2,7 +2,9 @@
 //!
 //! Our own crates and the target [`ACCESS`] speak at the level that the operator chose, all others one
 //! step quieter. Records of the `log` crate, among them those of the BPF programs, come out here as
-//! well, and so does a panic.
+//! well, and so does a panic. Whoever says something does not wait until it is read.
+
+mod queue;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -18,6 +20,10 @@ use tracing_subscriber::{
 };
 
 use crate::terminal::Colour;
+
+pub use queue::Log;
+
+use queue::Queue;
 
 /// The target of completion events: one a request, at info.
 pub const ACCESS: &str = "access";
@@ -58,11 +64,27 @@ pub struct Settings {
     pub format: Format,
 }
 
-/// Sends everything to standard error from now on. Called once, before anything else is said.
-pub fn init(settings: Settings) -> Result<(), TryInitError> {
-    subscriber(settings, Colour::of(&io::stderr()), io::stderr).try_init()?;
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no thread to write it.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
+    /// Somebody else takes what is said.
+    #[error("the log goes elsewhere already")]
+    Installed(#[source] TryInitError),
+}
+
+/// Sends everything to standard error from now on, until what this returns is dropped. Called once, before anything
+/// else is said.
+pub fn init(settings: Settings) -> Result<Log, Error> {
+    let lost = |lines| tracing::warn!(lines, "the log was not read in time; lines are lost");
+    let (queue, log) = Queue::start(io::stderr(), lost).map_err(Error::Thread)?;
+    subscriber(settings, Colour::of(&io::stderr()), queue)
+        .try_init()
+        .map_err(Error::Installed)?;
     panic::set_hook(Box::new(report));
-    Ok(())
+    Ok(log)
 }
 
 /// What writes everything to `writer`: [`init`] without the rest of the process, for tests of what is said.

@@ -3,8 +3,8 @@
 //! Whatever it claims was checked in this run, and a claim that does not hold makes the verb fail. However it ends,
 //! nothing of it stays on the machine; what a killed one leaves behind is removed by the next.
 
-use anyhow::{Context as _, Result};
-use bpf2iam_support::stage::Programs;
+use anyhow::{Result, bail, ensure};
+use bpf2iam_support::{stage::Programs, sweep};
 
 use crate::{cx::Cx, install};
 
@@ -50,11 +50,15 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     let mut page = Page::begin();
     match tell(&mut page, programs, args, &interrupt) {
         Ok(()) => end(&page, args),
-        Err(error) if interrupt.came() => {
-            Err(error).context("interrupted; all that was made is removed")
-        }
+        Err(_) if interrupt.came() => interrupted(),
         Err(error) => Err(error),
     }
+}
+
+fn interrupted() -> Result<()> {
+    let left = sweep::of_this_process()?;
+    ensure!(left.is_empty(), "interrupted, and this is left: {left:?}");
+    bail!("interrupted; what it had made is removed")
 }
 
 fn end(page: &Page, args: &Args) -> Result<()> {

@@ -22,6 +22,7 @@ mod ebpf;
 mod exec;
 mod install;
 mod lint;
+mod programs;
 mod say;
 mod test;
 

@@ -16,7 +16,7 @@ use crate::{
     build::{self, Built, Profile},
     cargo,
     cx::Cx,
-    exec, install, say,
+    exec, install, programs, say,
 };
 
 mod tally;
@@ -109,7 +109,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
 /// object, and build it once.
 fn prepare_kernel(cx: &Cx) -> Result<Built> {
     install::debian(cx, &KERNEL_NEEDS)?;
-    build::all(cx, Profile::Dev)
+    let built = build::all(cx, Profile::Dev)?;
+    programs::around(built.agent.clone(), cx, Profile::Dev, &[])?;
+    Ok(built)
 }
 
 fn tests(cx: &Cx, tier: &Tier, args: &Args, built: Option<&Built>) -> Outcome {

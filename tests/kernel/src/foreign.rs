@@ -71,7 +71,7 @@ impl Foreign {
         let attach = Attach {
             target_fd: u32::try_from(directory.as_raw_fd())?,
             program_fd: u32::try_from(self.0.as_raw_fd())?,
-            attach_type: CONNECT4,
+            hook: CONNECT4,
             flags: sharing as u32,
         };
         // SAFETY: the struct is laid out as bpf(2) wants it, and both descriptors are open.
@@ -85,7 +85,7 @@ impl Foreign {
             count: u32::try_from(program.len())?,
             program: program.as_ptr().addr() as u64,
             licence: c"GPL".as_ptr().addr() as u64,
-            attach_type: CONNECT4,
+            hook: CONNECT4,
             ..Load::default()
         };
         // The last byte stays zero.
@@ -174,7 +174,7 @@ struct Load {
     flags: u32,
     name: [u8; 16],
     ifindex: u32,
-    attach_type: u32,
+    hook: u32,
 }
 
 /// `union bpf_attr` for `BPF_PROG_ATTACH`.
@@ -182,7 +182,7 @@ struct Load {
 struct Attach {
     target_fd: u32,
     program_fd: u32,
-    attach_type: u32,
+    hook: u32,
     flags: u32,
 }
 

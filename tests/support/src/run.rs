@@ -43,6 +43,11 @@ impl Run {
         })
     }
 
+    /// Whether this process made it.
+    pub(crate) fn is_ours(self) -> bool {
+        self.creator == process::id() && self.creator_lives()
+    }
+
     /// Whether the process that made it still runs. The answer is wrong for a process of another
     /// PID namespace.
     pub(crate) fn creator_lives(self) -> bool {

@@ -15,6 +15,24 @@ pub fn sweep() -> Result<()> {
     remove(|run| !run.creator_lives())
 }
 
+/// What there is now of this process's nodes: cgroups, namespaces and directories.
+pub fn of_this_process() -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for place in places()? {
+        found.extend(ours(&place, Run::is_ours)?);
+    }
+    Ok(found)
+}
+
+/// Where nodes leave things. Cgroups first: a namespace lives as long as a process in it.
+fn places() -> Result<[PathBuf; 3]> {
+    Ok([
+        cgroup::mount_point()?,
+        netns::DIRECTORY.into(),
+        stage::DIRECTORY.into(),
+    ])
+}
+
 /// Removes what belongs to `run`.
 pub(crate) fn remove_run(run: Run) -> Result<()> {
     remove(|candidate| candidate == run)
@@ -27,15 +45,15 @@ pub(crate) fn report(result: Result<()>) {
     }
 }
 
-/// Cgroups first: a namespace lives as long as a process in it.
 fn remove(wanted: impl Fn(Run) -> bool) -> Result<()> {
-    for path in ours(&cgroup::mount_point()?, &wanted)? {
+    let [cgroups, namespaces, directories] = places()?;
+    for path in ours(&cgroups, &wanted)? {
         cgroup::remove(&path)?;
     }
-    for path in ours(Path::new(netns::DIRECTORY), &wanted)? {
+    for path in ours(&namespaces, &wanted)? {
         netns::remove(&path)?;
     }
-    for path in ours(Path::new(stage::DIRECTORY), &wanted)? {
+    for path in ours(&directories, &wanted)? {
         fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
     }
     Ok(())

@@ -1,14 +1,15 @@
 //! The agent ends, and then everything else does.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
-use bpf2iam_support::stage::{Agent, NODE_KEY};
+use anyhow::Result;
+use bpf2iam_support::{
+    stage::{Agent, NODE_KEY},
+    sweep,
+};
 
 use super::{
     ask::ROLES,
@@ -91,34 +92,10 @@ fn as_before(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
 }
 
 fn removed(page: &mut Page, scene: Scene<'_>) -> Result<()> {
-    let node = scene.stage.node();
-    let name = node.name();
-    let places = [
-        PathBuf::from("/run"),
-        PathBuf::from("/run/netns"),
-        node.cgroup_root().to_owned(),
-    ];
     drop(scene);
-    let mut left = Vec::new();
-    for place in &places {
-        left.extend(traces(place, &name)?);
-    }
     page.claim(
         "The node made for the demo is gone too: network namespaces, cgroups, files.",
-        same(&left, &Vec::new()),
+        same(&sweep::of_this_process()?, &Vec::new()),
     );
     Ok(())
-}
-
-/// What in a directory bears the name of the node.
-fn traces(directory: &Path, node: &str) -> Result<Vec<PathBuf>> {
-    let listing = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let listing = listing.with_context(|| directory.display().to_string())?;
-    let paths = listing.into_iter().map(|entry| entry.path());
-    let ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix(node)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
-    Ok(paths.filter(ours).collect())
 }

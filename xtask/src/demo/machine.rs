@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use bpf2iam_support::cgroup;
 use rustix::thread::CapabilitySet;
 
-const NOT_ROOT: &str = "the demo makes network namespaces and cgroups and loads BPF programs, and only root can\n  \
+const NOT_ROOT: &str = "only root can: the demo makes network namespaces and cgroups, and loads BPF programs\n  \
      run it with: sudo -E env \"PATH=$PATH\" cargo xtask demo";
 
 /// The oldest kernel that has all that the programs lean on.

@@ -1,6 +1,6 @@
 //! What the agent tells about itself: the admin port and the control socket.
 
-use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+use std::os::unix::fs::PermissionsExt as _;
 
 use bpf2iam::{
     clock::Clock,
@@ -130,46 +130,43 @@ async fn numbers_are_about_no_pod_and_no_role() {
     let page = world.metrics().await; // which reads strictly
     let text = world.admin("/metrics").await.body;
     let key = world.client(A).keys("a-role").await.access_key_id;
-    let secrets = [
+    for private in [
         &A.name(),
         NAMESPACE,
         &A.uid(),
         "a-role",
-        "denied\"}",
         "arn:",
         "123456789012",
         "AKID",
+        "ASIA",
         &key,
         "127.0.1",
         "node-1",
-    ];
-    for secret in secrets {
-        // `denied` is a reason too, and so is not looked for by itself.
-        let found = secret != "denied\"}" && text.contains(secret);
-        assert!(!found, "{secret} in\n{text}");
+    ] {
+        assert!(!text.contains(private), "{private} in\n{text}");
     }
     for sample in &page.samples {
         assert!(sample.name.starts_with("bpf2iam_"), "{sample:?}");
     }
     for (name, labels, number) in [
-        ("pods", &[][..], 4.0),
-        ("manifest_errors", &[], 1.0),
-        ("credentials_identities", &[("state", "ready")], 1.0),
-        ("credentials_identities", &[("state", "failed")], 2.0),
-        ("imds_tokens_issued_total", &[], 1.0),
+        ("pods", &[][..], 4),
+        ("manifest_errors", &[], 1),
+        ("credentials_identities", &[("state", "ready")], 1),
+        ("credentials_identities", &[("state", "failed")], 2),
+        ("imds_tokens_issued_total", &[], 1),
         (
             "imds_refused_connections_total",
             &[("reason", "no_record")],
-            1.0,
+            1,
         ),
         (
             "imds_broken_connections_total",
             &[("reason", "malformed")],
-            4.0,
+            4,
         ),
-        ("imds_requests_total", &[("status", "405")], 4.0),
-        ("imds_requests_total", &[("status", "401")], 12.0),
-        ("build_info", &[], 1.0),
+        ("imds_requests_total", &[("status", "405")], 4),
+        ("imds_requests_total", &[("status", "401")], 12),
+        ("build_info", &[], 1),
     ] {
         assert_eq!(
             page.sum(&format!("bpf2iam_{name}"), labels),
@@ -177,7 +174,7 @@ async fn numbers_are_about_no_pod_and_no_role() {
             "{name} {labels:?}\n{text}"
         );
     }
-    let expiry = page.sum("bpf2iam_credentials_first_expiry_seconds", &[]);
+    let expiry = page.only("bpf2iam_credentials_first_expiry_seconds");
     assert!((3500.0..=3600.0).contains(&expiry), "{expiry}");
 }
 
@@ -256,10 +253,6 @@ async fn without_an_admin_port_pods_are_served_all_the_same() {
     let setup = Setup::default().pod(A, "a-role").arg("--admin-listen=off");
     let world = setup.start().await;
     assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
-    // The world takes the pods' port instead: there, nothing is told about the agent.
+    assert!(world.admin_is_closed().await);
     assert_eq!(world.status().await.listeners.len(), 1);
-    let _unanswered = tokio::time::timeout(
-        Duration::from_secs(1),
-        world.stranger().send("GET /metrics HTTP/1.1\r\n\r\n"),
-    );
 }

@@ -1,13 +1,13 @@
 //! STS that is slow, busy, out of order, gone, or says no.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bpf2iam_standins::sts::{Code, Effect, Fault, Rule};
 
 use crate::{
     client::{INFO, ROLES},
     pod::Pod,
-    wait::{leap, until},
+    wait::{HELD, leap, timed, until},
     world::{BASE_ARN, Setup, World},
 };
 
@@ -54,8 +54,8 @@ async fn a_denied_role_is_no_role_and_others_notice_nothing() {
         2,
         "a denial is final for a while"
     );
-    assert_eq!(world.fetches("denied").await, 1.0);
-    assert_eq!(world.refusals("denied").await, 6.0);
+    assert_eq!(world.fetches("denied").await, 1);
+    assert_eq!(world.refusals("denied").await, 6);
     let record = &world.log.records("request")[0];
     assert_eq!(record["outcome"], "denied");
     let error = record["error"].as_str().unwrap();
@@ -76,13 +76,7 @@ async fn a_slow_answer_is_waited_for() {
         .rule(slow(400))
         .start()
         .await;
-    let start = Instant::now();
     assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
-    assert!(
-        start.elapsed() >= Duration::from_millis(200),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[tokio::test]
@@ -93,13 +87,11 @@ async fn an_answer_that_is_too_slow_is_503_first_and_served_later() {
         .start()
         .await;
     for path in [ROLES, KEYS] {
-        let start = Instant::now();
-        let answer = world.client(A).get(path).await;
-        let waited = start.elapsed().as_secs_f64();
+        let (answer, waited) = timed(world.client(A).get(path)).await;
         assert_eq!(answer.seen(), (503, ""), "{path}");
-        assert!((0.85..1.4).contains(&waited), "{path}: {waited}");
+        assert!(HELD.contains(&waited), "{path}: {waited:?}");
     }
-    assert_eq!(world.refusals("fetching").await, 2.0);
+    assert_eq!(world.refusals("fetching").await, 2);
     recovers(&world).await;
     assert_eq!(
         world.sts().calls().entries().len(),
@@ -128,14 +120,8 @@ async fn throttling_passes_and_harms_nobody_who_has_keys() {
     world.sts().rules().set(vec![throttled]);
     world.write_pod(A, Some("a-role"));
     let failures = async || world.fetches("throttled").await;
-    until(failures, |failures| *failures == 1.0).await;
-    let start = Instant::now();
+    until(failures, |failures| *failures == 1).await;
     assert_eq!(world.client(B).get(ROLES).await.seen(), (200, "b-role"));
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
     recovers(&world).await;
 }
 
@@ -143,21 +129,18 @@ async fn throttling_passes_and_harms_nobody_who_has_keys() {
 async fn survives(fault: Fault) {
     let broken = Rule::always(Effect::Fault(fault));
     let world = Setup::default().pod(A, "a-role").rule(broken).start().await;
-    assert_eq!(world.client(A).get(ROLES).await.seen(), (503, ""));
-    assert_eq!(world.client(A).get(KEYS).await.seen(), (503, ""));
-    assert_eq!(
-        world.client(A).get(INFO).await.status,
-        200,
-        "this needs no keys"
-    );
+    let client = world.client(A);
+    let (list, keys, info) = tokio::join!(client.get(ROLES), client.get(KEYS), client.get(INFO));
+    assert_eq!((list.seen(), keys.seen()), ((503, ""), (503, "")));
+    assert_eq!(info.status, 200, "this needs no keys");
     let failures = async || {
         if fault == Fault::Hang {
             leap(Duration::from_secs(1)).await;
         }
         world.fetches("unavailable").await
     };
-    until(failures, |failures| *failures >= 1.0).await;
-    assert_eq!(world.fetches("success").await, 0.0);
+    until(failures, |failures| *failures >= 1).await;
+    assert_eq!(world.fetches("success").await, 0);
     let warning = world.log.wait_for("no new credentials").await;
     assert_eq!(warning["level"], "WARN");
     let error = warning["error"].as_str().unwrap();
@@ -167,9 +150,8 @@ async fn survives(fault: Fault) {
         "{error}"
     );
     world.sts().rules().clear();
-    if fault == Fault::Hang {
-        leap(Duration::from_secs(3)).await;
-    }
+    // What hangs is given up, and the pause after a failure is over.
+    leap(Duration::from_secs(3)).await;
     recovers(&world).await;
 }
 
@@ -208,8 +190,8 @@ async fn keys_that_end_before_they_come_are_refused() {
     let short = Rule::always(Effect::Session(Duration::from_secs(10)));
     let world = Setup::default().pod(A, "a-role").rule(short).start().await;
     assert_eq!(world.client(A).get(KEYS).await.seen(), (503, ""));
-    assert!(world.fetches("unavailable").await >= 1.0);
-    assert_eq!(world.fetches("success").await, 0.0);
+    assert!(world.fetches("unavailable").await >= 1);
+    assert_eq!(world.fetches("success").await, 0);
     let warning = world.log.wait_for("no new credentials").await;
     let error = warning["error"].as_str().unwrap();
     assert!(error.contains("and this node's clock says"), "{error}");
@@ -230,6 +212,6 @@ async fn an_agent_that_starts_before_sts_waits_for_it() {
     let error = world.log.wait_for("no new credentials").await;
     let error = error["error"].as_str().unwrap();
     assert!(error.contains("refused"), "{error}");
-    world.sts_host().start();
+    world.sts_host().start().await;
     recovers(&world).await;
 }

@@ -84,7 +84,7 @@ struct Line(Log);
 impl Write for Line {
     /// Each line comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8(line.to_vec()).unwrap();
+        let text = String::from_utf8(line.to_vec()).map_err(io::Error::other)?;
         self.0.0.send_modify(|lines| lines.push(text));
         Ok(line.len())
     }

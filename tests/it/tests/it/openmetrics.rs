@@ -13,7 +13,8 @@ pub(crate) struct Page {
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) value: f64,
+    /// A number, as it is written.
+    value: String,
 }
 
 /// The lines about one metric.
@@ -54,17 +55,25 @@ impl Page {
     }
 
     /// The sum of the samples with this name and at least these labels; 0 if there are none.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let has = |sample: &Sample| {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let has = |sample: &&Sample| {
             let of = |label: &str| sample.labels.get(label).map(String::as_str);
-            labels.iter().all(|(label, value)| of(label) == Some(value))
+            let mut labels = labels.iter();
+            sample.name == name && labels.all(|(label, value)| of(label) == Some(value))
         };
+        let samples = self.samples.iter().filter(has);
+        samples
+            .map(|sample| sample.value.parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// The one sample with this name.
+    pub(crate) fn only(&self, name: &str) -> f64 {
         let samples = self.samples.iter().filter(|sample| sample.name == name);
-        // An empty sum of floats is -0.0.
-        0.0 + samples
-            .filter(|sample| has(sample))
-            .map(|sample| sample.value)
-            .sum::<f64>()
+        let [sample] = samples.collect::<Vec<_>>()[..] else {
+            panic!("not one {name}");
+        };
+        sample.value.parse().unwrap()
     }
 }
 
@@ -113,10 +122,11 @@ impl<'a> Family<'a> {
         if !suffixes.contains(&suffix) {
             return Err(format!("no name for a {}", self.kind));
         }
+        value.parse::<f64>().map_err(|_no_number| "no number")?;
         Ok(Sample {
             name: name.to_owned(),
             labels,
-            value: value.parse().map_err(|_no_number| "no number")?,
+            value: value.to_owned(),
         })
     }
 }
@@ -151,14 +161,16 @@ const PAGE: &str = "# HELP a_requests What came.\n\
 #[test]
 fn a_page_is_read() {
     let page = Page::parse(PAGE).unwrap();
-    for (name, labels, value) in [
-        ("a_requests_total", &[("route", "x")][..], "3"),
-        ("a_requests_total", &[("status", "200")], "7"),
-        ("a_requests_total", &[("status", "404")], "0"),
-        ("a_age_seconds", &[], "-1.5"),
+    for (labels, sum) in [
+        (&[("route", "x")][..], 3),
+        (&[("status", "200")], 7),
+        (&[("status", "200"), ("route", "y")], 4),
+        (&[("status", "404")], 0),
+        (&[], 7),
     ] {
-        assert_eq!(page.sum(name, labels).to_string(), value, "{name}");
+        assert_eq!(page.sum("a_requests_total", labels), sum, "{labels:?}");
     }
+    assert!((page.only("a_age_seconds") + 1.5).abs() < f64::EPSILON);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What pods see of the metadata service: the iam tree in every spelling, and nothing else.
 
 use crate::{
-    client::ROLES,
+    client::{INFO, ROLES},
     pod::Pod,
     world::{Setup, World},
 };
@@ -94,19 +94,31 @@ async fn everything_else_is_not_there() {
     assert!(statuses.clone().all(|status| status == 404), "{refused:?}");
     let labels = [("status", "404")];
     let counted = world.metric("imds_requests_total", &labels).await;
-    assert_eq!(counted, f64::from(u32::try_from(paths.len()).unwrap()));
+    assert_eq!(counted, u64::try_from(paths.len()).unwrap());
 }
 
 #[tokio::test]
 async fn nothing_can_be_changed() {
     let world = start().await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
-        for path in [ROLES, "/latest/user-data", "/"] {
+        for path in [
+            ROLES,
+            INFO,
+            "/latest/meta-data/iam/security-credentials/a-role",
+        ] {
             let answer = world.client(A).request(method, path, "").await;
             assert_eq!(answer.seen(), (405, ""), "{method} {path}");
         }
+        let answer = world
+            .client(A)
+            .request(method, "/latest/user-data", "")
+            .await;
+        assert!(
+            answer.is_absent(),
+            "{method}: what is not there is not there for any method"
+        );
     }
-    assert_eq!(world.refusals("method").await, 18.0);
+    assert_eq!(world.refusals("method").await, 18);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pod(u8);
 
-/// What is different in some manifests.
+/// Of all of them.
 pub(crate) const NAMESPACE: &str = "shop";
 
 impl Pod {
@@ -82,7 +82,7 @@ impl Attest for ByAddress {
                     via: Via::Redirect,
                 })
             }
-            _ => Err(Refusal::NoRecord),
+            IpAddr::V4(_) | IpAddr::V6(_) => Err(Refusal::NoRecord),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Clients that misbehave harm themselves only.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     client::{ROLES, TOKEN, read},
     pod::Pod,
-    wait::{leap, soon, until},
+    wait::{AT_ONCE, leap, soon, timed, until},
     world::{Setup, World},
 };
 
@@ -31,20 +31,16 @@ async fn start() -> World {
 }
 
 async fn assert_served(world: &World, pod: Pod, role: &str) {
-    let start = Instant::now();
-    assert_eq!(world.client(pod).get(ROLES).await.seen(), (200, role));
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
+    let (list, took) = timed(world.client(pod).get(ROLES)).await;
+    assert_eq!(list.seen(), (200, role));
+    assert!(took < AT_ONCE, "{took:?}");
 }
 
-async fn open(world: &World) -> f64 {
+async fn open(world: &World) -> u64 {
     world.metric("imds_open_connections", &[]).await
 }
 
-async fn broken(world: &World, reason: &str) -> f64 {
+async fn broken(world: &World, reason: &str) -> u64 {
     let labels = [("reason", reason)];
     world.metric("imds_broken_connections_total", &labels).await
 }
@@ -63,15 +59,15 @@ async fn whoever_says_nothing_or_not_all_is_let_go_after_a_while() {
         stream.write_all(said.as_bytes()).await.unwrap();
         streams.push(stream);
     }
-    until(async || open(&world).await, |open| *open == 4.0).await;
+    until(async || open(&world).await, |open| *open == 4).await;
     assert_served(&world, B, "b-role").await;
     assert_served(&world, A, "a-role").await;
     leap(Duration::from_secs(5)).await;
     for stream in streams {
         assert!(read(stream).await.is_none_or(|answer| answer.status == 408));
     }
-    until(async || open(&world).await, |open| *open == 0.0).await;
-    assert_eq!(broken(&world, "timeout").await, 4.0);
+    until(async || open(&world).await, |open| *open == 0).await;
+    assert_eq!(broken(&world, "timeout").await, 4);
 }
 
 /// A body that comes a byte at a time: the head was fine, so that only the whole connection has a limit.
@@ -81,15 +77,15 @@ async fn whoever_dawdles_is_let_go_as_well() {
     let mut stream = world.client(A).connect().await.unwrap();
     let head = format!("GET {ROLES} HTTP/1.1\r\nContent-Length: 1000\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    until(async || open(&world).await, |open| *open == 1.0).await;
+    until(async || open(&world).await, |open| *open == 1).await;
     for _ in 0..9 {
         stream.write_all(b"x").await.unwrap();
         leap(Duration::from_secs(1)).await;
     }
-    assert_eq!(open(&world).await, 1.0);
+    assert_eq!(open(&world).await, 1);
     leap(Duration::from_secs(1)).await;
     assert!(read(stream).await.is_none());
-    assert_eq!(broken(&world, "timeout").await, 1.0);
+    assert_eq!(broken(&world, "timeout").await, 1);
     assert_served(&world, B, "b-role").await;
 }
 
@@ -115,7 +111,7 @@ async fn garbage_is_no_request() {
             .is_none_or(|answer| answer.seen() == (400, ""));
         assert!(refused, "{}: {answer:?}", said.escape_ascii());
     }
-    assert_eq!(broken(&world, "malformed").await, 8.0);
+    assert_eq!(broken(&world, "malformed").await, 8);
     assert_eq!(world.log.requests(&A.full_name()), []);
     assert_served(&world, B, "b-role").await;
 }
@@ -160,7 +156,7 @@ async fn an_endless_head_comes_to_an_end() {
         assert!(refused || answer.is_empty(), "{head:?}: {answer}");
         assert_served(&world, B, "b-role").await;
     }
-    assert_eq!(broken(&world, "malformed").await, 3.0);
+    assert_eq!(broken(&world, "malformed").await, 3);
     assert_eq!(world.log.requests(&A.full_name()), []);
 }
 
@@ -189,8 +185,8 @@ async fn a_huge_body_is_refused_before_it_is_read() {
         .await;
         assert_served(&world, B, "b-role").await;
     }
-    assert_eq!(world.refusals("body_size").await, 6.0);
-    assert_eq!(world.metric("imds_tokens_issued_total", &[]).await, 0.0);
+    assert_eq!(world.refusals("body_size").await, 6);
+    assert_eq!(world.metric("imds_tokens_issued_total", &[]).await, 0);
 }
 
 #[tokio::test]
@@ -201,8 +197,8 @@ async fn whoever_goes_at_once_leaves_nothing_behind() {
         let mut stream = world.client(A).connect().await.unwrap();
         stream.write_all(b"GET /latest").await.unwrap();
     }
-    until(async || broken(&world, "gone").await, |gone| *gone == 50.0).await;
-    until(async || open(&world).await, |open| *open == 0.0).await;
+    until(async || broken(&world, "gone").await, |gone| *gone == 50).await;
+    until(async || open(&world).await, |open| *open == 0).await;
     assert_served(&world, B, "b-role").await;
     assert_served(&world, A, "a-role").await;
 }
@@ -235,8 +231,8 @@ async fn a_pod_with_very_many_connections_leaves_the_others_room() {
             .metric("imds_refused_connections_total", &labels)
             .await
     };
-    until(refused, |refused| *refused == 172.0).await;
-    assert_eq!(open(&world).await, 128.0);
+    until(refused, |refused| *refused == 172).await;
+    assert_eq!(open(&world).await, 128);
     let answer = world.client(A).send("GET / HTTP/1.1\r\n\r\n").await;
     assert!(answer.is_none(), "{answer:?}");
     for _ in 0..10 {
@@ -249,6 +245,6 @@ async fn a_pod_with_very_many_connections_leaves_the_others_room() {
     assert_eq!(warning["reason"], "too_many_of_pod");
 
     drop(streams);
-    until(async || open(&world).await, |open| *open == 0.0).await;
+    until(async || open(&world).await, |open| *open == 0).await;
     assert_served(&world, A, "a-role").await;
 }

@@ -1,12 +1,14 @@
 //! Nothing that the agent says has a secret in it. Every world looks for that at its end; this is about how well it
 //! looks.
 
+use std::time::Duration;
+
 use bpf2iam_standins::sts::{Code, Effect, Fault, Rule};
 
 use crate::{
     client::ROLES,
     pod::Pod,
-    wait::until,
+    wait::{leap, until},
     world::{NODE_SECRET, Setup},
 };
 
@@ -60,7 +62,7 @@ async fn failures_tell_no_secrets() {
         Effect::Fault(Fault::Garbage),
         Effect::Fault(Fault::Close),
         Effect::Fault(Fault::Error(Code::SignatureDoesNotMatch)),
-        Effect::Session(std::time::Duration::ZERO),
+        Effect::Session(Duration::ZERO),
     ] {
         let world = Setup::default()
             .pod(A, "a-role")
@@ -69,6 +71,7 @@ async fn failures_tell_no_secrets() {
             .await;
         world.log.wait_for("no new credentials").await;
         world.sts().rules().clear();
+        leap(Duration::from_secs(1)).await;
         let list = async || world.client(A).get(ROLES).await.status;
         until(list, |status| *status == 200).await;
         world.status().await;

@@ -1,14 +1,17 @@
 //! The machine on which STS runs, or does not.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     process,
     sync::atomic::{AtomicU8, Ordering},
 };
 
 use bpf2iam_standins::sts::{Config, Rule, Sts};
 
-use crate::world::REGION;
+use crate::{wait::until, world::REGION};
+
+/// Any that needs no privileges.
+const PORT: u16 = 8080;
 
 /// One loopback address each: while STS is down, nobody else gets its port.
 pub(crate) struct StsHost {
@@ -38,9 +41,12 @@ impl StsHost {
         format!("http://{}", self.config.listen[0])
     }
 
-    /// With the rules that it was made with.
-    pub(crate) fn start(&mut self) {
-        self.running = Some(Sts::start(self.config.clone()).unwrap());
+    /// With the rules that it was made with. Where it was stopped, a process that another test starts may have its
+    /// socket until it runs its program.
+    pub(crate) async fn start(&mut self) {
+        let start = async || Sts::start(self.config.clone());
+        let started = until(start, Result::is_ok).await;
+        self.running = Some(started.unwrap());
     }
 
     /// From now on connections are refused.
@@ -61,10 +67,10 @@ impl StsHost {
     }
 }
 
+/// An address of this process alone.
 fn free_address() -> SocketAddr {
     static NUMBER: AtomicU8 = AtomicU8::new(1);
-    let [process, ..] = process::id().to_le_bytes();
+    let [low, high, ..] = process::id().to_le_bytes();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let listener = TcpListener::bind((Ipv4Addr::new(127, 2, process, number), 0)).unwrap();
-    listener.local_addr().unwrap()
+    SocketAddr::from(([127, 64 | high & 63, low, number], PORT))
 }

@@ -56,7 +56,7 @@ async fn a_token_is_good_for_its_own_pod_only() {
         let answer = world.client(B).get_with(path, &token).await;
         assert_eq!(answer.seen(), (401, ""), "{path}");
     }
-    assert_eq!(world.refusals("token_forged").await, 3.0);
+    assert_eq!(world.refusals("token_forged").await, 3);
     let requests = world.log.requests(&B.full_name());
     let refused = ("role_list".to_owned(), 401, "token_forged".to_owned());
     assert_eq!(requests.first(), Some(&refused), "{requests:?}");
@@ -78,7 +78,7 @@ async fn a_token_of_another_agent_or_none_at_all_is_refused() {
         let before = world.refusals(reason).await;
         let answer = world.client(A).get_with(ROLES, token).await;
         assert_eq!(answer.seen(), (401, ""), "{token:?}");
-        assert_eq!(world.refusals(reason).await - before, 1.0, "{token:?}");
+        assert_eq!(world.refusals(reason).await - before, 1, "{token:?}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_token_that_has_had_its_time_is_refused() {
     let ask = async || client.get_with(ROLES, &token).await.status;
     let status = until(ask, |status| *status != 200).await;
     assert_eq!(status, 401);
-    assert_eq!(world.refusals("token_expired").await, 1.0);
+    assert_eq!(world.refusals("token_expired").await, 1);
 }
 
 #[tokio::test]
@@ -123,9 +123,9 @@ async fn what_is_no_right_wish_for_a_token_gets_none() {
         assert_eq!(answer.seen(), (status, ""), "{method} {path} {headers}");
         assert_eq!(
             world.refusals(reason).await - before,
-            1.0,
+            1,
             "{method} {path} {headers}"
         );
     }
-    assert_eq!(world.metric("imds_tokens_issued_total", &[]).await, 0.0);
+    assert_eq!(world.metric("imds_tokens_issued_total", &[]).await, 0);
 }

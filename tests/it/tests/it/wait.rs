@@ -2,11 +2,18 @@
 
 use std::{
     fmt::Debug,
+    ops::Range,
     time::{Duration, Instant},
 };
 
 /// How long anything may take that comes by itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is in memory takes less, on however busy a machine; whoever has to wait for somebody's end waits longer.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// How long a request waits for what is not there yet: the agent's 900 ms, and what a busy machine adds.
+pub(crate) const HELD: Range<Duration> = Duration::from_millis(850)..Duration::from_millis(1600);
 
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -33,6 +40,12 @@ pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
         panic!("it takes longer than {PATIENCE:?}");
     };
     done
+}
+
+/// What comes of `work`, and how long that took by the machine's clock.
+pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    (work.await, start.elapsed())
 }
 
 /// Puts the clock of the runtime ahead. What is under way meanwhile has its timeouts.

@@ -57,7 +57,7 @@ pub(crate) struct Setup {
 pub(crate) struct World {
     agent: Option<Agent>,
     listener: SocketAddr,
-    admin: SocketAddr,
+    admin: Option<SocketAddr>,
     sts: StsHost,
     directory: TempDir,
     pub(crate) log: Log,
@@ -119,13 +119,13 @@ impl Setup {
         }
         let mut sts = StsHost::new(self.rules);
         if !self.sts_is_down {
-            sts.start();
+            sts.start().await;
         }
         let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
         let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
         Ok(World {
             listener: agent.bound().listeners[0],
-            admin: agent.bound().admin.unwrap_or(agent.bound().listeners[0]),
+            admin: agent.bound().admin,
             agent: Some(agent),
             sts,
             directory,
@@ -243,16 +243,21 @@ impl World {
 
     /// A page of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> Answer {
-        let client = Client::new(Ipv4Addr::LOCALHOST, self.admin);
+        let client = Client::new(Ipv4Addr::LOCALHOST, self.admin.unwrap());
         let answer = client.get(path).await;
         self.said.borrow_mut().push(answer.body.clone());
         answer
     }
 
-    /// Whether nobody listens at the admin port.
+    /// Whether there is no admin port, or nobody listens there.
     pub(crate) async fn admin_is_closed(&self) -> bool {
-        let client = Client::new(Ipv4Addr::LOCALHOST, self.admin);
-        client.connect().await.is_err()
+        match self.admin {
+            Some(admin) => Client::new(Ipv4Addr::LOCALHOST, admin)
+                .connect()
+                .await
+                .is_err(),
+            None => true,
+        }
     }
 
     /// All numbers.
@@ -262,18 +267,18 @@ impl World {
     }
 
     /// The sum of the metrics with these labels, without `bpf2iam_`.
-    pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.metrics().await.sum(&format!("bpf2iam_{name}"), labels)
     }
 
     /// How many requests were refused for `reason`.
-    pub(crate) async fn refusals(&self, reason: &str) -> f64 {
+    pub(crate) async fn refusals(&self, reason: &str) -> u64 {
         let labels = [("reason", reason)];
         self.metric("imds_refusals_total", &labels).await
     }
 
     /// How many attempts at STS ended so.
-    pub(crate) async fn fetches(&self, outcome: &str) -> f64 {
+    pub(crate) async fn fetches(&self, outcome: &str) -> u64 {
         let labels = [("outcome", outcome)];
         self.metric("credentials_fetches_total", &labels).await
     }

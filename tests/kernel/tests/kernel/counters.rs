@@ -29,7 +29,9 @@ fn in_the_status(agent: &Agent) -> Counters {
 
 fn in_the_metrics(page: &str) -> Counters {
     let counter = |line: &str| {
-        let (name, value) = line.strip_prefix("bpf2iam_kernel_")?.split_once("_total ")?;
+        let (name, value) = line
+            .strip_prefix("bpf2iam_kernel_")?
+            .split_once("_total ")?;
         Some((name.to_owned(), value.parse().unwrap()))
     };
     page.lines().filter_map(counter).collect()
@@ -40,7 +42,9 @@ fn status_metrics_and_the_kernel_count_alike() {
     let Some(stage) = stage() else { return };
     let own = stage.add_pod(Spec::new("kube-system", "bpf2iam").on_host_network());
     let own = own.unwrap();
-    let command = stage.agent_in(&own.place(), &[], &["--node-ip", "10.77.0.1"]).unwrap();
+    let command = stage
+        .agent_in(&own.place(), &[], &["--node-ip", "10.77.0.1"])
+        .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &stage).unwrap();
     let cart = pod(&stage, "cart");
     let door = proxy(&agent);
@@ -81,7 +85,9 @@ fn status_metrics_and_the_kernel_count_alike() {
     assert_eq!(in_the_metrics(&stage.admin("/metrics").unwrap()), counted);
     let text = agent.status_page(&[]).unwrap();
     for (name, count) in &counted {
-        let line = text.lines().find(|line| line.split_whitespace().eq([name, &count.to_string()]));
+        let line = text
+            .lines()
+            .find(|line| line.split_whitespace().eq([name, &count.to_string()]));
         assert!(line.is_some(), "{name} {count} in\n{text}");
     }
 }
@@ -98,16 +104,29 @@ fn the_status_names_what_bpftool_sees() {
         .map(|program| {
             assert_eq!(program["attach_point"].as_str(), kubepods.to_str());
             let (id, place) = (program["program_id"].as_u64(), &program["type"]);
-            (id.unwrap(), place.as_str().unwrap(), program["name"].as_str().unwrap())
+            (
+                id.unwrap(),
+                place.as_str().unwrap(),
+                program["name"].as_str().unwrap(),
+            )
         })
         .collect();
     let attached = bpftool::attached(&kubepods).unwrap();
     let mut seen: Vec<_> = attached
         .iter()
-        .map(|one| (u64::from(one.id), one.attach_type.as_str(), one.name.as_str()))
+        .map(|one| {
+            (
+                u64::from(one.id),
+                one.attach_type.as_str(),
+                one.name.as_str(),
+            )
+        })
         .collect();
     named.sort_unstable();
     seen.sort_unstable();
     assert_eq!(named, seen);
-    assert!(attached.iter().all(|one| one.attach_flags == "multi"), "{attached:?}");
+    assert!(
+        attached.iter().all(|one| one.attach_flags == "multi"),
+        "{attached:?}"
+    );
 }

@@ -9,7 +9,11 @@ use crate::scene::{
 #[test]
 fn who_dials_the_proxy_itself_is_served_as_its_pod() {
     let Some(stage) = stage() else { return };
-    let pods = [pod(&stage, "cart"), pod(&stage, "till"), host_pod(&stage, "log")];
+    let pods = [
+        pod(&stage, "cart"),
+        pod(&stage, "till"),
+        host_pod(&stage, "log"),
+    ];
     let agent = stage.start_agent(&[]).unwrap();
     let port = agent.port();
     let doors = [
@@ -39,7 +43,10 @@ fn a_sidecar_is_served_as_its_pod_and_known_as_itself() {
     let agent = stage.start_agent(&[]).unwrap();
     let sidecar = pod.container("mesh").unwrap();
     let door = proxy(&agent);
-    assert_role(&attempt(&stage, &sidecar, &["direct", "--to", &door]), "cart");
+    assert_role(
+        &attempt(&stage, &sidecar, &["direct", "--to", &door]),
+        "cart",
+    );
     let id = &pod.containers()[1].id;
     let record = wait_for_record(agent.process(), "request", |_| true);
     assert_eq!(record["container"], id.as_str(), "{record}");

@@ -11,8 +11,13 @@ use crate::scene::{
 
 /// A connection of `pod`'s to the proxy that stays open, as long as this lives.
 fn open(stage: &Stage, pod: &Pod) -> Process {
-    let client = stage.client().start(&pod.place(), &["opened-before"]).unwrap();
-    client.wait_for_line(|line| line == "opened", PATIENCE).unwrap();
+    let client = stage
+        .client()
+        .start(&pod.place(), &["opened-before"])
+        .unwrap();
+    client
+        .wait_for_line(|line| line == "opened", PATIENCE)
+        .unwrap();
     client
 }
 

@@ -15,12 +15,24 @@ fn ten_thousand_connections_of_eight_threads_in_two_pods_are_never_mixed_up() {
     let agent = stage.start_agent(&[]).unwrap();
     let half = (CONNECTS / 2).to_string();
     let running = pods.each_ref().map(|pod| {
-        let args = ["hammer", "--threads", "4", "--connects", &half, "--expect", &pod.spec().name];
+        let args = [
+            "hammer",
+            "--threads",
+            "4",
+            "--connects",
+            &half,
+            "--expect",
+            &pod.spec().name,
+        ];
         stage.client().start(&pod.place(), &args).unwrap()
     });
     for hammer in running {
         let tally: Tally = reported(&hammer, PATIENCE).unwrap();
-        assert_eq!((tally.ok, tally.total()), (CONNECTS / 2, CONNECTS / 2), "{tally:?}");
+        assert_eq!(
+            (tally.ok, tally.total()),
+            (CONNECTS / 2, CONNECTS / 2),
+            "{tally:?}"
+        );
     }
     assert_eq!(agent.kernel_counter("redirected").unwrap(), CONNECTS);
     assert_eq!(agent.kernel_counter("failed_record").unwrap(), 0);

@@ -10,8 +10,8 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_closed, assert_role, attempt, beside, host_pod, leaks, pod, refused_for,
-    stage, text,
+    NODE_KEYS, PATIENCE, assert_closed, assert_role, attempt, beside, host_pod, leaks, pod,
+    refused_for, stage, text,
 };
 
 /// What comes of a socket that is made in `maker` and connected in `user`.
@@ -64,6 +64,9 @@ fn a_socket_from_outside_the_pods_is_not_seen_at_all() {
     let agent = stage.start_agent(&[]).unwrap();
     let helper = beside(&stage).with_network_of(&cart.place());
     let report = hand_over(&stage, &helper, &cart.place(), NODE_KEYS);
-    assert!(leaks(&report), "the hole is closed: say so in the documents: {report:?}");
+    assert!(
+        leaks(&report),
+        "the hole is closed: say so in the documents: {report:?}"
+    );
     assert_eq!(agent.kernel_counter("redirected").unwrap(), 0);
 }

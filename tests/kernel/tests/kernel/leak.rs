@@ -2,7 +2,7 @@
 //! has gone, with nothing left behind. The first and the last show that this test can fail.
 
 use bpf2iam_kernel::{bpftool, objects::Objects};
-use bpf2iam_support::{Place, pod::Spec, stage::Stage};
+use bpf2iam_support::{Place, Pod, pod::Spec, stage::Stage};
 use rustix::process::Signal;
 
 use crate::scene::{NODE_KEYS, assert_role, attempt, get, host_pod, leaks, pod, stage};
@@ -26,7 +26,7 @@ const SECRETS: [&str; 14] = [
 ];
 
 /// Attempts that end at the metadata service where nothing stops them.
-const WAYS: [&str; 13] = [
+const WAYS: [&str; 12] = [
     "connect",
     "nonblocking",
     "mapped",
@@ -39,7 +39,6 @@ const WAYS: [&str; 13] = [
     "uring",
     "uring-sqpoll",
     "uring-async",
-    "sctp",
 ];
 
 /// Whether the node's keys are to be had from `place`, by a plain call and by a token.
@@ -56,7 +55,7 @@ fn the_nodes_secrets_are_to_be_had_without_the_agent_and_not_with_it() {
         host_pod(&stage, "log"),
         stage.add_pod(Spec::new("shop", "plain")).unwrap(),
     ];
-    let places = pods.each_ref().map(|pod| pod.place());
+    let places = pods.each_ref().map(Pod::place);
     for place in &places {
         for path in SECRETS {
             let report = get(&stage, place, path);
@@ -104,7 +103,10 @@ fn an_agent_that_ends_leaves_nothing_behind_however_it_ends() {
         let [programs, links, maps] = objects.count();
         assert_eq!((programs, links), (8, 8), "{objects:?}");
         assert!(maps >= 5, "{objects:?}");
-        assert_eq!(bpftool::attached(&stage.node().kubepods()).unwrap().len(), 8);
+        assert_eq!(
+            bpftool::attached(&stage.node().kubepods()).unwrap().len(),
+            8
+        );
         for pod in [&cart, &log] {
             assert_eq!(exposed(&stage, &pod.place()), [false; 2], "{signal:?}");
         }

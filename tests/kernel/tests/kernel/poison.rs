@@ -21,9 +21,21 @@ const PORT: u16 = 33_333;
 pub(crate) fn start(stage: &Stage, agent: &Agent, [attacker, victim]: [&Pod; 2]) -> Process {
     let (ip, port) = (victim.ipv4().unwrap().to_string(), PORT.to_string());
     let proxy = proxy(agent);
-    let args = ["poison", "--proxy", &proxy, "--victim-ip", &ip, "--port", &port, "--seconds", "60"];
+    let args = [
+        "poison",
+        "--proxy",
+        &proxy,
+        "--victim-ip",
+        &ip,
+        "--port",
+        &port,
+        "--seconds",
+        "60",
+    ];
     let poisoner = stage.client().start(&attacker.place(), &args).unwrap();
-    poisoner.wait_for_line(|line| line == "poisoning", PATIENCE).unwrap();
+    poisoner
+        .wait_for_line(|line| line == "poisoning", PATIENCE)
+        .unwrap();
     poisoner
 }
 
@@ -31,7 +43,9 @@ pub(crate) fn start(stage: &Stage, agent: &Agent, [attacker, victim]: [&Pod; 2])
 pub(crate) fn call(stage: &Stage, victim: &Pod, count: u64) -> Tally {
     let (port, count) = (PORT.to_string(), count.to_string());
     let role = &victim.spec().name;
-    let args = ["victim", "--port", &port, "--count", &count, "--expect", role];
+    let args = [
+        "victim", "--port", &port, "--count", &count, "--expect", role,
+    ];
     stage.client().tally(&victim.place(), &args).unwrap()
 }
 
@@ -51,14 +65,23 @@ fn a_pod_cannot_pass_its_own_identity_to_another() {
 
     let poisoner = start(&stage, &agent, both);
     let poisoned = || Ok(objects.conns()?.iter().any(|conn| is_poison(both, conn)));
-    assert!(wait_until(PATIENCE, poisoned).unwrap(), "no record of the attacker's");
+    assert!(
+        wait_until(PATIENCE, poisoned).unwrap(),
+        "no record of the attacker's"
+    );
     let tally = call(&stage, &victim, CALLS);
-    assert!(wait_until(PATIENCE, poisoned).unwrap(), "the attack ended too early");
+    assert!(
+        wait_until(PATIENCE, poisoned).unwrap(),
+        "the attack ended too early"
+    );
     drop(poisoner);
 
     assert_eq!((tally.ok, tally.total()), (CALLS, CALLS), "{tally:?}");
     let attacks = agent.kernel_counter("redirected").unwrap() - CALLS;
-    assert!(attacks > CALLS, "too weak: {attacks} records of the attacker's");
+    assert!(
+        attacks > CALLS,
+        "too weak: {attacks} records of the attacker's"
+    );
     for reason in ["other_peer", "ambiguous", "no_record"] {
         assert_eq!(refused_for(&stage, reason), 0, "{reason}");
     }

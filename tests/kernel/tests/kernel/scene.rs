@@ -86,8 +86,14 @@ pub(crate) fn assert_refused(report: &Report, error: &str, doing: &str) {
 #[track_caller]
 pub(crate) fn assert_closed(report: &Report) {
     // A reset, if our request had come before it was closed.
-    let silent = matches!(report.error.as_deref(), Some("closed" | "ECONNRESET" | "EPIPE"));
-    assert!(silent && report.connected && !report.answered(), "{report:?}");
+    let silent = matches!(
+        report.error.as_deref(),
+        Some("closed" | "ECONNRESET" | "EPIPE")
+    );
+    assert!(
+        silent && report.connected && !report.answered(),
+        "{report:?}"
+    );
 }
 
 /// Whether something of the node's own is to be seen.
@@ -98,7 +104,9 @@ pub(crate) fn leaks(report: &Report) -> bool {
 /// A number of the page of metrics; zero if it is not there.
 pub(crate) fn metric(stage: &Stage, name: &str) -> u64 {
     let page = stage.admin("/metrics").unwrap();
-    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
 }
 
@@ -116,7 +124,10 @@ pub(crate) fn wait_for_record(
 ) -> Value {
     let parse = |line: &str| serde_json::from_str::<Value>(line).ok();
     let fits = |record: &Value| record["message"] == message && wanted(record);
-    let line = process.wait_for_line(|line| parse(line).is_some_and(|record| fits(&record)), PATIENCE);
+    let line = process.wait_for_line(
+        |line| parse(line).is_some_and(|record| fits(&record)),
+        PATIENCE,
+    );
     parse(&line.unwrap()).unwrap()
 }
 
@@ -129,7 +140,9 @@ pub(crate) fn error_of(agent: Command) -> String {
     let records = lines.iter().map(|line| serde_json::from_str::<Value>(line));
     let records: Vec<_> = records.collect::<Result<_, _>>().unwrap();
     let errors = records.iter().filter(|record| record["level"] == "ERROR");
-    let errors: Vec<_> = errors.filter_map(|record| record["message"].as_str()).collect();
+    let errors: Vec<_> = errors
+        .filter_map(|record| record["message"].as_str())
+        .collect();
     assert_eq!(errors.len(), 1, "one clear message, but {lines:#?}");
     errors[0].to_owned()
 }

@@ -29,7 +29,10 @@ fn a_process_of_the_node_that_dials_the_proxy_is_closed_out() {
     }
     let message = "connections refused since the last such line";
     let warning = wait_for_record(agent.process(), message, |_| true);
-    assert_eq!((&warning["level"], &warning["reason"]), (&"WARN".into(), &"no_record".into()));
+    assert_eq!(
+        (&warning["level"], &warning["reason"]),
+        (&"WARN".into(), &"no_record".into())
+    );
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
 }
 

@@ -34,7 +34,11 @@ fn from_cookies(stage: &Stage) -> u64 {
 #[test]
 fn pods_are_told_apart_by_their_addresses() {
     let Some(stage) = stage() else { return };
-    let pods = [pod(&stage, "cart"), pod(&stage, "till"), host_pod(&stage, "log")];
+    let pods = [
+        pod(&stage, "cart"),
+        pod(&stage, "till"),
+        host_pod(&stage, "log"),
+    ];
     let agent = stage.start_agent(&[]).unwrap();
     answer_with_cookies(&stage);
     let ways = ["connect", "mapped", "ipv6"];
@@ -45,7 +49,15 @@ fn pods_are_told_apart_by_their_addresses() {
     }
     let all = CONNECTS.to_string();
     let running = pods.each_ref().map(|pod| {
-        let args = ["hammer", "--threads", "2", "--connects", &all, "--expect", &pod.spec().name];
+        let args = [
+            "hammer",
+            "--threads",
+            "2",
+            "--connects",
+            &all,
+            "--expect",
+            &pod.spec().name,
+        ];
         stage.client().start(&pod.place(), &args).unwrap()
     });
     for hammer in running {

@@ -15,7 +15,7 @@ use bpf2iam_support::{
     pod::Spec,
     privilege::root_or_skip,
     process::{Process, output},
-    sweep::sweep,
+    sweep::{of_this_process, sweep},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,6 +57,8 @@ fn a_node_that_goes_takes_everything_with_it() {
     let (node, pods, process, child) = busy_node();
     let name = node.name();
     assert_eq!(traces_of(&name).len(), 4, "{:?}", traces_of(&name));
+    let listed = of_this_process().unwrap();
+    assert!(traces_of(&name).iter().all(|trace| listed.contains(trace)));
     drop(node);
     assert_eq!(traces_of(&name), Vec::<PathBuf>::new());
     assert!(!runs(child.parse().unwrap()) || is_zombie(&child));
