@@ -9,17 +9,16 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use bpf2iam_support::{
     Options,
-    client::PodClient,
     process::Process,
     stage::{Programs, Stage},
 };
 use rustix::process::geteuid;
 
 use crate::{
-    build::{self, Profile},
+    build::{self, Built, Profile},
     cargo,
     cx::Cx,
-    install, say,
+    install, programs, say,
 };
 
 mod cast;
@@ -48,37 +47,26 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     );
     install::debian(cx, &NEEDS)?;
     let venv = Venv::ensure(cx)?;
-    let (programs, aws_config) = programs(cx)?;
+    let built = build::all(cx, Profile::Dev)?;
     let kit = Kit {
         venv,
         scripts: cx.root.join("tests/clients"),
-        aws_config,
+        aws_config: aws_config(cx, &built)?,
     };
+    let programs = programs::around(built.agent, cx, Profile::Dev, &[])?.programs;
     play(programs, &kit)
 }
 
-/// Builds everything that is not Python.
-fn programs(cx: &Cx) -> Result<(Programs, PathBuf)> {
-    let agent = build::all(cx, Profile::Dev)?.agent;
-    say::step("build what it is tried with");
+/// Builds the client in Rust together with the agent, which is built already: so it shares the agent's dependencies,
+/// and with any others they would be built once more.
+fn aws_config(cx: &Cx, built: &Built) -> Result<PathBuf> {
+    say::step("build the program on aws-config");
     let mut cargo = cargo::host(cx);
-    cargo.args(["build", "--bins"]);
-    for package in [
-        "bpf2iam-aws-config-client",
-        "bpf2iam-standins",
-        "bpf2iam-support",
-    ] {
-        cargo.arg("--package").arg(package);
-    }
-    let aws_config = cargo::binary(&mut cargo, "aws-config-client")?;
-    let beside = |name: &str| aws_config.with_file_name(name);
-    let programs = Programs {
-        agent,
-        imds: beside("imds-standin"),
-        sts: beside("sts-standin"),
-        client: PodClient::at(beside("pod-client")),
-    };
-    Ok((programs, aws_config))
+    cargo
+        .args(["build", "--package=bpf2iam"])
+        .arg("--package=bpf2iam-aws-config-client")
+        .env("BPF2IAM_EBPF_OBJECT", &built.object);
+    cargo::binary(&mut cargo, "aws-config-client")
 }
 
 /// The two scenes, on one stage.

@@ -70,16 +70,16 @@ fn end(page: &Page, args: &Args) -> Result<()> {
 }
 
 fn tell(page: &mut Page, programs: Programs, args: &Args, interrupt: &Interrupt) -> Result<()> {
-    let mut scene = Scene::set(programs, interrupt)?;
+    let scene = Scene::set(programs, interrupt)?;
     scene.introduce(page);
     before::tell(page, &scene)?;
-    let agent = attach::tell(page, &mut scene)?;
+    let running = attach::tell(page, &scene)?;
     roles::tell(page, &scene)?;
     ways::tell(page, &scene)?;
     change::tell(page, &scene)?;
-    status::tell(page, &scene, &agent)?;
+    status::tell(page, &scene, &running.agent)?;
     if args.keep {
         keep::wait(page, &scene)?;
     }
-    end::tell(page, scene, agent)
+    end::tell(page, scene, running)
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::bpftool::{self, Map, Program};
 
 /// How long the kernel may take to free what nobody holds any more.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 

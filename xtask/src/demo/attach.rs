@@ -11,8 +11,14 @@ use super::{
     scene::Scene,
 };
 
+/// The agent, and what it has loaded into the kernel.
+pub(super) struct Running {
+    pub(super) agent: Agent,
+    pub(super) loaded: Loaded,
+}
+
 /// Starts it, and shows what is attached.
-pub(super) fn tell(page: &mut Page, scene: &mut Scene<'_>) -> Result<Agent> {
+pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<Running> {
     page.chapter("The agent starts");
     let pods = scene.stage.manifests();
     page.command(&format!("bpf2iam run --pods file:{} \\", pods.display()));
@@ -25,11 +31,11 @@ pub(super) fn tell(page: &mut Page, scene: &mut Scene<'_>) -> Result<Agent> {
         "It is ready after {took} ms, and listens on port {} of the node.",
         agent.port()
     ));
-    attached(page, scene)?;
-    Ok(agent)
+    let loaded = attached(page, scene)?;
+    Ok(Running { agent, loaded })
 }
 
-fn attached(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
+fn attached(page: &mut Page, scene: &Scene<'_>) -> Result<Loaded> {
     let kubepods = scene.stage.node().kubepods();
     page.space();
     page.command(&format!("bpftool cgroup tree {}", kubepods.display()));
@@ -44,5 +50,5 @@ fn attached(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
         ),
         same(&loaded.cgroups()?, &here),
     );
-    Ok(())
+    Ok(loaded)
 }

@@ -15,12 +15,8 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     let mut rows = Vec::new();
     let mut others = Vec::new();
     for actor in scene.cast() {
-        let list = scene.ask(actor, &[ROLES])?;
-        let keys = scene.ask(
-            actor,
-            &[&format!("{ROLES}{}", list.text().unwrap_or_default())],
-        )?;
-        let key = keys.key().unwrap_or_else(|| keys.to_string());
+        let [list, keys] = scene.ask_for_keys(actor)?;
+        let key = keys.key();
         if !key.starts_with(NODE_KEY) {
             others.push(format!("{}: {key}", actor.name()));
         }
@@ -38,7 +34,10 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     page.space();
     let none = others.is_empty().then_some(());
     page.claim(
-        &format!("All four hold keys of the node ({NODE_KEY}...) and can read its user data. This is the problem."),
+        &format!(
+            "All four hold keys of the node ({NODE_KEY}...) and can read its user data: \
+             this is the problem."
+        ),
         none.ok_or_else(|| others.join("\n")),
     );
     Ok(())

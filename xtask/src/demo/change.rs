@@ -41,10 +41,7 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
             format!("{before} -> {after}"),
             format!("after {took} ms"),
         ]);
-        verdicts.push(same(
-            &after.text().map(str::to_owned),
-            &role.map(str::to_owned),
-        ));
+        verdicts.push(same(&role_in(&after), &expected(role)));
     }
     page.space();
     for (line, verdict) in columns(&rows).iter().zip(verdicts) {
@@ -78,18 +75,30 @@ fn follow(scene: &Scene<'_>, pod: &Actor, role: Option<&str>) -> Result<(Answer,
     loop {
         let answer = scene.ask(pod, &[ROLES])?;
         let took = began.elapsed();
-        if answer.text() == role || took > PATIENCE {
+        if role_in(&answer) == expected(role) || took > PATIENCE {
             return Ok((answer, took));
         }
         thread::sleep(PAUSE);
     }
 }
 
+/// The status, and the role if there is one.
+fn role_in(answer: &Answer) -> (u16, Option<String>) {
+    (answer.status, answer.text().map(str::to_owned))
+}
+
+fn expected(role: Option<&str>) -> (u16, Option<String>) {
+    (role.map_or(404, |_| 200), role.map(str::to_owned))
+}
+
 fn no_leak(page: &mut Page, scene: &Scene<'_>) {
     let (asked, leaks) = scene.answers();
     page.space();
     page.claim(
-        &format!("Of {asked} answers since the agent started none holds a key of the node ({NODE_KEY}...)."),
+        &format!(
+            "Of {asked} answers since the agent started none holds a key of the node \
+             ({NODE_KEY}...)."
+        ),
         same(&leaks, &Vec::new()),
     );
 }

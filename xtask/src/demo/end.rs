@@ -6,13 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-use bpf2iam_support::{
-    stage::{Agent, NODE_KEY},
-    sweep,
-};
+use bpf2iam_support::{stage::NODE_KEY, sweep};
 
 use super::{
-    ask::ROLES,
+    attach::Running,
     kernel::Loaded,
     page::{Page, same},
     rules,
@@ -25,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Ends everything, and looks at what is left.
-pub(super) fn tell(page: &mut Page, scene: Scene<'_>, agent: Agent) -> Result<()> {
+pub(super) fn tell(page: &mut Page, scene: Scene<'_>, running: Running) -> Result<()> {
     page.chapter("The agent ends, and nothing of it stays behind");
-    let loaded = Loaded::at(&scene.stage.node().kubepods())?;
+    let Running { agent, loaded } = running;
     let search = rules::Search::new();
     let mut rules = search.all(&scene)?;
     let ended = agent.stop()?;
@@ -74,12 +71,8 @@ fn unloaded(page: &mut Page, loaded: &Loaded) -> Result<()> {
 
 fn as_before(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     let pod = &scene.invoices;
-    let list = scene.ask(pod, &[ROLES])?;
-    let keys = scene.ask(
-        pod,
-        &[&format!("{ROLES}{}", list.text().unwrap_or_default())],
-    )?;
-    let key = keys.key().unwrap_or_else(|| keys.to_string());
+    let [_list, keys] = scene.ask_for_keys(pod)?;
+    let key = keys.key();
     let verdict = key.starts_with(NODE_KEY).then_some(());
     page.claim(
         &format!(

@@ -93,7 +93,7 @@ impl Page {
     pub(super) fn output(&self, text: &str) {
         let width = tcgetwinsize(&self.out).map_or(0, |size| usize::from(size.ws_col));
         for line in text.lines() {
-            let line = format!("{INDENT}{}", line.trim_end());
+            let line = format!("{INDENT}{line}").trim_end().to_owned();
             self.put(&if width == 0 { line } else { fit(line, width) });
         }
     }

@@ -39,7 +39,7 @@ fn own_role(scene: &Scene<'_>, actor: &Actor) -> Result<([String; 4], Verdict)> 
         return Ok((row, same(&(list.status, None), &(404, actor.role))));
     };
     let keys = scene.ask(actor, &[&format!("{ROLES}{role}")])?;
-    let key = keys.key().unwrap_or_else(|| keys.to_string());
+    let key = keys.key();
     let owner = owner(scene, &key);
     let expected = actor
         .role

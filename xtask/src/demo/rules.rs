@@ -1,8 +1,8 @@
 //! Rules of the firewall and of address translation: kube2iam makes some, bpf2iam none.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, io, path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bpf2iam_support::{Place, netns::Netns};
 
 use crate::exec;
@@ -53,8 +53,7 @@ impl Search {
     fn within(&self, netns: &Netns, place: &Place) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for table in TABLES {
-            // No such file: this kernel has no such tables.
-            let names = netns.run(|| fs::read_to_string(table).unwrap_or_default())?;
+            let names = netns.run(|| read(table))??;
             found.extend(
                 names
                     .lines()
@@ -70,5 +69,13 @@ impl Search {
             );
         }
         Ok(found)
+    }
+}
+
+/// What a file says. There is none where this kernel has no such tables.
+fn read(file: &str) -> Result<String> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        result => result.context(file.to_owned()),
     }
 }

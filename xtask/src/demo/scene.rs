@@ -14,7 +14,7 @@ use bpf2iam_support::{
 };
 
 use super::{
-    ask::{self, Answer},
+    ask::{self, Answer, ROLES},
     interrupt::Interrupt,
     page::Page,
 };
@@ -67,11 +67,11 @@ impl<'a> Scene<'a> {
         let stage = Stage::set(programs, Options::default(), &[])?;
         let add = |spec: Spec, role: Option<&'static str>| -> Result<Actor> {
             interrupt.check()?;
-            let annotate = |spec: Spec| match role {
+            let spec = match role {
                 Some(role) => spec.annotation(ROLE, role),
                 None => spec,
             };
-            let pod = stage.add_pod(annotate(spec))?;
+            let pod = stage.add_pod(spec)?;
             Ok(Actor { pod, role })
         };
         Ok(Self {
@@ -127,6 +127,14 @@ impl<'a> Scene<'a> {
             self.leaks.borrow_mut().push(leak);
         }
         Ok(answer)
+    }
+
+    /// Asks in a pod which role it has, and for its keys: both answers.
+    pub(super) fn ask_for_keys(&self, actor: &Actor) -> Result<[Answer; 2]> {
+        let list = self.ask(actor, &[ROLES])?;
+        let url = format!("{ROLES}{}", list.text().unwrap_or_default());
+        let keys = self.ask(actor, &[&url])?;
+        Ok([list, keys])
     }
 
     /// Makes an attempt of `pod-client` in a pod.

@@ -92,8 +92,10 @@ fn around(scene: &Scene<'_>) -> Result<Vec<Try>> {
     let attempt = |what, name| -> Result<Try> {
         let report = scene.attempt(pod, name)?;
         let verdict = same(&report.error.as_deref(), &Some("EPERM"));
-        let came = report.error.or(report.unsupported);
-        let came = came.unwrap_or_else(|| "got through".to_owned());
+        let came = report.error.map_or_else(
+            || "not refused".to_owned(),
+            |error| format!("refused: {error}"),
+        );
         Ok(Try::new(pod, what, &came, verdict))
     };
     Ok(vec![

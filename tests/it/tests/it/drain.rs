@@ -2,7 +2,6 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use bpf2iam_standins::sts::{Effect, Rule};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -43,20 +42,18 @@ fn cut_off(world: &World) -> bool {
 
 #[tokio::test]
 async fn a_request_under_way_gets_its_answer() {
-    let slow = Rule::always(Effect::Latency(Duration::from_millis(500)));
-    let mut world = Setup::default().pod(A, "a-role").rule(slow).start().await;
-    let client = world.client(A);
-    let asked = tokio::spawn(async move { client.get(ROLES).await });
+    let mut world = Setup::default().pod(A, "a-role").start().await;
+    let mut stream = world.client(A).connect().await.unwrap();
+    let head = format!("GET {ROLES} HTTP/1.1\r\nContent-Length: 4\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     one_is_open(&world).await;
-    soon(world.stop()).await;
-    assert_eq!(
-        world.log.requests(&A.full_name()).len(),
-        1,
-        "the end waits for it"
-    );
-    assert_eq!(soon(asked).await.unwrap().seen(), (200, "a-role"));
-    assert!(!cut_off(&world));
+    let stopping = tokio::spawn(world.take_agent().stop());
     assert_closed(&world).await;
+    assert!(!stopping.is_finished(), "the end waits for it");
+    stream.write_all(b"body").await.unwrap();
+    assert_eq!(read(stream).await.unwrap().seen(), (200, "a-role"));
+    soon(stopping).await.unwrap();
+    assert!(!cut_off(&world));
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ async fn keys_are_there_before_anybody_asks() {
     assert_eq!((calls(&world, "a-role"), calls(&world, "b-role")), (1, 1));
 }
 
+const SHARED: &str = "/latest/meta-data/iam/security-credentials/shared";
+
 #[tokio::test]
 async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
     let slow = Rule::always(Effect::Latency(Duration::from_millis(300)));
@@ -66,7 +68,10 @@ async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
     let mut asking = JoinSet::new();
     for number in 0..50 {
         let client = world.client(pods[number % pods.len()]);
-        asking.spawn(async move { client.keys("shared").await });
+        asking.spawn(async move {
+            let ask = async || client.get(SHARED).await;
+            until(ask, |answer| answer.status == 200).await.keys()
+        });
     }
     let keys = asking.join_all().await;
     assert!(keys.iter().all(|one| *one == keys[0]), "{keys:?}");
@@ -86,7 +91,8 @@ async fn whoever_stops_waiting_does_not_take_the_call_down_with_him() {
         stream.writable().await.unwrap();
         assert_eq!(stream.try_write(request.as_bytes()).unwrap(), request.len());
     }
-    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
+    let list = async || world.client(A).get(ROLES).await.status;
+    until(list, |status| *status == 200).await;
     assert_eq!(calls(&world, "a-role"), 1);
 }
 

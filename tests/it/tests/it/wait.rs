@@ -13,7 +13,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// How long a request waits for what is not there yet: the agent's 900 ms, and what a busy machine adds.
-pub(crate) const HELD: Range<Duration> = Duration::from_millis(850)..Duration::from_millis(1600);
+pub(crate) const HELD: Range<Duration> = Duration::from_millis(850)..Duration::from_millis(1900);
 
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_millis(10);

@@ -17,7 +17,7 @@ use bpf2iam::{
     config::{Config, Machine},
     control,
     creds::sts::Sts,
-    status::Status,
+    status::{self, Keys, Role, Status},
     telemetry::Format,
 };
 use bpf2iam_standins::sts::Rule;
@@ -32,6 +32,7 @@ use crate::{
     openmetrics::Page,
     pod::{ByAddress, Pod},
     sts_host::StsHost,
+    wait::until,
 };
 
 /// What is put before the names of roles.
@@ -97,10 +98,15 @@ impl Setup {
         self
     }
 
-    /// The agent, serving and ready.
+    /// The agent, serving and ready. If STS behaves, its first answers are there.
     pub(crate) async fn start(self) -> World {
+        let behaves = self.rules.is_empty() && !self.sts_is_down;
+        let pods = self.pods.len();
         let mut world = self.open().await.unwrap();
         world.serve();
+        if behaves {
+            world.settles(pods).await;
+        }
         world
     }
 
@@ -184,6 +190,17 @@ impl World {
         let agent = self.agent.as_mut().expect("it was not stopped");
         agent.serve(ByAddress);
         agent.ready(Attachment::default());
+    }
+
+    /// Waits until so many pods are known, and nothing is being fetched for them.
+    async fn settles(&self, number: usize) {
+        let fetching = |pod: &status::Pod| match &pod.role {
+            Role::Bound { keys, .. } => *keys == Keys::Fetching,
+            Role::None { .. } => false,
+        };
+        let settled =
+            |status: &Status| status.pods.len() == number && !status.pods.iter().any(fetching);
+        until(async || self.status().await, settled).await;
     }
 
     /// A client in `pod`.

@@ -13,8 +13,8 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, host_pod, leaks, pod, proxy, run,
-    stage, stage_with,
+    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, firewall, host_pod, leaks, pod,
+    proxy, stage, stage_with,
 };
 
 /// Where a way leads.
@@ -193,7 +193,6 @@ fn a_connection_that_is_older_than_the_agent_stalls() {
 /// Counts in a pod's network: connections for the proxy and for another server whose SYN has our option, and those for
 /// the other server without it.
 fn watch(stage: &Stage, pod: &Pod, proxy: u16) -> Place {
-    let place = stage.node().host().with_network_of(&pod.place());
     let other = STS.port();
     let rules = format!(
         "table inet watch {{
@@ -208,8 +207,7 @@ fn watch(stage: &Stage, pod: &Pod, proxy: u16) -> Place {
            }}
          }}"
     );
-    run(&place, "nft", &[&rules]);
-    place
+    firewall(stage, pod, &rules)
 }
 
 /// What one of these counters says.

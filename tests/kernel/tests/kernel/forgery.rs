@@ -1,12 +1,10 @@
-//! Cookies that are forged, and connections whose address is translated on the way: the record that the cookie names is of
-//! another address, and nobody is served.
+//! SYNs that are forged: the record that their cookie names is of another address, and nobody is served.
 
 use bpf2iam_kernel::objects::Objects;
 use bpf2iam_support::{Pod, process::Process, stage::Stage};
 
 use crate::scene::{
-    PATIENCE, assert_closed, assert_refused, assert_role, attempt, cgroup_id, pod, proxy,
-    refused_for, run, stage,
+    PATIENCE, assert_refused, attempt, cgroup_id, firewall, pod, proxy, refused_for, stage,
 };
 
 /// A connection of `pod`'s to the proxy that stays open, as long as this lives.
@@ -19,12 +17,6 @@ fn open(stage: &Stage, pod: &Pod) -> Process {
         .wait_for_line(|line| line == "opened", PATIENCE)
         .unwrap();
     client
-}
-
-/// Adds firewall rules to a pod's network, as its own root could.
-fn firewall(stage: &Stage, pod: &Pod, rules: &str) {
-    let place = stage.node().host().with_network_of(&pod.place());
-    run(&place, "nft", &[rules]);
 }
 
 /// Keeps the pod's kernel from resetting connections that it knows nothing of.
@@ -60,24 +52,4 @@ fn the_cookie_of_another_pod_opens_nothing() {
         assert_refused(&report, "ECONNRESET", "receive");
         assert_eq!(refused_for(&stage, reason), before + 1, "{reason}");
     }
-}
-
-#[test]
-fn a_connection_whose_port_is_translated_is_refused() {
-    let Some(stage) = stage() else { return };
-    let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
-    let agent = stage.start_agent(&[]).unwrap();
-    let port = agent.port();
-    let rules = format!(
-        "table ip inner {{
-           chain out {{
-             type nat hook postrouting priority 100
-             tcp dport {port} snat to :50000-50010
-           }}
-         }}"
-    );
-    firewall(&stage, &cart, &rules);
-    assert_closed(&attempt(&stage, &cart.place(), &["connect"]));
-    assert_eq!(refused_for(&stage, "other_peer"), 1);
-    assert_role(&attempt(&stage, &till.place(), &["connect"]), "till");
 }

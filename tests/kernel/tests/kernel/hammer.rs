@@ -3,7 +3,7 @@
 use bpf2iam_kernel::objects::{Objects, wait_until};
 use bpf2iam_support::client::{Tally, reported};
 
-use crate::scene::{PATIENCE, host_pod, pod, stage};
+use crate::scene::{LOOP_PATIENCE, PATIENCE, host_pod, pod, stage};
 
 /// Of all threads together.
 const CONNECTS: u64 = 10_000;
@@ -27,7 +27,7 @@ fn ten_thousand_connections_of_eight_threads_in_two_pods_are_never_mixed_up() {
         stage.client().start(&pod.place(), &args).unwrap()
     });
     for hammer in running {
-        let tally: Tally = reported(&hammer, PATIENCE).unwrap();
+        let tally: Tally = reported(&hammer, LOOP_PATIENCE).unwrap();
         assert_eq!(
             (tally.ok, tally.total()),
             (CONNECTS / 2, CONNECTS / 2),

@@ -34,3 +34,5 @@ mod scene;
 mod stranger;
 #[cfg(test)]
 mod syn_cookies;
+#[cfg(test)]
+mod translated;

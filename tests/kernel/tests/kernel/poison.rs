@@ -30,7 +30,7 @@ pub(crate) fn start(stage: &Stage, agent: &Agent, [attacker, victim]: [&Pod; 2])
         "--port",
         &port,
         "--seconds",
-        "60",
+        "600",
     ];
     let poisoner = stage.client().start(&attacker.place(), &args).unwrap();
     poisoner

@@ -14,8 +14,10 @@ use bpf2iam_support::{
 use rustix::fs::stat;
 use serde_json::Value;
 
-/// Longer than anything here takes.
+/// Longer than any single thing takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any loop takes, on an emulated machine too.
+pub(crate) const LOOP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The credentials of the node's own role: what the stand-in would give to everybody.
 pub(crate) const NODE_KEYS: &str = "/latest/meta-data/iam/security-credentials/node-role";
@@ -147,12 +149,13 @@ pub(crate) fn error_of(agent: Command) -> String {
     errors[0].to_owned()
 }
 
-/// Runs a program of this machine in `place`, to success.
-pub(crate) fn run(place: &Place, program: &str, args: &[&str]) {
-    let mut command = place.command(program).unwrap();
-    let output = output(command.args(args), PATIENCE).unwrap();
+/// Adds rules to the firewall of a pod's network, as root of the pod can. Says where to ask for them.
+pub(crate) fn firewall(stage: &Stage, pod: &Pod, rules: &str) -> Place {
+    let place = stage.node().host().with_network_of(&pod.place());
+    let output = output(place.command("nft").unwrap().arg(rules), PATIENCE).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {args:?}: {said}");
+    assert!(output.status.success(), "nft {rules}: {said}");
+    place
 }
 
 /// The id of a cgroup.

@@ -8,7 +8,7 @@ use bpf2iam_support::{
 
 use crate::{
     poison,
-    scene::{PATIENCE, assert_role, attempt, host_pod, pod, refused_for, stage},
+    scene::{LOOP_PATIENCE, assert_role, attempt, host_pod, pod, refused_for, stage},
 };
 
 /// Of each pod.
@@ -61,7 +61,7 @@ fn pods_are_told_apart_by_their_addresses() {
         stage.client().start(&pod.place(), &args).unwrap()
     });
     for hammer in running {
-        let tally: Tally = reported(&hammer, PATIENCE).unwrap();
+        let tally: Tally = reported(&hammer, LOOP_PATIENCE).unwrap();
         assert_eq!((tally.ok, tally.total()), (CONNECTS, CONNECTS), "{tally:?}");
     }
     let all = agent.kernel_counter("redirected").unwrap();
