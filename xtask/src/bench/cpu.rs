@@ -1,14 +1,18 @@
-//! tmp
+//! How much processor time a program takes.
+
+use std::{fs, time::Duration};
+
 use anyhow::{Context as _, Result};
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Time { user: f64, sys: f64 }
-impl Time {
-    pub(super) fn of(pid: u32) -> Result<Self> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let rest = text.rsplit_once(')').context("stat")?.1;
-        let f: Vec<&str> = rest.split_whitespace().collect();
-        Ok(Self { user: f[11].parse::<f64>()? * 10000.0, sys: f[12].parse::<f64>()? * 10000.0 })
+
+/// How long all threads of the process with this id have run so far, those that have ended aside.
+pub(super) fn time(pid: u32) -> Result<Duration> {
+    let tasks = format!("/proc/{pid}/task");
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir(&tasks).context(tasks)? {
+        // A thread that ends meanwhile counts no more.
+        let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        let run = text.split_whitespace().next();
+        sum += Duration::from_nanos(run.and_then(|run| run.parse().ok()).unwrap_or_default());
     }
-    pub(super) fn since(self, b: Self) -> Self { Self { user: self.user - b.user, sys: self.sys - b.sys } }
-    pub(super) fn per(self, n: u64) -> String { format!("user {:.1} us sys {:.1} us a request", self.user / n as f64, self.sys / n as f64) }
+    Ok(sum)
 }

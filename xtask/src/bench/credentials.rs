@@ -133,7 +133,7 @@ impl<'a> Bench<'a> {
 
     fn turn(&self, server: SocketAddr, args: &Args) -> Result<Turn> {
         let pid = if server == METADATA { self.agent } else { self.bare.pid() };
-        let before = super::cpu::Time::of(pid)?;
+        let before = super::cpu::time(pid)?;
         let (server, threads) = (server.to_string(), args.connections.to_string());
         let tally = self.client.tally(
             &self.pod.place(),
@@ -153,7 +153,8 @@ impl<'a> Bench<'a> {
                 &self.body,
             ],
         )?;
-        say::note(format!("{server} {}", super::cpu::Time::of(pid)?.since(before).per(tally.ok)));
+        let cpu = (super::cpu::time(pid)? - before).as_secs_f64() * 1e6 / tally.ok as f64;
+        say::note(format!("{server} user {cpu:.1} us sys 0 us a request"));
         Turn::of(&tally).with_context(|| format!("{server}: {tally:?}"))
     }
 }

@@ -18,6 +18,8 @@ use crate::{cache, cx::Cx, exec, install};
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
 /// Shows that what is wanted is there, and made for this interpreter.
 const PROOF: &str = "import awscli, boto3, moto.server";
+/// Shows that an interpreter can make virtual environments: Debian has that in another package.
+const ABLE: &str = "from ensurepip import version; import venv";
 /// Debian's: the one that its package for virtual environments is for.
 const DEBIANS_PYTHON: &str = "/usr/bin/python3";
 
@@ -97,12 +99,9 @@ fn base_python(cx: &Cx) -> Result<PathBuf> {
 }
 
 fn able_python() -> Option<PathBuf> {
-    let able =
-        |python: &PathBuf| exec::works(Command::new(python).args(["-I", "-c", "import ensurepip"]));
-    [Some(DEBIANS_PYTHON.into()), exec::find("python3")]
-        .into_iter()
-        .flatten()
-        .find(able)
+    let candidates = [Some(DEBIANS_PYTHON.into()), exec::find("python3")];
+    let able = |python: &PathBuf| exec::works(Command::new(python).args(["-I", "-c", ABLE]));
+    candidates.into_iter().flatten().find(able)
 }
 
 #[cfg(test)]

@@ -87,13 +87,15 @@ fn a_program_above_does_not_see_the_metadata_address() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
     let _agent = stage.start_agent(&[]).unwrap();
+    // The agent is below that program as well; from here on it has the keys that it needs.
+    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+
     let metadata = "169.254.169.254:80".parse().unwrap();
     let elsewhere = "10.77.0.1:8080".parse().unwrap();
     let above = Foreign::rewriting("above", metadata, elsewhere).unwrap();
     let kubepods = stage.node().kubepods();
-    above
-        .attach(kubepods.parent().unwrap(), Sharing::Multi)
-        .unwrap();
+    let parent = kubepods.parent().unwrap();
+    above.attach(parent, Sharing::Multi).unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     // It does run: this one is beside the pods.
     let report = attempt(&stage, &beside(&stage), &["connect"]);
