@@ -10,7 +10,7 @@ mod listen;
 mod parts;
 mod report;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -26,22 +26,32 @@ pub use report::Attachment;
 
 /// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let end = told_to_end()?;
+    let mut end = pin!(told_to_end()?);
     allow_many_files();
     let (mut kernel, counters) = Kernel::prepare(&config)?;
-    let source = Sts::from_env(Clock::system()).await?;
+    let source = tokio::select! {
+        source = Sts::from_env(Clock::system()) => source?,
+        signal = &mut end => {
+            say_ending(signal);
+            return Ok(());
+        }
+    };
     let mut agent = Agent::open(&config, source, Some(counters)).await?;
     kernel.point_at(agent.bound())?;
     let ended = tokio::select! {
         error = live(&mut kernel, &mut agent) => Err(error),
-        signal = end => {
-            tracing::info!(signal, "ending");
+        signal = &mut end => {
+            say_ending(signal);
             Ok(())
         }
     };
     kernel.detach();
     agent.stop().await;
     ended
+}
+
+fn say_ending(signal: &'static str) {
+    tracing::info!(signal, "ending");
 }
 
 /// Each connection is a file, and the soft limit is low for the sake of programs that use select(2). We do not.
@@ -83,6 +93,10 @@ fn start(kernel: &mut Kernel, agent: &mut Agent, kubepods: PathBuf) -> anyhow::R
     agent.serve(kernel.attest(kubepods.clone())?);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
     kernel.attach(&kubepods)?;
+    agent.spawn(
+        "the pods' cgroup",
+        kernel::watch(kubepods.clone(), agent.drain())?,
+    );
     agent.ready(Attachment::new(kubepods, kernel.attached()));
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! pod's: all of these are a [`Refusal`], and nothing is served.
 
 mod kernel;
+mod search;
 mod syn;
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::id::{CgroupId, ContainerId, NetnsCookie, PodUid};
 
+pub use crate::redirect::Via;
 pub use kernel::Kernel;
 pub use syn::save_syns;
 
@@ -31,15 +33,6 @@ pub struct Caller {
     pub via: Via,
 }
 
-/// How a connection reached the proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// It was meant for the metadata address and was redirected.
-    Redirect,
-    /// It was made to the proxy's own address: a mesh's sidecar does this on behalf of its pod.
-    Direct,
-}
-
 /// Why a connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -55,6 +48,9 @@ pub enum Refusal {
     /// No cookie came with the SYN, and several records fit.
     #[error("{0} records fit this connection")]
     Ambiguous(usize),
+    /// No cookie came with the SYN, and too many such connections wait to be looked for.
+    #[error("too many connections without their SYN")]
+    Busy,
     /// The cgroup is gone, and with it the client.
     #[error("cgroup {0} does not exist any more")]
     CgroupGone(CgroupId),
@@ -73,6 +69,7 @@ impl Refusal {
             Self::NoRecord => "no_record",
             Self::OtherPeer { .. } => "other_peer",
             Self::Ambiguous(_) => "ambiguous",
+            Self::Busy => "busy",
             Self::CgroupGone(_) => "cgroup_gone",
             Self::NotAPod(_) => "not_a_pod",
             Self::System(_) => "system",

@@ -26,7 +26,7 @@ use crate::id::CgroupId;
 pub use attach::Attached;
 pub use conflict::Conflict;
 pub use logs::Logs;
-pub use maps::{Conns, Counters, Record};
+pub use maps::{Conns, Counters, Record, Via};
 
 /// Why the kernel side does not work.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_ns};
 use aya_log_ebpf::{debug, trace};
 use bpf2iam_ebpf::{
-    abi::{Config, Socket},
+    abi::Socket,
     address::Address,
     decide::{self, Caller, Pass, Refusal, Verdict},
 };
@@ -48,9 +48,9 @@ fn decided(call: &SockAddr) -> Result<Outcome, Error> {
         caller,
         &config,
     ) {
-        Verdict::Redirect => {
+        Verdict::Redirect(proxy) => {
             remember(call, caller, address, 0)?;
-            redirect(call, address, &config);
+            call.set(proxy, config.proxy_port);
             debug!(
                 call.context(),
                 "redirected a connect from cgroup {}", caller.cgroup_id
@@ -121,13 +121,6 @@ fn remember(call: &SockAddr, caller: Caller, dst: Address, direct: u8) -> Result
 fn forget(call: &SockAddr) {
     if let Some(sk) = call.sk() {
         maps::forget_socket(sk);
-    }
-}
-
-#[inline(always)]
-fn redirect(call: &SockAddr, address: Address, config: &Config) {
-    if let Some(proxy) = decide::proxy_for(address, config) {
-        call.set(proxy, config.proxy_port);
     }
 }
 

@@ -40,8 +40,8 @@ pub struct Caller {
 pub enum Verdict {
     /// It goes on as it is; why.
     Pass(Pass),
-    /// It goes to the proxy.
-    Redirect,
+    /// It goes to the proxy, which is at this address.
+    Redirect(Address),
     /// It goes on, and the proxy shall know who it is.
     Record,
     /// It fails; why.
@@ -118,7 +118,7 @@ pub fn connect(
     }
     match (transport, port, proxy_for(address, config)) {
         (Transport::Other, ..) => Verdict::Refuse(Refusal::NotTcp),
-        (Transport::Tcp, METADATA_PORT, Some(_)) => Verdict::Redirect,
+        (Transport::Tcp, METADATA_PORT, Some(proxy)) => Verdict::Redirect(proxy),
         (Transport::Tcp, METADATA_PORT, None) => Verdict::Refuse(Refusal::NoProxy),
         (Transport::Tcp, ..) => Verdict::Refuse(Refusal::Port),
     }

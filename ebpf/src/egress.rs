@@ -17,8 +17,10 @@ use crate::{
 #[inline(always)]
 pub(crate) fn on_packet(packet: &Packet) -> Outcome {
     match packet.destination() {
-        Some(address) if address.is_metadata() => guard(packet),
-        Some(_) | None => Outcome::Allow,
+        Some(address) if !address.is_metadata() => Outcome::Allow,
+        Some(_) => guard(packet),
+        // What has no whole header is no packet that anybody sends; where it goes cannot be told.
+        None => Outcome::Deny,
     }
 }
 
@@ -36,7 +38,7 @@ fn guard(packet: &Packet) -> Outcome {
             passed(why);
             Outcome::Allow
         }
-        Verdict::Refuse(_) | Verdict::Redirect | Verdict::Record => {
+        Verdict::Refuse(_) | Verdict::Redirect(_) | Verdict::Record => {
             debug!(
                 packet.context(),
                 "dropped a packet from cgroup {}", caller.cgroup_id

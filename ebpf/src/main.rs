@@ -2,7 +2,7 @@
 //! hook's return code here, and only here.
 //!
 //! Attach them all to one cgroup, the root of the pods. They see the sockets that were made in it and below.
-//! Linux 5.15 or newer (`bpf_get_netns_cookie`; everything else is older).
+//! Linux 5.15 or newer is supported; the youngest things they lean on are TCP options written in `sock_ops` (5.10).
 //!
 //! On the host this compiles too, so that it is checked like the rest, but it does nothing there.
 

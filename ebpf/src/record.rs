@@ -31,30 +31,35 @@ const SYN: u32 = 0x02;
 pub(crate) fn on_sock_ops(event: &SockOps) {
     match event.op() {
         BPF_SOCK_OPS_TCP_CONNECT_CB => connecting(event),
-        BPF_SOCK_OPS_HDR_OPT_LEN_CB if is_syn(event) => reserve(event),
-        BPF_SOCK_OPS_WRITE_HDR_OPT_CB if is_syn(event) => store(event),
+        BPF_SOCK_OPS_HDR_OPT_LEN_CB if is_our_syn(event) => reserve(event),
+        BPF_SOCK_OPS_WRITE_HDR_OPT_CB if is_our_syn(event) => store(event),
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(event),
         BPF_SOCK_OPS_STATE_CB if event.new_state() == BPF_TCP_CLOSE => closed(event),
         _ => {}
     }
 }
 
+/// Whether an option is being written into a SYN of ours. Others may have asked for the call, and after a connect
+/// that failed the socket may be going elsewhere: our option has no business there.
 #[inline(always)]
-fn is_syn(event: &SockOps) -> bool {
-    event.segment_flags() & SYN_ACK == SYN
+fn is_our_syn(event: &SockOps) -> bool {
+    event.segment_flags() & SYN_ACK == SYN && bound_for_proxy(event).is_some()
+}
+
+/// What `connect()` kept at the socket, if it is on its way to the proxy.
+#[inline(always)]
+fn bound_for_proxy(event: &SockOps) -> Option<(Socket, Ends)> {
+    let socket = event.sk().and_then(maps::socket)?;
+    let config = maps::config()?;
+    let ends = event.ends();
+    decide::is_proxy(ends.remote, ends.remote_port, &config).then_some((socket, ends))
 }
 
 #[inline(always)]
 fn connecting(event: &SockOps) {
-    let Some(socket) = event.sk().and_then(maps::socket) else {
+    let Some((socket, ends)) = bound_for_proxy(event) else {
         return;
     };
-    let Some(config) = maps::config() else { return };
-    let ends = event.ends();
-    // After connect(AF_UNSPEC) the socket may be going elsewhere, where our option has no business.
-    if !decide::is_proxy(ends.remote, ends.remote_port, &config) {
-        return;
-    }
     record(event, &socket, &ends);
     event.ask_for(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }

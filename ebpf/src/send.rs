@@ -33,6 +33,6 @@ pub(crate) fn on_sendmsg(call: &SockAddr) -> Outcome {
             refused(why);
             Outcome::Deny
         }
-        Verdict::Redirect | Verdict::Record => Outcome::Deny,
+        Verdict::Redirect(_) | Verdict::Record => Outcome::Deny,
     }
 }

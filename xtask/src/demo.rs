@@ -6,7 +6,11 @@
 use anyhow::{Result, bail, ensure};
 use bpf2iam_support::{stage::Programs, sweep};
 
-use crate::{cx::Cx, install};
+use crate::{
+    build::{self, Profile},
+    cx::Cx,
+    install, programs,
+};
 
 mod ask;
 mod attach;
@@ -18,7 +22,6 @@ mod keep;
 mod kernel;
 mod machine;
 mod page;
-mod programs;
 mod roles;
 mod rules;
 mod scene;
@@ -45,7 +48,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     machine::check()?;
     install::debian(cx, &NEEDS)?;
     kernel::check()?;
-    let programs = programs::build(cx)?;
+    let agent = build::all(cx, Profile::Dev)?.agent;
+    let programs = programs::around(agent, cx, Profile::Dev, &[])?.programs;
     let interrupt = Interrupt::listen()?;
     let mut page = Page::begin();
     match tell(&mut page, programs, args, &interrupt) {

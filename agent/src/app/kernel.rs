@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::{
     attest, cgroup,
@@ -117,4 +117,28 @@ impl Kernel {
     pub(super) fn detach(self) {
         self.redirect.detach();
     }
+}
+
+/// Ends with an error when the cgroup at `kubepods` is not the one any more that it is now. The programs are
+/// attached to the cgroup, not to its name: pods in another one of the same name would reach the real service.
+pub(super) fn watch(
+    kubepods: PathBuf,
+    mut drain: drain::Watch,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
+    let attached = cgroup::id_of(&kubepods).context("the pods' cgroup")?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = drain.signaled() => return Ok(()),
+            }
+            let now = cgroup::id_of(&kubepods);
+            if now.as_ref().ok() != Some(&attached) {
+                bail!(
+                    "{} was removed or made anew; what is attached to it protects no pod any more",
+                    kubepods.display()
+                );
+            }
+        }
+    })
 }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs, io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -71,14 +71,22 @@ pub fn open_root(path: &Path) -> Result<(OwnedFd, PathBuf), Error> {
 
 /// The root of the pods below `root`: `given` (relative to it, a leading slash is fine), else the one cgroup with
 /// the kubelet's name nearest to the root. `None` when it does not exist (yet).
+///
+/// Only cgroups of the root's owner are looked into: a user to whom a part of the tree is delegated may make
+/// cgroups of any name there, and would be taken for pods.
 pub fn find_kubepods(root: &Path, given: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     if let Some(given) = given {
         let path = root.join(given.strip_prefix("/").unwrap_or(given));
         return Ok(path.is_dir().then_some(path));
     }
+    let read = |source| Error::Read {
+        path: root.to_owned(),
+        source,
+    };
+    let owner = fs::metadata(root).map_err(read)?.uid();
     let mut level = vec![root.to_owned()];
     for _ in 0..DEPTH {
-        let below = children(&level)?;
+        let below = children(&level, owner)?;
         let mut roots = below.iter().filter(|path| is_kubepods(path.file_name()));
         match (roots.next(), roots.next()) {
             (Some(one), Some(other)) => return Err(Error::Ambiguous(one.clone(), other.clone())),
@@ -97,11 +105,11 @@ fn is_kubepods(name: Option<&OsStr>) -> bool {
     name == "kubepods" || name == "kubepods.slice" || name.ends_with("-kubepods.slice")
 }
 
-fn children(level: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+fn children(level: &[PathBuf], owner: u32) -> Result<Vec<PathBuf>, Error> {
     let mut below = Vec::new();
     for path in level {
         match fs::read_dir(path) {
-            Ok(entries) => below.extend(directories(entries)),
+            Ok(entries) => below.extend(directories(entries, owner)),
             // Cgroups come and go.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => {
@@ -116,10 +124,11 @@ fn children(level: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     Ok(below)
 }
 
-fn directories(entries: fs::ReadDir) -> impl Iterator<Item = PathBuf> {
+fn directories(entries: fs::ReadDir, owner: u32) -> impl Iterator<Item = PathBuf> {
+    let is_ours = move |found: fs::Metadata| found.is_dir() && found.uid() == owner;
     entries
         .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(move |entry| entry.metadata().is_ok_and(is_ours))
         .map(|entry| entry.path())
 }
 
@@ -174,6 +183,19 @@ mod tests {
             let expected = expected.map(PathBuf::from);
             assert_eq!(found(paths, None).unwrap(), expected, "{paths:?}");
         }
+    }
+
+    #[test]
+    fn what_another_user_made_is_not_looked_into() {
+        let root = tree(&["user.slice/kubepods", "kubepods"]);
+        if std::os::unix::fs::chown(root.path().join("user.slice"), Some(65_534), None).is_err() {
+            return; // without privileges there is no other user to be
+        }
+        fs::remove_dir(root.path().join("kubepods")).unwrap();
+        assert_eq!(find_kubepods(root.path(), None).unwrap(), None);
+        std::os::unix::fs::chown(root.path().join("user.slice"), Some(0), None).unwrap();
+        let found = find_kubepods(root.path(), None).unwrap();
+        assert_eq!(found, Some(root.path().join("user.slice/kubepods")));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum Outcome {
     Method,
     /// A body, where none has a meaning, and a large one.
     BodySize,
-    /// A body that broke off.
+    /// A body that broke off, or did not come in time.
     BodyBroken,
     /// No token, where the operator requires one.
     TokenMissing,

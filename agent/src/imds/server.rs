@@ -45,8 +45,8 @@ const LIMITS: Limits = Limits {
 };
 /// After an error of accept: at first, and at most. Without a pause the lack of file descriptors is a busy loop.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
-/// How many connections that were made before the end are still taken after it: the listeners' backlog.
-const LAST: usize = 1024;
+/// How many connections that were made before the end are still taken after it: as many as may wait at a listener.
+const LAST: usize = 4096;
 
 /// The metadata service on its listeners.
 #[derive(Debug)]
@@ -167,6 +167,8 @@ where
                     self.spawn(TcpStream::from_std(stream)?, peer, drain);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // That one is gone; the next may not be.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
         }

@@ -102,15 +102,15 @@ impl<S: Supply> Service<S> {
         let start = Instant::now();
         let (head, body) = request.into_parts();
         let route = route(&head.method, &head.uri, &head.headers);
+        let deadline = start + PATIENCE;
+        let discarded = time::timeout_at(deadline, discard(body)).await;
+        // Only now: what counts is the pod as it is when it gets its answer.
         let mut seen = Seen {
             pod: self.pods.snapshot().pod(caller.pod).cloned(),
             ..Seen::default()
         };
-        let answer = match discard(body).await {
-            Ok(()) => {
-                self.answer(caller, &route, start + PATIENCE, &mut seen)
-                    .await
-            }
+        let answer = match discarded.unwrap_or(Err(Outcome::BodyBroken)) {
+            Ok(()) => self.answer(caller, &route, deadline, &mut seen).await,
             Err(why) => Answer::refused(why),
         };
         self.report(caller, &route, &answer, &seen, start.elapsed());

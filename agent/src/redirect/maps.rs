@@ -12,10 +12,7 @@ use aya::{
 };
 use bpf2iam_ebpf::abi;
 
-use crate::{
-    attest::Via,
-    id::{CgroupId, NetnsCookie, SocketCookie},
-};
+use crate::id::{CgroupId, NetnsCookie, SocketCookie};
 
 use super::Error;
 
@@ -35,6 +32,15 @@ fn of(name: &'static str) -> impl FnOnce(MapError) -> Error {
         name,
         source: Box::new(source),
     }
+}
+
+/// How a connection reached the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// It was meant for the metadata address and was redirected.
+    Redirect,
+    /// It was made to the proxy's own address: a mesh's sidecar does this on behalf of its pod.
+    Direct,
 }
 
 /// A connection to the proxy, as the kernel recorded it.
@@ -87,19 +93,23 @@ impl Conns {
     }
 
     /// All records. While it reads, others come and go: the kernel may begin anew and show some twice, hence the
-    /// keys, and it is stopped after it could have shown every one twice.
+    /// keys. If it begins anew again and again, that is an error: a part of the records proves nothing.
     pub fn all(&self) -> io::Result<HashMap<SocketCookie, Record>> {
         let mut all = HashMap::new();
-        for entry in self.0.iter().take(2 * abi::MAX_CONNS) {
-            match entry {
-                Ok((cookie, conn)) => {
+        let mut entries = self.0.iter();
+        for _ in 0..2 * abi::MAX_CONNS {
+            match entries.next() {
+                None => return Ok(all),
+                Some(Ok((cookie, conn))) => {
                     all.insert(SocketCookie::new(cookie), conn.into());
                 }
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(io::Error::other(error)),
+                Some(Err(MapError::KeyNotFound)) => {}
+                Some(Err(error)) => return Err(io::Error::other(error)),
             }
         }
-        Ok(all)
+        Err(io::Error::other(
+            "the records change faster than they can be read",
+        ))
     }
 }
 

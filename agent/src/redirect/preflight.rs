@@ -69,7 +69,7 @@ fn capabilities(effective: &CapsHashSet) -> Result<(), Missing> {
     }
 }
 
-/// `bpf_get_netns_cookie` in `sock_ops`, the youngest thing that the programs lean on, is of 5.15.
+/// The oldest kernel that the programs were tried on. What they lean on is of 5.10 or older.
 fn kernel() -> Result<(), Missing> {
     if KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 15, 0)) {
         return Ok(());

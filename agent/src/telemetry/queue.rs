@@ -102,7 +102,9 @@ impl Queue {
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         mem::swap(&mut state.waiting, batch);
-        (!batch.is_empty()).then(|| mem::take(&mut state.lost))
+        let lost = mem::take(&mut state.lost);
+        drop(state);
+        (!batch.is_empty()).then_some(lost)
     }
 
     /// Waits as long as the state is `so`, at most `patience`.
@@ -160,7 +162,7 @@ mod tests {
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.written.send(bytes.to_vec()).unwrap();
+            self.written.send(bytes.to_vec()).expect("the test listens");
             match self.go_on.recv() {
                 Ok(()) => Ok(bytes.len()),
                 Err(_) => Err(io::ErrorKind::BrokenPipe.into()),

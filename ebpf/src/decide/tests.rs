@@ -56,13 +56,13 @@ fn verdict(
 #[test]
 fn what_becomes_of_a_connect() {
     use Transport::{Other, Tcp};
-    let redirect = Some(Verdict::Redirect);
+    let redirect = |proxy: &str| Some(Verdict::Redirect(address(proxy)));
     let record = Some(Verdict::Record);
     let not_for_us = Some(Verdict::Pass(Pass::NotForUs));
     let refuse = |why| Some(Verdict::Refuse(why));
     for (to, transport, caller, expected) in [
-        (("169.254.169.254", 80), Tcp, POD_NOW, redirect),
-        (("fd00:ec2::254", 80), Tcp, POD_NOW, redirect),
+        (("169.254.169.254", 80), Tcp, POD_NOW, redirect("10.77.0.1")),
+        (("fd00:ec2::254", 80), Tcp, POD_NOW, redirect("fd77::1")),
         (
             ("169.254.169.254", 80),
             Other,
@@ -144,7 +144,7 @@ fn an_expired_lease_opens_the_way_only_where_it_was_wanted() {
     );
     assert_eq!(
         verdict(imds, Transport::Tcp, POD_NOW, &allow),
-        Some(Verdict::Redirect)
+        Some(Verdict::Redirect(address("10.77.0.1")))
     );
     assert_eq!(send(POD_LATE, &allow), passed);
     let nonsense = Config {
@@ -210,7 +210,7 @@ fn no_agents_cgroup_exempts_nobody() {
     };
     assert_eq!(
         verdict(("169.254.169.254", 80), Transport::Tcp, caller, &nobody),
-        Some(Verdict::Redirect)
+        Some(Verdict::Redirect(address("10.77.0.1")))
     );
     assert_eq!(send(caller, &nobody), Verdict::Refuse(Refusal::NotTcp));
 }
@@ -257,7 +257,10 @@ proptest! {
                 prop_assert_eq!(config.on_expiry, Config::ALLOW);
             }
             Verdict::Pass(Pass::NotForUs) | Verdict::Record => prop_assert!(false),
-            Verdict::Redirect => prop_assert!(tcp && port == METADATA_PORT),
+            Verdict::Redirect(proxy) => {
+                prop_assert!(tcp && port == METADATA_PORT);
+                prop_assert_eq!(proxy.is_v4(), imds.is_v4());
+            }
             Verdict::Refuse(_) => {}
         }
     }

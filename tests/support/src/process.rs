@@ -24,7 +24,7 @@ use lines::Lines;
 /// How long a program may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long its streams may stay open after its end: a child of it may have them.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(4);
 
 /// A program that runs until it is stopped. On drop it gets SIGTERM, and SIGKILL if that is not enough.
 #[derive(Debug)]

@@ -86,6 +86,7 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             0 => write!(f, "no answer: {}", self.body),
+            200 if self.body.lines().count() > 1 => f.write_str("200 OK"),
             200 => f.write_str(&self.shortened()),
             401 => f.write_str("401 Unauthorized"),
             404 => f.write_str("404 Not Found"),
@@ -118,6 +119,8 @@ mod tests {
             (role.key().as_str(), role.to_string().as_str()),
             ("billing", "billing")
         );
+        let page = answer(0, "one\ntwo\n200");
+        assert_eq!(page.to_string(), "200 OK");
         let refused = answer(0, "<html>\n\n404");
         assert_eq!((refused.status, refused.text()), (404, None));
         assert_eq!(refused.key(), "404 Not Found");

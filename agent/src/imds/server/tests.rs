@@ -364,11 +364,20 @@ async fn no_connection_lives_for_ever() {
     let before = time::Instant::now();
     assert_eq!(world.send(LIST).await, "");
     assert_eq!(before.elapsed().as_secs(), CONNECTION_PATIENCE.as_secs());
+}
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for_longer_than_anything_else() {
+    let world = start(Fake::default()).await;
     let body = "PUT /latest/api/token HTTP/1.1\r\nContent-Length: 9\r\n\r\nx";
     let before = time::Instant::now();
-    assert_eq!(world.send(body).await, "");
-    assert_eq!(before.elapsed().as_secs(), CONNECTION_PATIENCE.as_secs());
+    let answer = world.send(body).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let waited = before.elapsed();
+    assert!(
+        waited.abs_diff(crate::imds::service::PATIENCE).as_millis() < 50,
+        "{waited:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,28 +1,20 @@
 //! The agent with all that it needs, in this process: manifests, STS, an admin port, a control socket.
 
+mod setup;
+
 use std::{
     cell::RefCell,
-    fs, io,
+    fs,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use bpf2iam::{
     app::{Agent, Attachment},
-    args::{Args, Command},
-    clock::Clock,
-    config::{Config, Machine},
     control,
-    creds::sts::Sts,
     status::{self, Keys, Role, Status},
-    telemetry::Format,
 };
-use bpf2iam_standins::sts::Rule;
-use clap::Parser as _;
-use serde_json::Value;
 use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
 
@@ -35,6 +27,8 @@ use crate::{
     wait::until,
 };
 
+pub(crate) use setup::Setup;
+
 /// What is put before the names of roles.
 pub(crate) const BASE_ARN: &str = "arn:aws:iam::123456789012:role/";
 pub(crate) const REGION: &str = "eu-west-1";
@@ -43,16 +37,6 @@ pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const NODE_KEY: &str = "AKIDNODE000000000001";
 pub(crate) const NODE_SECRET: &str = "node-secret-wJalrXUtnFEMIK7MDENG";
 const NODE_TOKEN: &str = "node-token-IQoJb3JpZ2luX2VjEXAMPLE";
-
-/// What shall be there when the agent starts.
-#[derive(Default)]
-pub(crate) struct Setup {
-    pods: Vec<(Pod, Option<&'static str>)>,
-    files: Vec<(&'static str, &'static str)>,
-    args: Vec<String>,
-    rules: Vec<Rule>,
-    sts_is_down: bool,
-}
 
 /// The agent and what is around it. At its end no secret may be in anything that the agent said.
 pub(crate) struct World {
@@ -65,123 +49,6 @@ pub(crate) struct World {
     /// Pages of the admin port and of the control socket.
     said: RefCell<Vec<String>>,
     _logging: DefaultGuard,
-}
-
-impl Setup {
-    /// A pod, with `role` in its annotation.
-    pub(crate) fn pod(mut self, pod: Pod, role: impl Into<Option<&'static str>>) -> Self {
-        self.pods.push((pod, role.into()));
-        self
-    }
-
-    /// A file among the manifests.
-    pub(crate) fn file(mut self, name: &'static str, text: &'static str) -> Self {
-        self.files.push((name, text));
-        self
-    }
-
-    /// One more argument of `bpf2iam run`.
-    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
-    /// How STS misbehaves from the start.
-    pub(crate) fn rule(mut self, rule: Rule) -> Self {
-        self.rules.push(rule);
-        self
-    }
-
-    /// Nobody listens where STS should be.
-    pub(crate) const fn sts_is_down(mut self) -> Self {
-        self.sts_is_down = true;
-        self
-    }
-
-    /// The agent, serving and ready. If STS behaves, its first answers are there.
-    pub(crate) async fn start(self) -> World {
-        let behaves = self.rules.is_empty() && !self.sts_is_down;
-        let pods = self.pods.len();
-        let mut world = self.open().await.unwrap();
-        world.serve();
-        if behaves {
-            world.settles(pods).await;
-        }
-        world
-    }
-
-    /// The agent with its doors open, not yet serving.
-    pub(crate) async fn open(self) -> anyhow::Result<World> {
-        let (log, logging) = Log::capture();
-        let directory = tempfile::tempdir()?;
-        for part in ["pods", "run", "cgroup"] {
-            fs::create_dir(directory.path().join(part))?;
-        }
-        for (pod, role) in &self.pods {
-            write_pod(directory.path(), *pod, *role)?;
-        }
-        for (name, text) in &self.files {
-            write(directory.path(), name, text)?;
-        }
-        let mut sts = StsHost::new(self.rules);
-        if !self.sts_is_down {
-            sts.start().await;
-        }
-        let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
-        let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
-        Ok(World {
-            listener: agent.bound().listeners[0],
-            admin: agent.bound().admin,
-            agent: Some(agent),
-            sts,
-            directory,
-            log,
-            said: RefCell::default(),
-            _logging: logging,
-        })
-    }
-}
-
-/// All of it given: region and keys are looked for nowhere.
-fn sdk(endpoint: &str) -> SdkConfig {
-    let token = Some(NODE_TOKEN.to_owned());
-    let keys = Credentials::new(NODE_KEY, NODE_SECRET, token, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(keys))
-        .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build()
-}
-
-fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
-    let below = |name: &str| directory.join(name).display().to_string();
-    let defaults = [
-        ("--node-name", "node-1".to_owned()),
-        ("--node-ip", "127.0.0.1".to_owned()),
-        ("--admin-listen", "127.0.0.1:0".to_owned()),
-        ("--base-role-arn", BASE_ARN.to_owned()),
-        ("--pods", format!("file:{}", below("pods"))),
-        ("--runtime-dir", below("run")),
-        ("--cgroup-root", below("cgroup")),
-    ];
-    let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
-    let defaults = defaults.iter().filter(|(flag, _)| !given(flag));
-    let mut line = vec!["bpf2iam".to_owned(), "run".to_owned()];
-    line.extend(defaults.map(|(flag, value)| format!("{flag}={value}")));
-    line.extend_from_slice(args);
-    let Command::Run(run) = Args::try_parse_from(line)?.command else {
-        anyhow::bail!("not run");
-    };
-    let machine = Machine {
-        node_name: None,
-        host_ip: None,
-        host_name: Ok("host".to_owned()),
-        sources: Vec::new(),
-        log_format: Format::Json,
-    };
-    Ok(Config::new(*run, machine)?)
 }
 
 impl World {
@@ -235,7 +102,7 @@ impl World {
 
     /// Puts a pod into the directory, or changes it.
     pub(crate) fn write_pod(&self, pod: Pod, role: Option<&str>) {
-        write_pod(self.directory.path(), pod, role).unwrap();
+        setup::write_pod(self.directory.path(), pod, role).unwrap();
     }
 
     pub(crate) fn remove_pod(&self, pod: Pod) {
@@ -245,7 +112,7 @@ impl World {
 
     /// Puts any file among the manifests.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        write(self.directory.path(), name, text).unwrap();
+        setup::write(self.directory.path(), name, text).unwrap();
     }
 
     /// Where the manifests are.
@@ -338,21 +205,4 @@ impl Drop for World {
             assert!(leaks.is_empty(), "secrets in {leaks:#?}");
         }
     }
-}
-
-fn write_pod(directory: &Path, pod: Pod, role: Option<&str>) -> io::Result<()> {
-    let manifest: Value = pod.manifest(role);
-    write(
-        directory,
-        &format!("{}.yaml", pod.name()),
-        &manifest.to_string(),
-    )
-}
-
-/// All of it at once.
-fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
-    let pods = directory.join("pods");
-    let partial = pods.join(format!(".{name}"));
-    fs::write(&partial, text)?;
-    fs::rename(partial, pods.join(name))
 }

@@ -237,6 +237,23 @@ fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
 }
 
 #[test]
+fn a_socket_that_is_connected_again_to_us_is_what_it_was_connected_to_last() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = stage.start_agent(&[]).unwrap();
+    let proxy = proxy(&agent);
+    for [first, last] in [[V4, &proxy], [&proxy, V4], [V4, V4]] {
+        let again = ["unspec", "--to", first, "--other", last];
+        let report = attempt(&stage, &pod.place(), &again);
+        assert_role(&report, "cart");
+        assert_eq!(report.earlier_peer, first.parse().ok(), "{report:?}");
+        assert_eq!(report.peer, last.parse().ok(), "{report:?}");
+    }
+    assert_eq!(agent.kernel_counter("redirected").unwrap(), 4);
+    assert_eq!(agent.kernel_counter("direct").unwrap(), 2);
+}
+
+#[test]
 fn a_cgroup_that_is_named_like_another_pods_is_still_its_own_pods() {
     for driver in [Driver::Cgroupfs, Driver::Systemd] {
         let Some(stage) = stage_with(driver) else {

@@ -28,7 +28,7 @@ impl Score {
         }
         let list = self.broken.join("\n  ");
         bail!(
-            "not true are {} of {total} claims:\n  {list}",
+            "{} of {total} claims are not true:\n  {list}",
             self.broken.len()
         )
     }
@@ -55,7 +55,7 @@ mod tests {
         let error = score.total().expect_err("two are false").to_string();
         assert_eq!(
             error,
-            "not true are 2 of 3 claims:\n  two is three\n  fire is cold"
+            "2 of 3 claims are not true:\n  two is three\n  fire is cold"
         );
     }
 }

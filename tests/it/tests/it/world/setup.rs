@@ -1,0 +1,165 @@
+//! What the agent finds when it starts, and how it is told.
+
+use std::{cell::RefCell, fs, io, path::Path};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use bpf2iam::{
+    app::Agent,
+    args::{Args, Command},
+    clock::Clock,
+    config::{Config, Machine},
+    creds::sts::Sts,
+    telemetry::Format,
+};
+use bpf2iam_standins::sts::Rule;
+use clap::Parser as _;
+
+use crate::{log::Log, pod::Pod, sts_host::StsHost};
+
+use super::{BASE_ARN, NODE_KEY, NODE_SECRET, NODE_TOKEN, REGION, World};
+
+/// What shall be there when the agent starts.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pods: Vec<(Pod, Option<&'static str>)>,
+    files: Vec<(&'static str, &'static str)>,
+    args: Vec<String>,
+    rules: Vec<Rule>,
+    sts_is_down: bool,
+}
+
+impl Setup {
+    /// A pod, with `role` in its annotation.
+    pub(crate) fn pod(mut self, pod: Pod, role: impl Into<Option<&'static str>>) -> Self {
+        self.pods.push((pod, role.into()));
+        self
+    }
+
+    /// A file among the manifests.
+    pub(crate) fn file(mut self, name: &'static str, text: &'static str) -> Self {
+        self.files.push((name, text));
+        self
+    }
+
+    /// One more argument of `bpf2iam run`.
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// How STS misbehaves from the start.
+    pub(crate) fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Nobody listens where STS should be.
+    pub(crate) const fn sts_is_down(mut self) -> Self {
+        self.sts_is_down = true;
+        self
+    }
+
+    /// The agent, serving and ready. If STS behaves, its first answers are there.
+    pub(crate) async fn start(self) -> World {
+        let behaves = self.rules.is_empty() && !self.sts_is_down;
+        let pods = self.pods.len();
+        let mut world = self.open().await.unwrap();
+        world.serve();
+        if behaves {
+            world.settles(pods).await;
+        }
+        world
+    }
+
+    /// The agent with its doors open, not yet serving.
+    pub(crate) async fn open(self) -> anyhow::Result<World> {
+        let (log, logging) = Log::capture();
+        let directory = tempfile::tempdir()?;
+        for part in ["pods", "run", "cgroup"] {
+            fs::create_dir(directory.path().join(part))?;
+        }
+        for (pod, role) in &self.pods {
+            write_pod(directory.path(), *pod, *role)?;
+        }
+        for (name, text) in &self.files {
+            write(directory.path(), name, text)?;
+        }
+        let mut sts = StsHost::new(self.rules);
+        if !self.sts_is_down {
+            sts.start().await;
+        }
+        let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
+        let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
+        Ok(World {
+            listener: agent.bound().listeners[0],
+            admin: agent.bound().admin,
+            agent: Some(agent),
+            sts,
+            directory,
+            log,
+            said: RefCell::default(),
+            _logging: logging,
+        })
+    }
+}
+
+/// All of it given: region and keys are looked for nowhere.
+fn sdk(endpoint: &str) -> SdkConfig {
+    let token = Some(NODE_TOKEN.to_owned());
+    let keys = Credentials::new(NODE_KEY, NODE_SECRET, token, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
+}
+
+fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
+    let below = |name: &str| directory.join(name).display().to_string();
+    let defaults = [
+        ("--node-name", "node-1".to_owned()),
+        ("--node-ip", "127.0.0.1".to_owned()),
+        ("--admin-listen", "127.0.0.1:0".to_owned()),
+        ("--base-role-arn", BASE_ARN.to_owned()),
+        ("--pods", format!("file:{}", below("pods"))),
+        ("--runtime-dir", below("run")),
+        ("--cgroup-root", below("cgroup")),
+    ];
+    let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
+    let defaults = defaults.iter().filter(|(flag, _)| !given(flag));
+    let mut line = vec!["bpf2iam".to_owned(), "run".to_owned()];
+    line.extend(defaults.map(|(flag, value)| format!("{flag}={value}")));
+    line.extend_from_slice(args);
+    let Command::Run(run) = Args::try_parse_from(line)?.command else {
+        anyhow::bail!("not run");
+    };
+    let machine = Machine {
+        node_name: None,
+        host_ip: None,
+        host_name: Ok("host".to_owned()),
+        sources: Vec::new(),
+        log_format: Format::Json,
+    };
+    Ok(Config::new(*run, machine)?)
+}
+
+/// A pod's manifest, in a file that is named after it.
+pub(super) fn write_pod(directory: &Path, pod: Pod, role: Option<&str>) -> io::Result<()> {
+    let manifest = pod.manifest(role);
+    write(
+        directory,
+        &format!("{}.yaml", pod.name()),
+        &manifest.to_string(),
+    )
+}
+
+/// All of it at once.
+pub(super) fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+    let pods = directory.join("pods");
+    let partial = pods.join(format!(".{name}"));
+    fs::write(&partial, text)?;
+    fs::rename(partial, pods.join(name))
+}
