@@ -4,6 +4,7 @@
 //! step quieter. Records of the `log` crate, among them those of the BPF programs, come out here as
 //! well, and so does a panic. Whoever says something does not wait until it is read.
 
+mod json;
 mod queue;
 
 use std::{
@@ -15,14 +16,20 @@ use std::{
 use clap::ValueEnum;
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
-    util::SubscriberInitExt as _, util::TryInitError,
+    Layer as _,
+    filter::Targets,
+    fmt::{MakeWriter, format::JsonFields},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
+    util::TryInitError,
 };
 
 use crate::terminal::Colour;
 
 pub use queue::Log;
 
+use json::Json;
 use queue::Queue;
 
 /// The target of completion events: one a request, at info.
@@ -117,9 +124,8 @@ where
     match format {
         Format::Text => lines.with_ansi(colour == Colour::On).boxed(),
         Format::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
+            .fmt_fields(JsonFields::new())
+            .event_format(Json)
             .boxed(),
     }
 }

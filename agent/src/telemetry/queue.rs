@@ -162,10 +162,11 @@ mod tests {
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.written.send(bytes.to_vec()).expect("the test listens");
-            match self.go_on.recv() {
-                Ok(()) => Ok(bytes.len()),
-                Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+            let sent = self.written.send(bytes.to_vec()).is_ok();
+            if sent && self.go_on.recv().is_ok() {
+                Ok(bytes.len())
+            } else {
+                Err(io::ErrorKind::BrokenPipe.into())
             }
         }
 
