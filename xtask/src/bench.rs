@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use bpf2iam_support::{
     Options,
-    client::PodClient,
     stage::{Programs, Stage},
 };
 use clap::ValueEnum;
@@ -16,15 +15,13 @@ use rustix::process::geteuid;
 
 use crate::{
     build::{self, Profile},
-    cargo,
     cx::Cx,
-    install, say,
+    install, programs, say,
 };
 
 mod agent;
 mod connect;
 mod credentials;
-mod cpu;
 mod figure;
 mod memory;
 
@@ -109,27 +106,15 @@ impl Args {
     }
 }
 
-/// Builds everything that runs: the agent as it is shipped, the rest as optimised as it is.
+/// Builds everything that runs, as it is shipped.
 fn programs(cx: &Cx, args: &Args) -> Result<(Programs, PathBuf)> {
     let agent = match &args.agent {
         Some(agent) => agent.clone(),
         None => build::all(cx, Profile::Release)?.agent,
     };
-    say::step("build what it is measured with");
-    let mut cargo = cargo::host(cx);
-    cargo.args(["build", "--release", "--bins"]);
-    for package in ["bpf2iam-bench", "bpf2iam-standins", "bpf2iam-support"] {
-        cargo.arg("--package").arg(package);
-    }
-    let bare_server = cargo::binary(&mut cargo, "bare-server")?;
-    let beside = |name: &str| bare_server.with_file_name(name);
-    let programs = Programs {
-        agent,
-        imds: beside("imds-standin"),
-        sts: beside("sts-standin"),
-        client: PodClient::at(beside("pod-client")),
-    };
-    Ok((programs, bare_server))
+    let built = programs::around(agent, cx, Profile::Release, &["bpf2iam-bench"])?;
+    let bare_server = built.program("bare-server");
+    Ok((built.programs, bare_server))
 }
 
 /// Says whether each figure is what is wanted.

@@ -5,7 +5,6 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use rustix::net::sockopt::set_tcp_cork;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -77,7 +76,6 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(address))?;
     attest::save_syns(&socket)?;
-    set_tcp_cork(&socket, true)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }

@@ -132,8 +132,6 @@ impl<'a> Bench<'a> {
     }
 
     fn turn(&self, server: SocketAddr, args: &Args) -> Result<Turn> {
-        let pid = if server == METADATA { self.agent } else { self.bare.pid() };
-        let before = super::cpu::time(pid)?;
         let (server, threads) = (server.to_string(), args.connections.to_string());
         let tally = self.client.tally(
             &self.pod.place(),
@@ -153,8 +151,6 @@ impl<'a> Bench<'a> {
                 &self.body,
             ],
         )?;
-        let cpu = (super::cpu::time(pid)? - before).as_secs_f64() * 1e6 / tally.ok as f64;
-        say::note(format!("{server} user {cpu:.1} us sys 0 us a request"));
         Turn::of(&tally).with_context(|| format!("{server}: {tally:?}"))
     }
 }

@@ -52,6 +52,10 @@ fn status_metrics_and_the_kernel_count_alike() {
         (&["connect"][..], 5),
         (&["direct", "--to", &door], 4),
         (&["udp-connect"], 3),
+        (&["udp-sendto"], 1),
+        (&["udp-sendto-mapped"], 1),
+        (&["udp-sendto-ipv6"], 1),
+        (&["udp-sendto-connected"], 1),
         (&["port-81"], 2),
         (&["ipv6"], 3),
         (&["icmp"], 1),
@@ -65,9 +69,10 @@ fn status_metrics_and_the_kernel_count_alike() {
     for (name, count) in [
         ("redirected", 5),
         ("direct", 4),
-        ("refused_not_tcp", 3),
+        ("refused_not_tcp", 7),
         ("refused_port", 2),
         ("refused_no_proxy", 3),
+        // Only what no earlier hook has seen.
         ("dropped_packets", 1),
         ("failed_storage", 0),
         ("failed_record", 0),
