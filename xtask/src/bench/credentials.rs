@@ -53,8 +53,8 @@ pub(super) struct Bench<'a> {
     header: String,
     /// What both answer.
     body: String,
-    bare: Process,
-    agent: u32,
+    /// The bare server, which runs as long as this lives.
+    _bare: Process,
 }
 
 /// A turn of each.
@@ -97,8 +97,7 @@ impl<'a> Bench<'a> {
             path,
             header,
             body,
-            agent: agent.pid(),
-            bare: start(stage, bare, agent.workers()?, &answer)?,
+            _bare: start(stage, bare, agent.workers()?, &answer)?,
         })
     }
 

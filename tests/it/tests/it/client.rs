@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rustix::net::{self, AddressFamily, SocketType};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -42,6 +43,16 @@ impl Client {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((self.from, 0)))?;
         soon(socket.connect(self.to)).await
+    }
+
+    /// Connects while nothing else happens in this process: nobody can have accepted the connection yet.
+    pub(crate) fn connect_unseen(self) -> io::Result<TcpStream> {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        net::bind(&socket, &SocketAddr::from((self.from, 0)))?;
+        net::connect(&socket, &self.to)?;
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
     }
 
     /// Sends `request` and reads to the end. `None` if there is no answer.

@@ -60,8 +60,7 @@ async fn a_request_under_way_gets_its_answer() {
 async fn whoever_was_connected_may_still_ask() {
     let mut world = Setup::default().pod(A, "a-role").start().await;
     assert_eq!(world.client(A).get(ROLES).await.status, 200);
-    // Nobody gave the agent the time to accept it.
-    let mut stream = world.client(A).connect().await.unwrap();
+    let mut stream = world.client(A).connect_unseen().unwrap();
     let stopping = tokio::spawn(world.take_agent().stop());
     until(
         async || world.client(A).connect().await.is_err(),

@@ -23,7 +23,8 @@ async fn becomes(world: &World, pod: Pod, meanwhile: (u16, &str), wanted: (u16, 
 
 #[tokio::test]
 async fn another_role_counts_with_the_next_request_after_the_change() {
-    let world = Setup::default().pod(A, "a-role").start().await;
+    let setup = Setup::default().pod(A, "a-role").pod(B, "b-role");
+    let world = setup.start().await;
     let old = world.client(A).keys("a-role").await;
     world.write_pod(A, Some("b-role"));
     becomes(&world, A, (200, "a-role"), (200, "b-role")).await;

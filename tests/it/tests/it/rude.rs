@@ -64,7 +64,9 @@ async fn whoever_says_nothing_or_not_all_is_let_go_after_a_while() {
     assert_served(&world, A, "a-role").await;
     leap(Duration::from_secs(5)).await;
     for stream in streams {
-        assert!(read(stream).await.is_none_or(|answer| answer.status == 408));
+        let (answer, took) = timed(read(stream)).await;
+        assert!(answer.is_none_or(|answer| answer.status == 408));
+        assert!(took < AT_ONCE, "{took:?}");
     }
     until(async || open(&world).await, |open| *open == 0).await;
     assert_eq!(broken(&world, "timeout").await, 4);

@@ -1,7 +1,11 @@
 //! SYNs that are forged: the record that their cookie names is of another address, and nobody is served.
 
 use bpf2iam_kernel::objects::Objects;
-use bpf2iam_support::{Pod, process::Process, stage::Stage};
+use bpf2iam_support::{
+    Pod,
+    process::Process,
+    stage::{STS, Stage},
+};
 
 use crate::scene::{
     PATIENCE, assert_refused, attempt, cgroup_id, firewall, pod, proxy, refused_for, stage,
@@ -39,6 +43,11 @@ fn the_cookie_of_another_pod_opens_nothing() {
     firewall(&stage, &forger, NO_RESETS);
 
     let (door, cookie) = (proxy(&agent), stolen.cookie.to_string());
+    // Somebody who does not look at the cookie answers: it is a connection like any other.
+    let other = ["forge", "--to", &STS.to_string(), "--cookie", &cookie];
+    let report = attempt(&stage, &forger.place(), &other);
+    assert!(report.answered(), "{report:?}");
+
     let nobodys = (stolen.cookie + 1_000_000).to_string();
     for (option, reason) in [
         (&["--cookie", &cookie][..], "other_peer"),
