@@ -10,34 +10,16 @@ use crate::{
     client::{Client, Keys, ROLES},
     pod::Pod,
     wait::{leap, soon, until},
-    world::{BASE_ARN, Setup, World},
+    world::{BASE_ARN, Setup},
 };
 
 const A: Pod = Pod::new(1);
 const B: Pod = Pod::new(2);
 const C: Pod = Pod::new(3);
-/// Comes only to see what STS was asked until then.
-const PROBE: Pod = Pod::new(99);
 
 /// Of a session of one hour.
 const BEFORE_REFRESH: Duration = Duration::from_secs(1430);
 const HALF_LIFE: Duration = Duration::from_mins(30);
-
-fn calls(world: &World, role: &str) -> usize {
-    let arn = format!("{BASE_ARN}{role}");
-    let calls = world.sts().calls().entries();
-    calls
-        .iter()
-        .filter(|call| call.role.as_ref() == Some(&arn))
-        .count()
-}
-
-/// Lets a further role be fetched: what was to be asked of STS before, was asked then.
-async fn probe(world: &World) {
-    world.write_pod(PROBE, Some("probe"));
-    let list = async || world.client(PROBE).get(ROLES).await.status;
-    until(list, |status| *status == 200).await;
-}
 
 #[tokio::test]
 async fn keys_are_there_before_anybody_asks() {
@@ -50,7 +32,7 @@ async fn keys_are_there_before_anybody_asks() {
     world.log.wait_for("credentials obtained").await;
     assert!(world.log.records("request").is_empty());
     assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
-    assert_eq!((calls(&world, "a-role"), calls(&world, "b-role")), (1, 1));
+    assert_eq!((world.calls("a-role"), world.calls("b-role")), (1, 1));
 }
 
 /// The keys of the role `shared`, as a client gets them that asks again after 503.
@@ -80,7 +62,7 @@ async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
     }
     let keys = asking.join_all().await;
     assert!(keys.iter().all(|one| *one == keys[0]), "{keys:?}");
-    assert_eq!(calls(&world, "shared"), 1);
+    assert_eq!(world.calls("shared"), 1);
     assert_eq!(world.fetches("success").await, 1);
     let labels = [("route", "role_credentials"), ("status", "200")];
     assert_eq!(world.metric("imds_requests_total", &labels).await, 50);
@@ -98,7 +80,7 @@ async fn whoever_stops_waiting_does_not_take_the_call_down_with_him() {
     }
     let list = async || world.client(A).get(ROLES).await.status;
     until(list, |status| *status == 200).await;
-    assert_eq!(calls(&world, "a-role"), 1);
+    assert_eq!(world.calls("a-role"), 1);
 }
 
 #[tokio::test]
@@ -106,15 +88,15 @@ async fn keys_are_renewed_at_half_of_their_life_and_not_before() {
     let world = Setup::default().pod(A, "a-role").start().await;
     let first = world.client(A).keys("a-role").await;
     leap(BEFORE_REFRESH).await;
-    probe(&world).await;
-    assert_eq!(calls(&world, "a-role"), 1);
+    world.probe().await;
+    assert_eq!(world.calls("a-role"), 1);
     assert_eq!(world.client(A).keys("a-role").await, first);
 
     leap(HALF_LIFE.saturating_sub(BEFORE_REFRESH)).await;
     let keys = async || world.client(A).keys("a-role").await;
     let second = until(keys, |keys| *keys != first).await;
     assert!(second.expiration >= first.expiration);
-    assert_eq!(calls(&world, "a-role"), 2);
+    assert_eq!(world.calls("a-role"), 2);
     world.log.wait_for("credentials renewed").await;
 }
 
@@ -187,6 +169,6 @@ async fn nothing_is_renewed_for_pods_that_are_gone() {
     let held = async || world.metric("credentials_identities", &[]).await;
     until(held, |held| *held == 1).await;
     leap(HALF_LIFE).await;
-    probe(&world).await;
-    assert_eq!((calls(&world, "a-role"), calls(&world, "b-role")), (1, 2));
+    world.probe().await;
+    assert_eq!((world.calls("a-role"), world.calls("b-role")), (1, 2));
 }

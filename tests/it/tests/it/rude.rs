@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     client::{ROLES, TOKEN, read},
     pod::Pod,
-    wait::{AT_ONCE, leap, soon, timed, until},
+    wait::{AT_ONCE, HELD, leap, soon, timed, until},
     world::{Setup, World},
 };
 
@@ -72,22 +72,17 @@ async fn whoever_says_nothing_or_not_all_is_let_go_after_a_while() {
     assert_eq!(broken(&world, "timeout").await, 4);
 }
 
-/// A body that comes a byte at a time: the head was fine, so that only the whole connection has a limit.
 #[tokio::test]
-async fn whoever_dawdles_is_let_go_as_well() {
+async fn a_body_that_does_not_come_is_not_waited_for_longer_than_anything_else() {
     let world = start().await;
-    let mut stream = world.client(A).connect().await.unwrap();
-    let head = format!("GET {ROLES} HTTP/1.1\r\nContent-Length: 1000\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
-    until(async || open(&world).await, |open| *open == 1).await;
-    for _ in 0..7 {
-        stream.write_all(b"x").await.unwrap();
-        leap(Duration::from_secs(1)).await;
-    }
-    assert_eq!(open(&world).await, 1);
-    leap(Duration::from_secs(3)).await;
-    assert!(read(stream).await.is_none());
-    assert_eq!(broken(&world, "timeout").await, 1);
+    let head = format!("GET {ROLES} HTTP/1.1\r\nContent-Length: 1000\r\n\r\n half of it");
+    let (answer, waited) = timed(world.client(A).send(&head)).await;
+    assert_eq!(answer.unwrap().seen(), (400, ""));
+    assert!(HELD.contains(&waited), "{waited:?}");
+    assert_eq!(world.refusals("body_broken").await, 1);
+    let requests = world.log.requests(&A.full_name());
+    let refused = ("role_list".to_owned(), 400, "body_broken".to_owned());
+    assert_eq!(requests, [refused]);
     assert_served(&world, B, "b-role").await;
 }
 

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
 
 use crate::{
-    client::{Answer, Client},
+    client::{Answer, Client, ROLES},
     log::Log,
     openmetrics::Page,
     pod::{ByAddress, Pod},
@@ -37,6 +37,9 @@ pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const NODE_KEY: &str = "AKIDNODE000000000001";
 pub(crate) const NODE_SECRET: &str = "node-secret-wJalrXUtnFEMIK7MDENG";
 const NODE_TOKEN: &str = "node-token-IQoJb3JpZ2luX2VjEXAMPLE";
+
+/// The pod of [`World::probe`].
+const PROBE: Pod = Pod::new(99);
 
 /// The agent and what is around it. At its end no secret may be in anything that the agent said.
 pub(crate) struct World {
@@ -93,6 +96,23 @@ impl World {
     /// STS, while it is up.
     pub(crate) fn sts(&self) -> &bpf2iam_standins::sts::Sts {
         self.sts.running()
+    }
+
+    /// How often STS was asked for `role`.
+    pub(crate) fn calls(&self, role: &str) -> usize {
+        let arn = format!("{BASE_ARN}{role}");
+        let calls = self.sts().calls().entries();
+        calls
+            .iter()
+            .filter(|call| call.role.as_ref() == Some(&arn))
+            .count()
+    }
+
+    /// Lets one more pod come and have its keys fetched: what was to be asked of STS before, was asked then.
+    pub(crate) async fn probe(&self) {
+        self.write_pod(PROBE, Some("probe"));
+        let list = async || self.client(PROBE).get(ROLES).await.status;
+        until(list, |status| *status == 200).await;
     }
 
     /// STS, to let it come and go.

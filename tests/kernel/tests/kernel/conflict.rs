@@ -1,5 +1,7 @@
 //! Programs that somebody has attached before us. Some exclude ours; then the agent says which.
 
+use std::path::PathBuf;
+
 use bpf2iam_kernel::{
     bpftool,
     foreign::{Foreign, Sharing},
@@ -18,15 +20,20 @@ enum At {
 
 use At::{Kubepods, Parent};
 
+impl At {
+    fn cgroup(self, stage: &Stage) -> PathBuf {
+        let mut cgroup = stage.node().kubepods();
+        if self == Parent {
+            cgroup.pop();
+        }
+        cgroup
+    }
+}
+
 /// Attaches a program called `neighbour`.
 fn attach(stage: &Stage, at: At, sharing: Sharing) -> Foreign {
-    let kubepods = stage.node().kubepods();
-    let cgroup = match at {
-        Kubepods => &kubepods,
-        Parent => kubepods.parent().unwrap(),
-    };
     let neighbour = Foreign::onlooker("neighbour").unwrap();
-    neighbour.attach(cgroup, sharing).unwrap();
+    neighbour.attach(&at.cgroup(stage), sharing).unwrap();
     neighbour
 }
 
@@ -41,13 +48,8 @@ fn a_program_that_excludes_ours_is_named_and_nothing_is_attached() {
         let cart = pod(&stage, "cart");
         let _neighbour = attach(&stage, at, sharing);
         let error = error_of(stage.agent(&[]).unwrap());
-        let kubepods = stage.node().kubepods();
-        let cgroup = if at == Parent {
-            kubepods.parent().unwrap()
-        } else {
-            &kubepods
-        };
-        let id = bpftool::attached(cgroup).unwrap()[0].id;
+        let cgroup = at.cgroup(&stage);
+        let id = bpftool::attached(&cgroup).unwrap()[0].id;
         let named = format!(
             "the program neighbour (id {id}) is attached exclusively to {}.",
             cgroup.display()
@@ -56,7 +58,7 @@ fn a_program_that_excludes_ours_is_named_and_nothing_is_attached() {
         assert!(error.contains("cannot attach imds_connect4"), "{error}");
         assert!(error.contains("`multi`"), "{error}");
         // Those that were attached before it are not any more.
-        let left = bpftool::attached(&kubepods).unwrap();
+        let left = bpftool::attached(&stage.node().kubepods()).unwrap();
         assert_eq!(left.len(), usize::from(at == Kubepods), "{left:?}");
         assert!(leaks(&attempt(&stage, &cart.place(), &["get", NODE_KEYS])));
     }
@@ -93,9 +95,9 @@ fn a_program_above_does_not_see_the_metadata_address() {
     let metadata = "169.254.169.254:80".parse().unwrap();
     let elsewhere = "10.77.0.1:8080".parse().unwrap();
     let above = Foreign::rewriting("above", metadata, elsewhere).unwrap();
-    let kubepods = stage.node().kubepods();
-    let parent = kubepods.parent().unwrap();
-    above.attach(parent, Sharing::Multi).unwrap();
+    above
+        .attach(&Parent.cgroup(&stage), Sharing::Multi)
+        .unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     // It does run: this one is beside the pods.
     let report = attempt(&stage, &beside(&stage), &["connect"]);

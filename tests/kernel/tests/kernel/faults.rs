@@ -1,6 +1,6 @@
 //! What is wrong with a node, and what the agent says of it: one clear message, and an end; or it waits and says for what.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use bpf2iam_kernel::bpftool;
 use bpf2iam_support::{
@@ -187,4 +187,20 @@ fn an_agent_that_waits_ends_when_it_is_told_to() {
     let process = Process::spawn("bpf2iam", agent).unwrap();
     wait_for_record(&process, WAITING, |_| true);
     assert!(process.stop().unwrap().success());
+}
+
+#[test]
+fn an_agent_ends_when_the_pods_cgroup_is_made_anew_for_it_would_protect_nobody() {
+    let Some(stage) = stage() else { return };
+    let kubepods = later(&stage);
+    fs::create_dir_all(&kubepods).unwrap();
+    let agent = stage.agent(&["--kubepods", text(&kubepods)]).unwrap();
+    let mut process = Process::spawn("bpf2iam", agent).unwrap();
+    wait_for_record(&process, "ready", |_| true);
+    fs::remove_dir(&kubepods).unwrap();
+    fs::create_dir(&kubepods).unwrap();
+    let ended = process.wait(Duration::from_secs(15)).unwrap();
+    assert_eq!(ended.code(), Some(1));
+    let lines = process.lines().join("\n");
+    assert!(lines.contains("was removed or made anew"), "{lines}");
 }
