@@ -11,6 +11,7 @@ pub mod config;
 pub mod clock;
 pub mod drain;
 pub mod id;
+mod memory;
 pub mod runtime;
 
 pub mod attest;

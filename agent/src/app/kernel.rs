@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     attest, cgroup,
     config::Config,
-    drain,
+    drain, memory,
     redirect::{Attached, Conns, Counters, Redirect, Target, preflight},
 };
 
@@ -36,6 +36,7 @@ impl Kernel {
         preflight::check()?;
         let (root, root_path) = cgroup::open_root(&config.cgroup_root)?;
         let mut redirect = Redirect::load(config.log.level.into())?;
+        memory::give_back(); // loading takes MiB that nothing takes afterwards
         let counters = redirect.counters()?;
         let kubepods = config.kubepods.clone();
         Ok((

@@ -14,7 +14,7 @@ use bpf2iam_support::{
 
 use crate::scene::{
     NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, firewall, host_pod, leaks, pod,
-    proxy, stage, stage_with,
+    proxy, stage, stage_with, start,
 };
 
 /// Where a way leads.
@@ -114,7 +114,7 @@ fn mapped(address: &str) -> String {
 fn every_way_from_a_pod_leads_to_its_own_role_or_nowhere() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     for (way, end) in WAYS {
         let report = attempt(&stage, &pod.place(), &[way]);
         if report.was_made() {
@@ -127,7 +127,7 @@ fn every_way_from_a_pod_leads_to_its_own_role_or_nowhere() {
 fn every_way_from_a_pod_on_the_nodes_network_leads_to_its_own_role_or_nowhere() {
     let Some(stage) = stage() else { return };
     let pod = host_pod(&stage, "log");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     // There is no link to put a packet onto: the metadata address is the node's own here.
     for (way, end) in WAYS.into_iter().filter(|(way, _)| *way != "packet") {
         let report = attempt(&stage, &pod.place(), &[way]);
@@ -156,7 +156,7 @@ fn no_way_that_the_client_knows_is_forgotten() {
 fn a_family_without_a_listener_is_refused() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
-    let agent = stage.start_agent(&["--node-ip", "10.77.0.1"]).unwrap();
+    let agent = start(&stage, &["--node-ip", "10.77.0.1"]);
     assert_role(&attempt(&stage, &pod.place(), &["connect"]), "cart");
     assert_role(&attempt(&stage, &pod.place(), &["mapped"]), "cart");
     let report = attempt(&stage, &pod.place(), &["ipv6", "--path", NODE_KEYS]);
@@ -176,7 +176,7 @@ fn a_connection_that_is_older_than_the_agent_stalls() {
             .unwrap();
         client
     });
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let asking = opened.map(|mut client| {
         client.send_line("go on").unwrap();
         client
@@ -225,7 +225,7 @@ fn packets(place: &Place, counter: &str) -> u64 {
 fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let place = watch(&stage, &pod, agent.port());
     let other = STS.to_string();
     let report = attempt(&stage, &pod.place(), &["unspec", "--other", &other]);
@@ -240,7 +240,7 @@ fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
 fn a_socket_that_is_connected_again_to_us_is_what_it_was_connected_to_last() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let proxy = proxy(&agent);
     for [first, last] in [[V4, &proxy], [&proxy, V4], [V4, V4]] {
         let again = ["unspec", "--to", first, "--other", last];
@@ -260,7 +260,7 @@ fn a_cgroup_that_is_named_like_another_pods_is_still_its_own_pods() {
             return;
         };
         let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
-        let _agent = stage.start_agent(&[]).unwrap();
+        let _agent = start(&stage, &[]);
         let name = till.cgroup().file_name().unwrap().to_str().unwrap();
         let report = attempt(&stage, &cart.place(), &["nested-cgroup", "--name", name]);
         assert_role(&report, "cart");
@@ -271,7 +271,7 @@ fn a_cgroup_that_is_named_like_another_pods_is_still_its_own_pods() {
 fn a_program_of_a_pods_own_cannot_undo_the_redirect() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let metadata = V4.parse().unwrap();
     for (at, sharing) in [Sharing::Exclusive, Sharing::Override, Sharing::Multi]
         .into_iter()

@@ -8,7 +8,7 @@ use bpf2iam_kernel::{
 };
 use bpf2iam_support::stage::Stage;
 
-use crate::scene::{NODE_KEYS, assert_role, attempt, beside, error_of, leaks, pod, stage};
+use crate::scene::{NODE_KEYS, assert_role, attempt, beside, error_of, leaks, pod, stage, start};
 
 /// Where the other program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn programs_that_leave_room_are_no_obstacle_and_stay() {
         let Some(stage) = stage() else { return };
         let cart = pod(&stage, "cart");
         let _neighbour = attach(&stage, at, sharing);
-        let agent = stage.start_agent(&[]).unwrap();
+        let agent = start(&stage, &[]);
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
         assert!(agent.stop().unwrap().success());
         let left = bpftool::attached(&stage.node().kubepods()).unwrap();
@@ -88,7 +88,7 @@ fn programs_that_leave_room_are_no_obstacle_and_stay() {
 fn a_program_above_does_not_see_the_metadata_address() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     // The agent is below that program as well; from here on it has the keys that it needs.
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
 

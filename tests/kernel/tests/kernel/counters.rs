@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bpf2iam_kernel::{bpftool, objects::Objects};
 use bpf2iam_support::{pod::Spec, process::Process, stage::Agent};
 
-use crate::scene::{attempt, pod, proxy, stage};
+use crate::scene::{attempt, pod, proxy, stage, start, wait_for_keys};
 
 type Counters = BTreeMap<String, u64>;
 
@@ -47,6 +47,7 @@ fn status_metrics_and_the_kernel_count_alike() {
         .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &stage).unwrap();
     let cart = pod(&stage, "cart");
+    wait_for_keys(&stage, &agent);
     let door = proxy(&agent);
     for (args, times) in [
         (&["connect"][..], 5),
@@ -100,7 +101,7 @@ fn status_metrics_and_the_kernel_count_alike() {
 #[test]
 fn the_status_names_what_bpftool_sees() {
     let Some(stage) = stage() else { return };
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let kubepods = stage.node().kubepods();
     let status = agent.status().unwrap();
     let programs = status["programs"].as_array().unwrap();

@@ -3,7 +3,7 @@
 use bpf2iam_support::pod::Spec;
 
 use crate::scene::{
-    NODE_KEYS, assert_role, attempt, host_pod, leaks, pod, proxy, stage, wait_for_record,
+    NODE_KEYS, assert_role, attempt, host_pod, leaks, pod, proxy, stage, start, wait_for_record,
 };
 
 #[test]
@@ -14,7 +14,7 @@ fn who_dials_the_proxy_itself_is_served_as_its_pod() {
         pod(&stage, "till"),
         host_pod(&stage, "log"),
     ];
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let port = agent.port();
     let doors = [
         proxy(&agent),
@@ -40,7 +40,7 @@ fn a_sidecar_is_served_as_its_pod_and_known_as_itself() {
     let spec = Spec::new("shop", "cart").container("mesh");
     let spec = spec.annotation("iam.amazonaws.com/role", "cart");
     let pod = stage.add_pod(spec).unwrap();
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let sidecar = pod.container("mesh").unwrap();
     let door = proxy(&agent);
     assert_role(

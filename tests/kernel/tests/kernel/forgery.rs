@@ -8,7 +8,7 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    PATIENCE, assert_refused, attempt, cgroup_id, firewall, pod, proxy, refused_for, stage,
+    PATIENCE, assert_refused, attempt, cgroup_id, firewall, pod, proxy, refused_for, stage, start,
 };
 
 /// A connection of `pod`'s to the proxy that stays open, as long as this lives.
@@ -35,7 +35,7 @@ const NO_RESETS: &str = "table inet quiet {
 fn the_cookie_of_another_pod_opens_nothing() {
     let Some(stage) = stage() else { return };
     let [forger, victim] = ["forger", "victim"].map(|name| pod(&stage, name));
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let _open = open(&stage, &victim);
     let conns = Objects::of(&agent).unwrap().conns().unwrap();
     let victims = cgroup_id(victim.place().cgroup());

@@ -3,7 +3,7 @@
 use bpf2iam_kernel::objects::{Objects, wait_until};
 use bpf2iam_support::client::{Tally, reported};
 
-use crate::scene::{LOOP_PATIENCE, PATIENCE, host_pod, pod, stage};
+use crate::scene::{LOOP_PATIENCE, PATIENCE, host_pod, pod, stage, start};
 
 /// Of all threads together.
 const CONNECTS: u64 = 10_000;
@@ -12,7 +12,7 @@ const CONNECTS: u64 = 10_000;
 fn ten_thousand_connections_of_eight_threads_in_two_pods_are_never_mixed_up() {
     let Some(stage) = stage() else { return };
     let pods = [pod(&stage, "cart"), host_pod(&stage, "log")];
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let half = (CONNECTS / 2).to_string();
     let running = pods.each_ref().map(|pod| {
         let args = [

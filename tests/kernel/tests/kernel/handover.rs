@@ -11,7 +11,7 @@ use bpf2iam_support::{
 
 use crate::scene::{
     NODE_KEYS, PATIENCE, assert_closed, assert_role, attempt, beside, host_pod, leaks, pod,
-    refused_for, stage, text,
+    refused_for, stage, start, text,
 };
 
 /// What comes of a socket that is made in `maker` and connected in `user`.
@@ -34,7 +34,7 @@ fn who_connects_a_socket_of_another_pod_gets_its_own_role() {
     let Some(stage) = stage() else { return };
     let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
     let log = host_pod(&stage, "log");
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for (maker, user) in [(&cart, &till), (&till, &cart), (&cart, &log), (&log, &cart)] {
         let report = hand_over(&stage, &maker.place(), &user.place(), LIST);
         assert_role(&report, &user.spec().name);
@@ -50,7 +50,7 @@ fn who_connects_a_socket_of_another_pod_gets_its_own_role() {
 fn a_socket_of_a_pod_that_a_process_of_the_node_connects_is_refused() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     let report = hand_over(&stage, &cart.place(), &beside(&stage), NODE_KEYS);
     assert_closed(&report);
     assert_eq!(refused_for(&stage, "not_a_pod"), 1);
@@ -61,7 +61,7 @@ fn a_socket_of_a_pod_that_a_process_of_the_node_connects_is_refused() {
 fn a_socket_from_outside_the_pods_is_not_seen_at_all() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let helper = beside(&stage).with_network_of(&cart.place());
     let report = hand_over(&stage, &helper, &cart.place(), NODE_KEYS);
     assert!(

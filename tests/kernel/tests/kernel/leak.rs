@@ -5,7 +5,7 @@ use bpf2iam_kernel::{bpftool, objects::Objects};
 use bpf2iam_support::{Place, Pod, pod::Spec, stage::Stage};
 use rustix::process::Signal;
 
-use crate::scene::{NODE_KEYS, assert_role, attempt, get, host_pod, leaks, pod, stage};
+use crate::scene::{NODE_KEYS, assert_role, attempt, get, host_pod, leaks, pod, stage, start};
 
 /// Where the stand-in shows something that is the node's own, in the spellings that it takes.
 const SECRETS: [&str; 14] = [
@@ -62,7 +62,7 @@ fn the_nodes_secrets_are_to_be_had_without_the_agent_and_not_with_it() {
             assert!(leaks(&report), "{path} has nothing to protect: {report:?}");
         }
     }
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for place in &places {
         for path in SECRETS {
             for args in [&["get", path][..], &["get", path, "--token"]] {
@@ -89,7 +89,7 @@ fn no_way_to_connect_leads_to_the_nodes_keys_when_the_agent_is_there() {
         }
     };
     try_all(true);
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     try_all(false);
 }
 
@@ -98,7 +98,7 @@ fn an_agent_that_ends_leaves_nothing_behind_however_it_ends() {
     let Some(stage) = stage() else { return };
     let [cart, log] = [pod(&stage, "cart"), host_pod(&stage, "log")];
     for signal in [Signal::TERM, Signal::KILL] {
-        let agent = stage.start_agent(&[]).unwrap();
+        let agent = start(&stage, &[]);
         let objects = Objects::of(&agent).unwrap();
         let [programs, links, maps] = objects.count();
         assert_eq!((programs, links), (8, 8), "{objects:?}");
@@ -127,7 +127,7 @@ fn an_agent_that_starts_again_takes_over_where_the_killed_one_was() {
     let cart = pod(&stage, "cart");
     for _ in 0..3 {
         // The socket's file and the links of the one before are no obstacle.
-        let agent = stage.start_agent(&[]).unwrap();
+        let agent = start(&stage, &[]);
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
         agent.end(Signal::KILL).unwrap();
     }

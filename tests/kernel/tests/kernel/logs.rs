@@ -4,7 +4,7 @@ use bpf2iam_kernel::objects::{Objects, wait_until};
 use bpf2iam_support::stage::{Agent, Stage};
 
 use crate::scene::{
-    PATIENCE, assert_refused, assert_role, attempt, cgroup_id, pod, stage, wait_for_record,
+    PATIENCE, assert_refused, assert_role, attempt, cgroup_id, pod, stage, start, wait_for_record,
 };
 
 /// The programs' size in bytes, all together.
@@ -17,8 +17,8 @@ fn size(agent: &Agent) -> u64 {
         .sum()
 }
 
-fn start(stage: &Stage, level: &str) -> Agent {
-    stage.start_agent(&["--log-level", level]).unwrap()
+fn start_at(stage: &Stage, level: &str) -> Agent {
+    start(stage, &["--log-level", level])
 }
 
 /// Whether the agent has passed on something that the programs said.
@@ -39,7 +39,7 @@ fn the_programs_log_what_they_decide_at_debug_and_each_connection_at_trace() {
         format!("dropped a packet from cgroup {cgroup}"),
     ];
     for level in ["debug", "trace"] {
-        let agent = start(&stage, level);
+        let agent = start_at(&stage, level);
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
         for way in ["port-81", "udp-sendto", "raw-sendto"] {
             assert!(!attempt(&stage, &cart.place(), &[way]).answered());
@@ -59,7 +59,7 @@ fn what_is_not_logged_is_not_in_the_programs() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
     let sizes = ["info", "debug", "trace"].map(|level| {
-        let agent = start(&stage, level);
+        let agent = start_at(&stage, level);
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
         let refused = attempt(&stage, &cart.place(), &["port-81"]);
         assert_refused(&refused, "EPERM", "connect");

@@ -8,7 +8,8 @@ use bpf2iam_support::{
 use serde_json::Value;
 
 use crate::scene::{
-    assert_role, attempt, get, host_pod, leaks, pod, stage, stage_with, wait_for_record,
+    assert_role, attempt, get, host_pod, leaks, pod, stage, stage_with, start, wait_for_keys,
+    wait_for_record,
 };
 
 const LIST: &str = "/latest/meta-data/iam/security-credentials/";
@@ -30,7 +31,7 @@ fn role_of_key(stage: &Stage, key: &Value) -> Value {
 fn two_pods_on_one_node_get_each_their_own_role_by_every_address() {
     let Some(stage) = stage() else { return };
     let pods = ["cart", "till"].map(|name| pod(&stage, name));
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for pod in &pods {
         let role = &pod.spec().name;
         for (address, peer) in ADDRESSES {
@@ -51,7 +52,7 @@ fn two_pods_on_one_node_get_each_their_own_role_by_every_address() {
 fn a_pod_does_not_get_the_role_of_another() {
     let Some(stage) = stage() else { return };
     let [cart, _till] = ["cart", "till"].map(|name| pod(&stage, name));
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for role in ["till", "node-role", "default", "cart/../till"] {
         let report = get(&stage, &cart.place(), &format!("{LIST}{role}"));
         assert_eq!(report.status, Some(404), "{role}: {report:?}");
@@ -62,7 +63,7 @@ fn a_pod_does_not_get_the_role_of_another() {
 fn a_pod_without_a_role_gets_none() {
     let Some(stage) = stage() else { return };
     let plain = stage.add_pod(Spec::new("shop", "plain")).unwrap();
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for (address, _) in ADDRESSES {
         for path in [LIST, "/latest/meta-data/iam/security-credentials/node-role"] {
             let report = attempt(&stage, &plain.place(), &[address, "--path", path]);
@@ -77,7 +78,7 @@ fn a_pod_without_a_role_gets_the_default_role_where_there_is_one() {
     let Some(stage) = stage() else { return };
     let plain = stage.add_pod(Spec::new("shop", "plain")).unwrap();
     let cart = pod(&stage, "cart");
-    let _agent = stage.start_agent(&["--default-role", "everybody"]).unwrap();
+    let _agent = start(&stage, &["--default-role", "everybody"]);
     assert_role(&get(&stage, &plain.place(), LIST), "everybody");
     assert_role(&get(&stage, &cart.place(), LIST), "cart");
 }
@@ -88,7 +89,7 @@ fn pods_on_the_nodes_network_are_told_apart_from_each_other_and_from_the_node() 
     let pods = ["log", "mesh"].map(|name| host_pod(&stage, name));
     let plain = stage.add_pod(Spec::new("shop", "plain").on_host_network());
     let plain = plain.unwrap();
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     for (address, peer) in ADDRESSES {
         for pod in &pods {
             let report = attempt(&stage, &pod.place(), &[address]);
@@ -109,7 +110,7 @@ fn every_cgroup_of_a_pod_is_that_pod_with_either_driver_and_in_every_class() {
         let Some(stage) = stage_with(driver) else {
             return;
         };
-        let agent = stage.start_agent(&[]).unwrap();
+        let agent = start(&stage, &[]);
         for (name, qos) in [
             ("guaranteed", Qos::Guaranteed),
             ("burstable", Qos::Burstable),
@@ -120,6 +121,7 @@ fn every_cgroup_of_a_pod_is_that_pod_with_either_driver_and_in_every_class() {
             let mut pod = stage.add_pod(spec).unwrap();
             // No manifest has it, as none has an ephemeral container at first.
             pod.add_container("late").unwrap();
+            wait_for_keys(&stage, &agent);
             for container in pod.containers() {
                 let place = pod.container(&container.name).unwrap();
                 assert_role(&attempt(&stage, &place, &["connect"]), name);
@@ -143,7 +145,7 @@ fn a_static_pod_is_known_by_the_hash_that_is_its_uid() {
         let spec = Spec::new("kube-system", "static").uid("0f1e2d3c4b5a69788796a5b4c3d2e1f0");
         let spec = spec.annotation("iam.amazonaws.com/role", "static");
         let pod = stage.add_pod(spec).unwrap();
-        let _agent = stage.start_agent(&[]).unwrap();
+        let _agent = start(&stage, &[]);
         assert_role(&attempt(&stage, &pod.place(), &["connect"]), "static");
     }
 }
@@ -151,8 +153,9 @@ fn a_static_pod_is_known_by_the_hash_that_is_its_uid() {
 #[test]
 fn a_pod_that_comes_while_the_agent_runs_gets_its_role_and_one_that_goes_loses_it() {
     let Some(stage) = stage() else { return };
-    let _agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let cart = pod(&stage, "cart");
+    wait_for_keys(&stage, &agent);
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     std::fs::remove_file(stage.manifests().join("shop-cart.yaml")).unwrap();
     let gone = || attempt(&stage, &cart.place(), &["connect"]).status == Some(503);

@@ -11,14 +11,14 @@ use bpf2iam_support::{
     stage::{Agent, Stage},
 };
 
-use crate::scene::{PATIENCE, cgroup_id, pod, proxy, refused_for, stage};
+use crate::scene::{PATIENCE, cgroup_id, pod, proxy, refused_for, stage, start};
 
 /// How often the victim calls, always from this port.
 const CALLS: u64 = 2_000;
 const PORT: u16 = 33_333;
 
 /// Lets `attacker` pretend to be `victim`, longer than any test takes.
-pub(crate) fn start(stage: &Stage, agent: &Agent, [attacker, victim]: [&Pod; 2]) -> Process {
+pub(crate) fn attack(stage: &Stage, agent: &Agent, [attacker, victim]: [&Pod; 2]) -> Process {
     let (ip, port) = (victim.ipv4().unwrap().to_string(), PORT.to_string());
     let proxy = proxy(agent);
     let args = [
@@ -59,11 +59,11 @@ fn is_poison([attacker, victim]: [&Pod; 2], conn: &Conn) -> bool {
 fn a_pod_cannot_pass_its_own_identity_to_another() {
     let Some(stage) = stage() else { return };
     let [attacker, victim] = ["attacker", "victim"].map(|name| pod(&stage, name));
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let objects = Objects::of(&agent).unwrap();
     let both = [&attacker, &victim];
 
-    let poisoner = start(&stage, &agent, both);
+    let poisoner = attack(&stage, &agent, both);
     let poisoned = || Ok(objects.conns()?.iter().any(|conn| is_poison(both, conn)));
     assert!(
         wait_until(PATIENCE, poisoned).unwrap(),

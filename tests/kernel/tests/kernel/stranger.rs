@@ -3,7 +3,7 @@
 use bpf2iam_support::{pod::Spec, stage::Agent};
 
 use crate::scene::{
-    NODE_KEYS, assert_closed, assert_role, attempt, beside, pod, proxy, refused_for, stage,
+    NODE_KEYS, assert_closed, assert_role, attempt, beside, pod, proxy, refused_for, stage, start,
     wait_for_record,
 };
 
@@ -16,7 +16,7 @@ fn doors(agent: &Agent) -> [String; 2] {
 fn a_process_of_the_node_that_dials_the_proxy_is_closed_out() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let host = beside(&stage);
     let mut refused = 0;
     // The second comes from the pod's own address: an address proves nothing.
@@ -40,7 +40,7 @@ fn a_process_of_the_node_that_dials_the_proxy_is_closed_out() {
 fn a_process_below_the_pods_cgroup_that_is_in_no_pod_is_closed_out() {
     let Some(stage) = stage() else { return };
     let _cart = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let kubepods = stage.node().kubepods();
     let below = |name: &str| {
         let cgroup = kubepods.join(name);
@@ -77,7 +77,7 @@ fn a_pod_that_the_agent_does_not_know_gets_no_role() {
     let cart = pod(&stage, "cart");
     // Its cgroup is there, its manifest is not.
     let unknown = stage.node().add_pod(Spec::new("shop", "new")).unwrap();
-    let _agent = stage.start_agent(&["--default-role", "everybody"]).unwrap();
+    let _agent = start(&stage, &["--default-role", "everybody"]);
     let report = attempt(&stage, &unknown.place(), &["connect"]);
     assert_eq!(report.status, Some(503), "{report:?}");
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");

@@ -8,7 +8,7 @@ use bpf2iam_support::{
 
 use crate::{
     poison,
-    scene::{LOOP_PATIENCE, assert_role, attempt, host_pod, pod, refused_for, stage},
+    scene::{LOOP_PATIENCE, assert_role, attempt, host_pod, pod, refused_for, stage, start},
 };
 
 /// Of each pod.
@@ -39,7 +39,7 @@ fn pods_are_told_apart_by_their_addresses() {
         pod(&stage, "till"),
         host_pod(&stage, "log"),
     ];
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     answer_with_cookies(&stage);
     let ways = ["connect", "mapped", "ipv6"];
     for pod in &pods {
@@ -73,9 +73,9 @@ fn pods_are_told_apart_by_their_addresses() {
 fn a_pod_whose_address_another_one_claims_is_refused_rather_than_mistaken() {
     let Some(stage) = stage() else { return };
     let [attacker, victim] = ["attacker", "victim"].map(|name| pod(&stage, name));
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     answer_with_cookies(&stage);
-    let poisoner = poison::start(&stage, &agent, [&attacker, &victim]);
+    let poisoner = poison::attack(&stage, &agent, [&attacker, &victim]);
     let tally = poison::call(&stage, &victim, CONNECTS);
     drop(poisoner);
     assert_eq!((tally.wrong, tally.total()), (0, CONNECTS), "{tally:?}");

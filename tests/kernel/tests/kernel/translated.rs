@@ -4,7 +4,7 @@ use bpf2iam_support::{Pod, stage::Stage};
 
 use crate::scene::{
     NODE_KEYS, assert_closed, assert_refused, assert_role, attempt, firewall, leaks, pod, proxy,
-    refused_for, stage,
+    refused_for, stage, start,
 };
 
 /// An address that nobody has.
@@ -36,7 +36,7 @@ fn an_address_that_becomes_the_metadata_address_leads_nowhere() {
         )
     };
     assert!(leaks(&ask()), "there is nothing to protect");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let report = ask();
     assert_refused(&report, "ETIMEDOUT", "connect");
     assert!(agent.kernel_counter("dropped_packets").unwrap() > 0);
@@ -47,7 +47,7 @@ fn an_address_that_becomes_the_metadata_address_leads_nowhere() {
 fn an_address_that_becomes_the_proxys_is_attested_as_nobody() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     translate(&stage, &cart, &proxy(&agent));
     let report = attempt(&stage, &cart.place(), &["direct", "--to", ELSEWHERE]);
     assert_closed(&report);
@@ -58,7 +58,7 @@ fn an_address_that_becomes_the_proxys_is_attested_as_nobody() {
 fn a_client_whose_port_is_translated_is_refused() {
     let Some(stage) = stage() else { return };
     let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
-    let agent = stage.start_agent(&[]).unwrap();
+    let agent = start(&stage, &[]);
     let port = agent.port();
     let rules = format!(
         "table ip inner {{
