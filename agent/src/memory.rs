@@ -1,6 +1,9 @@
 //! What the allocator keeps of memory that is not used any more.
 
-#![expect(unsafe_code, reason = "no crate wraps malloc_trim")]
+#![cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "no crate wraps malloc_trim")
+)]
 
 /// Gives it back to the system. glibc by itself does so at the end of the heap only.
 pub(crate) fn give_back() {
