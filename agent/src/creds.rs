@@ -31,7 +31,7 @@ pub struct Identity {
     /// The role to assume.
     pub role: RoleArn,
     /// The session's name, as STS takes it.
-    pub session_name: String,
+    pub session_name: Arc<str>,
 }
 
 /// Keys of a session, with the times that its clients are told.

@@ -255,7 +255,7 @@ fn policy(config: &Config) -> Policy {
     Policy {
         base_arn: config.base_role_arn.clone(),
         default_role: config.default_role.clone(),
-        session_name: session_name(&format!("bpf2iam.{}", config.node_name)),
+        session_name: session_name(&format!("bpf2iam.{}", config.node_name)).into(),
     }
 }
 

@@ -87,7 +87,7 @@ impl Board {
     /// An attempt gave `keys`.
     pub(super) fn keys(&mut self, keys: Credentials) {
         let before = self.progress.send_replace(Progress::default());
-        let (role, session) = (&self.identity.role, &self.identity.session_name);
+        let (role, session) = (&self.identity.role, &*self.identity.session_name);
         let expires = keys.expires;
         if self.held.is_some() && before.failure.is_none() {
             tracing::debug!(%role, session, %expires, "credentials renewed");
@@ -113,7 +113,7 @@ impl Board {
             failures: self.failures().saturating_add(1),
             next: None,
         });
-        let (role, session) = (&self.identity.role, &self.identity.session_name);
+        let (role, session) = (&self.identity.role, &*self.identity.session_name);
         let known = before
             .failure
             .is_some_and(|before| mem::discriminant(&*before) == mem::discriminant(&*error));
@@ -154,7 +154,7 @@ impl Board {
     }
 
     fn withdraw(&mut self) {
-        let (role, session) = (&self.identity.role, &self.identity.session_name);
+        let (role, session) = (&self.identity.role, &*self.identity.session_name);
         tracing::warn!(%role, session, "the credentials end before there are new ones");
         self.held = None;
         let failure = self.progress.borrow().failure.clone();
@@ -194,7 +194,7 @@ mod tests {
     async fn a_panic_of_the_task_is_counted_and_leaves_nobody_waiting() {
         let identity = Identity {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         };
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
@@ -211,7 +211,7 @@ mod tests {
     async fn an_end_without_a_panic_is_not_counted() {
         let identity = Identity {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         };
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());

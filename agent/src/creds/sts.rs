@@ -121,7 +121,7 @@ impl Sts {
         self.client
             .assume_role()
             .role_arn(identity.role.as_str())
-            .role_session_name(&identity.session_name)
+            .role_session_name(&*identity.session_name)
             .duration_seconds(DURATION)
     }
 

@@ -1,6 +1,6 @@
 //! IAM roles by their ARN, `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, checked as IAM would.
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr, sync::Arc};
 
 /// A role's whole ARN.
 ///
@@ -8,7 +8,7 @@ use std::{fmt, ops::Range, str::FromStr};
 /// 512 printable ASCII characters; 12 digits of account.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RoleArn {
-    text: String,
+    text: Arc<str>,
     partition: Range<usize>,
     account: Range<usize>,
     name: Range<usize>,
@@ -85,8 +85,12 @@ impl FromStr for RoleArn {
         let account = partition.end + 6..partition.end + 6 + arn.account.len();
         let name = text.len() - name.len()..text.len();
         // IAM takes the prefix in any case (kube2iam passes it on); the rest is left as written.
+        let text = match text.split_at_checked(4) {
+            Some((prefix, rest)) if prefix != "arn:" => format!("arn:{rest}").into(),
+            _ => text.into(),
+        };
         Ok(Self {
-            text: format!("arn:{}", text.get(4..).unwrap_or_default()),
+            text,
             partition,
             account,
             name,

@@ -1,5 +1,7 @@
 //! Which role a pod may have: a pure function of the pod and the operator's policy.
 
+use std::sync::Arc;
+
 use crate::{
     creds::Identity,
     id::{BaseArn, InvalidRole, RoleArn},
@@ -18,7 +20,7 @@ pub struct Policy {
     /// The role of pods that name none.
     pub default_role: Option<RoleArn>,
     /// The name of our sessions at STS, cleaned.
-    pub session_name: String,
+    pub session_name: Arc<str>,
 }
 
 /// What a pod gets, and why.
@@ -66,7 +68,7 @@ fn named_role(named: &str, base: Option<&BaseArn>) -> Result<RoleArn, InvalidRol
 fn role_binding(role: RoleArn, policy: &Policy, rule: Rule) -> Binding {
     let identity = Identity {
         role,
-        session_name: policy.session_name.clone(),
+        session_name: Arc::clone(&policy.session_name),
     };
     Binding::Role(identity, rule)
 }
@@ -100,7 +102,7 @@ mod tests {
         Policy {
             default_role: default.map(|role| BaseArn::resolve(base_arn.as_ref(), role).unwrap()),
             base_arn,
-            session_name: "node-1".to_owned(),
+            session_name: "node-1".into(),
         }
     }
 
@@ -136,7 +138,7 @@ mod tests {
         ] {
             let identity = Identity {
                 role: format!("{BASE}{role}").parse().unwrap(),
-                session_name: "node-1".to_owned(),
+                session_name: "node-1".into(),
             };
             assert_eq!(
                 decide(&pod(&annotations), &policy(Some(BASE), default)),

@@ -39,7 +39,7 @@ fn role(name: &str) -> RoleArn {
 fn bound(name: &str, rule: Rule) -> Binding {
     let identity = Identity {
         role: role(name),
-        session_name: "session".to_owned(),
+        session_name: "session".into(),
     };
     Binding::Role(identity, rule)
 }

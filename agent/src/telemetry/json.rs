@@ -42,7 +42,9 @@ where
         let metadata = event.metadata();
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", metadata.level().as_str())?;
+        writer.write_str("\",\"level\":\"")?;
+        writer.write_str(metadata.level().as_str())?;
+        writer.write_str("\"")?;
         let mut fields = Fields::new(writer.by_ref());
         event.record(&mut fields);
         let of_log = fields.end()?;
@@ -79,57 +81,62 @@ impl<'a> Fields<'a> {
         self.written.map(|()| self.of_log)
     }
 
-    fn put(&mut self, field: &Field, value: Value<'_>) {
-        let name = field.name();
-        if name == LOG_TARGET {
-            self.of_log = Some(value.0.to_string());
-        }
-        if self.written.is_ok() && !name.starts_with(LOG_FIELDS) {
-            self.written = self.write(name, value);
+    /// Writes a field whose value `write` writes.
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'a>) -> fmt::Result) {
+        if self.written.is_ok() && !field.name().starts_with(LOG_FIELDS) {
+            self.written = self.name(field).and_then(|()| write(&mut self.writer));
         }
     }
 
-    fn write(&mut self, name: &str, Value(value, quote): Value<'_>) -> fmt::Result {
-        let writer = &mut self.writer;
-        writer.write_str(",\"")?;
-        writer.write_str(name)?;
-        writer.write_str("\":")?;
-        writer.write_str(quote)?;
-        Escaped(writer.by_ref()).write_fmt(value)?;
-        writer.write_str(quote)
+    fn name(&mut self, field: &Field) -> fmt::Result {
+        self.writer.write_str(",\"")?;
+        self.writer.write_str(field.name())?;
+        self.writer.write_str("\":")
     }
 }
 
-/// A value, and what is put on both sides of it.
-struct Value<'a>(fmt::Arguments<'a>, &'static str);
-
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value(format_args!("{value:?}"), "\""));
+        self.put(field, |writer| {
+            writer.write_char('"')?;
+            Escaped(writer.by_ref()).write_fmt(format_args!("{value:?}"))?;
+            writer.write_char('"')
+        });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value(format_args!("{value}"), "\""));
+        if field.name() == LOG_TARGET {
+            self.of_log = Some(value.to_owned());
+        }
+        self.put(field, |writer| {
+            writer.write_char('"')?;
+            Escaped(writer.by_ref()).write_str(value)?;
+            writer.write_char('"')
+        });
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, Value(format_args!("{value}"), ""));
+        self.put(field, |writer| {
+            writer.write_str(if value { "true" } else { "false" })
+        });
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, Value(format_args!("{value}"), ""));
+        self.put(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, Value(format_args!("{value}"), ""));
+        self.put(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() {
-            self.put(field, Value(format_args!("{value}"), ""));
-        } else {
-            self.put(field, Value(format_args!("null"), ""));
-        }
+        self.put(field, |writer| {
+            if value.is_finite() {
+                write!(writer, "{value}")
+            } else {
+                writer.write_str("null")
+            }
+        });
     }
 }
 

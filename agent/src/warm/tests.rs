@@ -63,7 +63,7 @@ impl World {
         let policy = Policy {
             base_arn: Some(BASE.parse().unwrap()),
             default_role,
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         };
         let task = tokio::spawn(run(store, Arc::new(policy), cache.clone(), watch));
         Self {
@@ -162,7 +162,7 @@ async fn nothing_is_dropped_before_all_pods_are_known() {
     let world = World::new(None);
     let identity = Identity {
         role: format!("{BASE}early").parse().unwrap(),
-        session_name: "node".to_owned(),
+        session_name: "node".into(),
     };
     let states = world.cache.watch(&identity);
     tokio::time::sleep(SETTLE).await;

@@ -127,7 +127,7 @@ fn identity(role: &str) -> Identity {
         role: format!("arn:aws:iam::123456789012:role/{role}")
             .parse()
             .unwrap(),
-        session_name: "bpf2iam".to_owned(),
+        session_name: "bpf2iam".into(),
     }
 }
 
@@ -180,7 +180,7 @@ async fn identities_of_one_role_do_not_share_keys() {
     let world = World::new(|_| Step::Keys(3600));
     let one = identity("a");
     let other = Identity {
-        session_name: "other".to_owned(),
+        session_name: "other".into(),
         ..one.clone()
     };
     let keys = settled(&mut world.cache.watch(&one)).await;

@@ -24,7 +24,7 @@ const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE";
 fn identity() -> Identity {
     Identity {
         role: "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
-        session_name: "node-1".to_owned(),
+        session_name: "node-1".into(),
     }
 }
 

@@ -137,7 +137,7 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
         policy: Arc::new(Policy {
             base_arn: None,
             default_role: None,
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         }),
         credentials: Arc::new(Fixed(watch::Sender::new(ready()))),
         tokens: Authority::new(&Key::new([7; 32])),

@@ -49,7 +49,7 @@ impl Script {
     fn say(&self, state: State) {
         let identity = Identity {
             role: ARN.parse().unwrap(),
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         };
         let _receiver = self.watch(&identity);
         self.0.lock().unwrap()[&identity].send_replace(state);
@@ -130,7 +130,7 @@ fn world() -> World {
         policy: Arc::new(Policy {
             base_arn: None,
             default_role: None,
-            session_name: "node".to_owned(),
+            session_name: "node".into(),
         }),
         credentials: script.clone(),
         tokens: Authority::new(&Key::new([7; 32])),
