@@ -22,7 +22,7 @@ use crate::id::RoleArn;
 
 pub use cache::{Cache, Status};
 pub use metrics::{Metrics, Outcome};
-pub use secret::Secret;
+pub use secret::{Derived, Secret};
 pub use session::session_name;
 
 /// A session at STS. Two pods share credentials only when all of this is equal.
@@ -47,6 +47,8 @@ pub struct Credentials {
     pub issued: Timestamp,
     /// When they end.
     pub expires: Timestamp,
+    /// The document in which the metadata service shows them.
+    pub document: Derived,
 }
 
 /// What there is for an identity at this moment.

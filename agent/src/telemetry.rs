@@ -86,8 +86,8 @@ pub enum Error {
 /// else is said.
 pub fn init(settings: Settings) -> Result<Log, Error> {
     let lost = |lines| tracing::warn!(lines, "the log was not read in time; lines are lost");
-    let (queue, log) = Queue::start(io::stderr(), lost).map_err(Error::Thread)?;
-    subscriber(settings, Colour::of(&io::stderr()), queue)
+    let (slot, log) = Queue::start(io::stderr(), lost).map_err(Error::Thread)?;
+    subscriber(settings, Colour::of(&io::stderr()), slot)
         .try_init()
         .map_err(Error::Installed)?;
     panic::set_hook(Box::new(report));

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-use super::{Credentials, Identity, Secret, Source, SourceError};
+use super::{Credentials, Derived, Identity, Secret, Source, SourceError};
 
 pub use https::BundleError;
 
@@ -143,6 +143,7 @@ impl Sts {
             session_token: Secret::new(whole(keys.session_token(), "session token")?),
             issued: self.clock.now(),
             expires: timestamp(keys.expiration()).ok_or("expiration")?,
+            document: Derived::default(),
         })
     }
 }

@@ -97,7 +97,10 @@ fn role_credentials(
         return Err(Outcome::OtherRole);
     }
     match keys(state, now) {
-        Ok(keys) => Ok(Answer::served(success(keys), keys.issued)),
+        Ok(keys) => Ok(Answer::served(
+            keys.document.get_or_make(|| success(keys)),
+            keys.issued,
+        )),
         Err(Outcome::Denied) => Ok(Answer::explained(Outcome::Denied, failure(role, now), now)),
         Err(lack) => Err(lack),
     }

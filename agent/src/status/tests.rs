@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    creds::{Credentials, Identity, Secret, SourceError, State},
+    creds::{Credentials, Derived, Identity, Secret, SourceError, State},
     id::{InvalidRole, PodRef, RoleArn},
     pods::{
         self,
@@ -51,6 +51,7 @@ fn ready(expires: &str) -> State {
         session_token: Secret::new("the-token"),
         issued: at("2026-01-01T01:48:00Z"),
         expires: at(expires),
+        document: Derived::default(),
     }))
 }
 

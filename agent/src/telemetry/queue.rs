@@ -2,7 +2,8 @@
 //!
 //! A thread of its own writes them, so that whoever logs does not wait for whoever reads: a full disk behind the log
 //! must not keep pods from their credentials. Lines that find no room are lost, and their number is said as soon as
-//! there is room again. A process that is killed loses what it said in its last milliseconds.
+//! there is room again. Records of requests may take a part of the room only, so that a busy pod cannot keep from the
+//! operator what went wrong. A process that is killed loses what it said in its last milliseconds.
 
 use std::{
     io::{self, Write},
@@ -12,13 +13,20 @@ use std::{
     time::Duration,
 };
 
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::ACCESS;
+
 /// How many bytes may wait. A line has some 400.
 const ROOM: usize = 1 << 20;
+/// How many there may be before no record of a request is taken any more.
+const ROOM_OF_REQUESTS: usize = ROOM / 2;
 /// What is kept of the memory that they took.
-const USUAL: usize = 64 << 10;
+const USUAL: usize = 128 << 10;
 /// How long the thread rests after it wrote. A line that comes alone is written at once; many lines are written
 /// together, and cost their share of a system call.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(10);
 /// How long the end waits for a reader.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -54,18 +62,18 @@ impl Queue {
     pub(super) fn start(
         out: impl Write + Send + 'static,
         lost: impl Fn(u64) + Send + 'static,
-    ) -> io::Result<(Arc<Self>, Log)> {
+    ) -> io::Result<(Slot, Log)> {
         let queue = Arc::new(Self::default());
         let writer = Arc::clone(&queue);
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run(out, lost))?;
-        Ok((Arc::clone(&queue), Log(queue)))
+        Ok((Slot(Arc::clone(&queue)), Log(queue)))
     }
 
-    fn push(&self, line: &[u8]) {
+    fn push(&self, line: &[u8], room: usize) {
         let mut state = self.state();
-        if state.waiting.len() + line.len() > ROOM {
+        if state.waiting.len() + line.len() > room {
             state.lost += 1;
             return;
         }
@@ -121,10 +129,31 @@ impl Queue {
     }
 }
 
-impl Write for &Queue {
+/// Where lines are put in.
+#[derive(Clone, Debug)]
+pub(super) struct Slot(Arc<Queue>);
+
+impl<'a> MakeWriter<'a> for Slot {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0, ROOM)
+    }
+
+    fn make_writer_for(&'a self, record: &Metadata<'_>) -> Line<'a> {
+        let of_request = record.target() == ACCESS;
+        Line(&self.0, if of_request { ROOM_OF_REQUESTS } else { ROOM })
+    }
+}
+
+/// Puts one line in, as long as there are no more bytes than these.
+#[derive(Debug)]
+pub(super) struct Line<'a>(&'a Queue, usize);
+
+impl Write for Line<'_> {
     /// Takes a line, or loses it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line);
+        self.0.push(line, self.1);
         Ok(line.len())
     }
 
@@ -176,7 +205,7 @@ mod tests {
     }
 
     struct World {
-        queue: Arc<Queue>,
+        slot: Slot,
         log: Log,
         written: Receiver<Vec<u8>>,
         go_on: Sender<()>,
@@ -191,9 +220,9 @@ mod tests {
             written: written_tx,
             go_on: go_on_rx,
         };
-        let (queue, log) = Queue::start(out, move |lines| lost_tx.send(lines).unwrap()).unwrap();
+        let (slot, log) = Queue::start(out, move |lines| lost_tx.send(lines).unwrap()).unwrap();
         World {
-            queue,
+            slot,
             log,
             written,
             go_on,
@@ -203,7 +232,7 @@ mod tests {
 
     impl World {
         fn say(&self, line: &str) {
-            (&*self.queue).write_all(line.as_bytes()).unwrap();
+            self.slot.make_writer().write_all(line.as_bytes()).unwrap();
         }
 
         fn written(&self) -> String {
@@ -254,15 +283,39 @@ mod tests {
     }
 
     #[test]
+    fn records_of_requests_leave_room_for_others() {
+        let world = world();
+        world.say("one\n");
+        assert_eq!(world.written(), "one\n");
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(world.slot.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let long = "x".repeat(ROOM_OF_REQUESTS / 4);
+            for _ in 0..9 {
+                tracing::info!(target: ACCESS, long);
+            }
+            tracing::warn!("something is wrong");
+        });
+        world.go_on.send(()).unwrap();
+        let written = world.written();
+        assert!(written.len() < ROOM_OF_REQUESTS, "{}", written.len());
+        assert!(written.ends_with("something is wrong\n"));
+        world.go_on.send(()).unwrap();
+        assert_eq!(world.lost.recv().unwrap(), 6);
+    }
+
+    #[test]
     fn the_end_does_not_wait_for_ever() {
         let World {
-            queue,
+            slot,
             log,
             written,
             go_on,
             ..
         } = world();
-        (&*queue).write_all(b"one\n").unwrap();
+        slot.make_writer().write_all(b"one\n").unwrap();
         written.recv().unwrap();
         let start = Instant::now();
         drop(log);

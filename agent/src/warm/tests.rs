@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     clock::Clock,
-    creds::{Credentials, Metrics, Secret, Source, SourceError, State},
+    creds::{Credentials, Derived, Metrics, Secret, Source, SourceError, State},
     id::{PodRef, RoleArn},
     pods::{Pod, index},
 };
@@ -37,6 +37,7 @@ impl Source for Generous {
             session_token: Secret::new("token"),
             issued,
             expires: issued + jiff::SignedDuration::from_hours(1),
+            document: Derived::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use crate::creds::{Credentials, Outcome, Secret, schedule::MARGIN};
+use crate::creds::{Credentials, Derived, Outcome, Secret, schedule::MARGIN};
 
 use super::*;
 
@@ -70,6 +70,7 @@ impl Fake {
             session_token: Secret::new("token"),
             issued,
             expires: issued + jiff::SignedDuration::from_secs(seconds),
+            document: Derived::default(),
         }
     }
 }

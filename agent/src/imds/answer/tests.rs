@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::creds::Secret;
+use crate::creds::{Derived, Secret};
 
 use super::*;
 
@@ -24,6 +24,7 @@ fn ready() -> State {
         session_token: Secret::new("IQoJb3JpZ2luX2VjE=="),
         issued: time(ISSUED),
         expires: time(EXPIRES),
+        document: Derived::default(),
     }))
 }
 

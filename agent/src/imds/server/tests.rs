@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     attest::{Caller, Refusal, Via},
     clock::Clock,
-    creds::{Credentials, Identity, Secret, State},
+    creds::{Credentials, Derived, Identity, Secret, State},
     id::{CgroupId, NetnsCookie, PodRef},
     imds::{
         Metrics, TokenUse,
@@ -113,6 +113,7 @@ fn ready() -> State {
         session_token: Secret::new("session-token"),
         issued,
         expires: issued + jiff::SignedDuration::from_hours(1),
+        document: Derived::default(),
     }))
 }
 

@@ -13,7 +13,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 use super::*;
 use crate::{
     attest::Via,
-    creds::{Credentials, Secret, SourceError},
+    creds::{Credentials, Derived, Secret, SourceError},
     id::{CgroupId, NetnsCookie, PodRef},
     imds::token::Key,
     pods::binding::ROLE,
@@ -104,6 +104,7 @@ fn ready() -> State {
         session_token: Secret::new("session-token"),
         issued: start(),
         expires: start() + jiff::SignedDuration::from_hours(1),
+        document: Derived::default(),
     }))
 }
 
