@@ -40,10 +40,10 @@ pub(crate) struct Args {
     #[arg(long)]
     check: bool,
     /// How often the agent and its reference take turns
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long a turn takes
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// How many connections there are at a time
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
