@@ -16,7 +16,7 @@ use crate::{
     control,
     creds::{self, Cache, session_name},
     drain,
-    imds::{Server, Service, TokenUse, token},
+    imds::{self, Server, Service, TokenUse, token},
     metrics,
     pods::{self, Source as _, binding::Policy, file::FileSource, index},
     readiness::{Guard, Readiness},
@@ -79,7 +79,7 @@ impl Agent {
             tokens: token::Authority::new(&token::Key::generate().context("no randomness")?),
             token_use: TokenUse::Optional,
             clock,
-            metrics: crate::imds::Metrics::register(&mut registry),
+            metrics: open_metrics(&mut registry),
         };
         let kernel = KernelCounters::register(kernel, &mut registry);
         let registry = Arc::new(registry);
@@ -243,8 +243,14 @@ fn open_pods(
     FileSource::open(directory.clone(), config.node_name.as_str(), metrics, clock)
 }
 
+fn open_metrics(registry: &mut Registry) -> imds::Metrics {
+    let metrics = imds::Metrics::new();
+    metrics.register(registry);
+    metrics
+}
+
 fn open_cache(source: impl creds::Source, clock: Clock, registry: &mut Registry) -> Cache {
-    let metrics = creds::Metrics::default();
+    let metrics = creds::Metrics::new();
     metrics.register(registry);
     let cache = Cache::new(source, clock, metrics);
     cache.register(registry);

@@ -54,10 +54,16 @@ struct BrokenConnection {
     reason: Breakage,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    /// Adds the numbers to `registry`.
-    pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+    /// Numbers at zero.
+    pub fn new() -> Self {
+        Self {
             requests: Family::default(),
             children: Default::default(),
             refusals: Family::default(),
@@ -67,10 +73,13 @@ impl Metrics {
             broken_connections: Family::default(),
             open: Gauge::default(),
             accept_errors: Counter::default(),
-        };
-        metrics.register_requests(registry);
-        metrics.register_connections(registry);
-        metrics
+        }
+    }
+
+    /// Adds them to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.register_requests(registry);
+        self.register_connections(registry);
     }
 
     fn register_requests(&self, registry: &mut Registry) {
@@ -191,7 +200,8 @@ mod tests {
     #[test]
     fn the_page_has_a_line_for_what_happened_and_none_for_what_did_not() {
         let mut registry = Registry::with_prefix("bpf2iam");
-        let metrics = Metrics::register(&mut registry);
+        let metrics = Metrics::new();
+        metrics.register(&mut registry);
         let elapsed = Duration::from_micros(200);
         metrics.answered(Kind::Token, Status::Ok, Outcome::Served, elapsed);
         metrics.answered(Kind::RoleList, Status::NotFound, Outcome::NoRole, elapsed);

@@ -1,8 +1,9 @@
 //! One request of an attested caller, from its head to its answer.
 //!
 //! Everything that is read here is in memory already. What is not there yet is waited for, together no
-//! longer than [`PATIENCE`]; while a pod is unknown nothing is decided about it. Each request leaves
-//! exactly one event behind, on the target `access`, and is counted.
+//! longer than [`PATIENCE`]; while a pod is unknown nothing is decided about it. Each answer leaves
+//! exactly one event behind, on the target `access`, and is counted. A request whose connection ends before
+//! its answer is counted among the broken connections.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -26,7 +26,7 @@ impl fmt::Display for Conflict {
         let (name, id, cgroup) = (&self.name, self.id, self.cgroup.display());
         write!(
             f,
-            "the program {name} (id {id}) is attached exclusively to {cgroup}. Have its owner attach it with the \
+            "the program {name} (id {id}) is attached to {cgroup} so that no other may be. Have its owner attach it with the \
              flag `multi` or as a link; to see it: `bpftool cgroup show {cgroup}`"
         )
     }

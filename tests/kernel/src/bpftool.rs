@@ -1,14 +1,20 @@
 //! What `bpftool` says. A test takes its word against the agent's.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use bpf2iam_support::process::output;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 /// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A loaded program.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -84,6 +90,34 @@ pub fn dump(map: u32) -> Result<Vec<Value>> {
         .into_iter()
         .filter_map(|mut entry| entry.get_mut("formatted").map(Value::take));
     Ok(spelled.collect())
+}
+
+/// Puts entries into a map.
+pub fn fill<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    map: u32,
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> Result<()> {
+    let mut batch = NamedTempFile::new()?;
+    let mut lines = BufWriter::new(&mut batch);
+    for (key, value) in entries {
+        write!(lines, "map update id {map} key hex")?;
+        write_hex(&mut lines, key.as_ref())?;
+        write!(lines, " value hex")?;
+        write_hex(&mut lines, value.as_ref())?;
+        writeln!(lines)?;
+    }
+    lines.flush()?;
+    drop(lines);
+    let mut command = Command::new("bpftool");
+    let output = output(command.args(["batch", "file"]).arg(batch.path()), PATIENCE)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "bpftool batch: {}", said.trim());
+    Ok(())
+}
+
+/// Bytes as bpftool reads them, with a space before each.
+fn write_hex(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    bytes.iter().try_for_each(|byte| write!(to, " {byte:02x}"))
 }
 
 fn ask<T: DeserializeOwned>(args: &[&str]) -> Result<Vec<T>> {

@@ -1,12 +1,14 @@
 //! What an agent has in the kernel: programs, links, maps.
 
 use std::{
+    mem::offset_of,
     net::Ipv6Addr,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
+use bpf2iam_ebpf::abi;
 use bpf2iam_support::stage::Agent;
 use serde::Deserialize;
 
@@ -101,6 +103,19 @@ impl Objects {
             })
         };
         entries.into_iter().map(conn).collect()
+    }
+
+    /// Fills `IMDS_CONNS` with records of nobody, to the last place.
+    pub fn fill_conns(&self) -> Result<()> {
+        let record = |number: usize| {
+            let (number, mut value) = ((number as u64).to_ne_bytes(), [0; size_of::<abi::Conn>()]);
+            let client = offset_of!(abi::Conn, client_ip);
+            value[client..client + number.len()].copy_from_slice(&number);
+            // Sockets' cookies begin at 1, so that these are far away.
+            (number.map(|byte| !byte), value)
+        };
+        let all = (0..abi::MAX_CONNS).map(record);
+        bpftool::fill(self.map("IMDS_CONNS")?, all)
     }
 
     /// Waits until none of them is in the kernel any more.

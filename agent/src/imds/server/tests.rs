@@ -132,7 +132,8 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
         )]
         .into(),
     }]);
-    let mut registry = Registry::default();
+    let (mut registry, metrics) = (Registry::default(), Metrics::new());
+    metrics.register(&mut registry);
     let service = Service {
         pods: store,
         policy: Arc::new(Policy {
@@ -144,7 +145,7 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
         tokens: Authority::new(&Key::new([7; 32])),
         token_use: TokenUse::Optional,
         clock: Clock::starting_at(Timestamp::UNIX_EPOCH),
-        metrics: Metrics::register(&mut registry),
+        metrics,
     };
     let server = Server::with_limits(attest, service, limits);
     (server, pods, registry)

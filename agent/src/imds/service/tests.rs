@@ -125,7 +125,8 @@ fn world() -> World {
     let (writer, store) = index::new();
     let _changes = writer.reset(pods());
     let script = Script::default();
-    let mut registry = Registry::default();
+    let (mut registry, metrics) = (Registry::default(), Metrics::new());
+    metrics.register(&mut registry);
     let service = Service {
         pods: store,
         policy: Arc::new(Policy {
@@ -137,7 +138,7 @@ fn world() -> World {
         tokens: Authority::new(&Key::new([7; 32])),
         token_use: TokenUse::Optional,
         clock: Clock::starting_at(start()),
-        metrics: Metrics::register(&mut registry),
+        metrics,
     };
     World {
         service,

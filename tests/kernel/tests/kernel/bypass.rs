@@ -74,11 +74,12 @@ const WAYS: [(&str, End); 28] = [
 ];
 
 /// Attempts with a test of their own, here or in the file that is named.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("get", "path, leak"),
     ("direct", "direct"),
     ("opened-before", "here"),
     ("unspec", "here"),
+    ("refused-first", "here"),
     ("nested-cgroup", "here, path"),
     ("scm-send", "handover"),
     ("scm-receive", "handover"),
@@ -230,6 +231,30 @@ fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
     let other = STS.to_string();
     let report = attempt(&stage, &pod.place(), &["unspec", "--other", &other]);
     assert_eq!(report.earlier_peer, V4.parse().ok(), "{report:?}");
+    assert_eq!(report.peer, Some(STS), "{report:?}");
+    assert!(report.answered(), "{report:?}");
+    let seen = ["proxy", "other", "plain"].map(|counter| packets(&place, counter));
+    assert_eq!(seen, [1, 0, 1], "SYNs with our option, and without");
+}
+
+#[test]
+fn a_socket_whose_connect_was_refused_takes_nothing_of_ours_elsewhere() {
+    let Some(stage) = stage() else { return };
+    let pod = pod(&stage, "cart");
+    let agent = start(&stage, &[]);
+    let place = watch(&stage, &pod, agent.port());
+    let wall = format!(
+        "table inet wall {{
+           chain out {{
+             type filter hook output priority 10
+             tcp dport {} reject with tcp reset
+           }}
+         }}",
+        agent.port()
+    );
+    firewall(&stage, &pod, &wall);
+    let other = STS.to_string();
+    let report = attempt(&stage, &pod.place(), &["refused-first", "--other", &other]);
     assert_eq!(report.peer, Some(STS), "{report:?}");
     assert!(report.answered(), "{report:?}");
     let seen = ["proxy", "other", "plain"].map(|counter| packets(&place, counter));

@@ -51,7 +51,7 @@ fn a_program_that_excludes_ours_is_named_and_nothing_is_attached() {
         let cgroup = at.cgroup(&stage);
         let id = bpftool::attached(&cgroup).unwrap()[0].id;
         let named = format!(
-            "the program neighbour (id {id}) is attached exclusively to {}.",
+            "the program neighbour (id {id}) is attached to {} so that no other may be.",
             cgroup.display()
         );
         assert!(error.contains(&named), "{error}");

@@ -15,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
+mod full_map;
+#[cfg(test)]
 mod hammer;
 #[cfg(test)]
 mod handover;

@@ -15,7 +15,7 @@ use crate::{
 const CONNECTS: u64 = 500;
 
 /// Makes the node answer every SYN with a cookie.
-fn answer_with_cookies(stage: &Stage) {
+pub(crate) fn answer_with_cookies(stage: &Stage) {
     let netns = stage.node().netns();
     netns.sysctl("net.ipv4.tcp_syncookies", "2").unwrap();
 }

@@ -22,7 +22,7 @@ pub(crate) use nested::enter_own_network;
 type Attempt = fn(&Args, &mut Report) -> Result<(), Trouble>;
 
 /// By name.
-const TABLE: [(&str, Attempt); 36] = [
+const TABLE: [(&str, Attempt); 37] = [
     ("get", get::get),
     ("connect", tcp::connect),
     ("nonblocking", tcp::nonblocking),
@@ -34,6 +34,7 @@ const TABLE: [(&str, Attempt); 36] = [
     ("half-close", tcp::half_close),
     ("opened-before", tcp::opened_before),
     ("unspec", tcp::unspec),
+    ("refused-first", tcp::refused_first),
     ("mptcp", tcp::mptcp),
     ("mptcp-mapped", tcp::mptcp_mapped),
     ("sctp", tcp::sctp),

@@ -120,6 +120,19 @@ pub(super) fn unspec(args: &Args, report: &mut Report) -> Result<(), Trouble> {
     exchange::ask(socket, args, report)
 }
 
+/// With a socket whose connect to the metadata service is refused, and that then goes to somebody else (`--other`).
+pub(super) fn refused_first(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    let (to, other) = (args.to()?, args.required("--other")?);
+    let socket = open(None, &to, "TCP")?;
+    match socket::connect(&socket, &to) {
+        Err(Errno::CONNREFUSED) => {}
+        Err(error) => return Err(error).during("connect"),
+        Ok(()) => return Err(Errno::ISCONN).during("be refused"),
+    }
+    socket::connect(&socket, &other).during("connect again")?;
+    exchange::ask(socket, args, report)
+}
+
 fn ask(to: SocketAddr, args: &Args, report: &mut Report) -> Result<(), Trouble> {
     exchange::ask(connect_by(None, to, "TCP")?, args, report)
 }
