@@ -1,7 +1,7 @@
 //! The machine on which STS runs, or does not.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     process,
     sync::atomic::{AtomicU8, Ordering},
 };
@@ -9,9 +9,6 @@ use std::{
 use bpf2iam_standins::sts::{Config, Rule, Sts};
 
 use crate::{wait::until, world::REGION};
-
-/// Any that needs no privileges.
-const PORT: u16 = 8080;
 
 /// One loopback address each: while STS is down, nobody else gets its port.
 pub(crate) struct StsHost {
@@ -67,10 +64,12 @@ impl StsHost {
     }
 }
 
-/// An address of this process alone.
+/// An address of this process alone. The kernel chooses the port: one that nobody has on all addresses.
 fn free_address() -> SocketAddr {
     static NUMBER: AtomicU8 = AtomicU8::new(1);
     let [low, high, ..] = process::id().to_le_bytes();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    SocketAddr::from(([127, 64 | high & 63, low, number], PORT))
+    let address = SocketAddr::from(([127, 64 | high & 63, low, number], 0));
+    let listener = TcpListener::bind(address).unwrap();
+    listener.local_addr().unwrap()
 }
