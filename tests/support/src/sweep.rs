@@ -54,9 +54,17 @@ fn remove(wanted: impl Fn(Run) -> bool) -> Result<()> {
         netns::remove(&path)?;
     }
     for path in ours(&directories, &wanted)? {
-        fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        remove_directory(&path).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Somebody else may sweep at the same time, and be first.
+fn remove_directory(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// What in `directory` has a name of ours and is wanted.
