@@ -38,7 +38,7 @@ const V4: &str = "169.254.169.254:80";
 const V4_MAPPED: &str = "[::ffff:169.254.169.254]:80";
 
 /// By the name of the attempt.
-const WAYS: [(&str, End); 28] = [
+const WAYS: [(&str, End); 34] = [
     ("connect", Role(V4)),
     ("nonblocking", Role(V4)),
     ("mapped", Role(V4_MAPPED)),
@@ -54,10 +54,14 @@ const WAYS: [(&str, End); 28] = [
     ("mptcp-mapped", RoleOfProxy),
     ("mptcp-fastopen", RoleOfProxy),
     ("port-81", Refused("EPERM", "connect")),
+    ("port-81-mapped", Refused("EPERM", "connect")),
+    ("port-81-ipv6", Refused("EPERM", "connect")),
     ("port-443", Refused("EPERM", "connect")),
     // Its connect passes by the hook; its packets do not.
     ("sctp", Nowhere),
     ("udp-connect", Refused("EPERM", "connect")),
+    ("udp-connect-mapped", Refused("EPERM", "connect")),
+    ("udp-connect-ipv6", Refused("EPERM", "connect")),
     ("udp-sendto", Refused("EPERM", "send")),
     ("udp-sendto-mapped", Refused("EPERM", "send")),
     ("udp-sendto-ipv6", Refused("EPERM", "send")),
@@ -67,6 +71,8 @@ const WAYS: [(&str, End); 28] = [
     ("raw-header", Refused("EPERM", "send")),
     ("raw-header-other", Refused("EPERM", "send")),
     ("icmp", Refused("EPERM", "send")),
+    ("raw-sendto-ipv6", Refused("EPERM", "send")),
+    ("icmp-ipv6", Refused("EPERM", "send")),
     // It is redirected to where no route leads.
     ("nested-netns", Refused("ENETUNREACH", "connect")),
     // A packet socket belongs to a cgroup, but no program of a cgroup sees what it sends.

@@ -47,6 +47,7 @@ fn every_connection_reaches_the_metadata_service() {
         (&["nonblocking"], V4),
         (&["mapped"], MAPPED),
         (&["port-81"], "169.254.169.254:81"),
+        (&["port-81-mapped"], "[::ffff:169.254.169.254]:81"),
         (&["port-443"], "169.254.169.254:443"),
         (&["direct", "--to", "10.77.0.1:80"], "10.77.0.1:80"),
         (&["half-close"], V4),
@@ -82,9 +83,14 @@ fn the_ipv6_address_is_reached() {
         return;
     }
     let (_node, _server, [pod, _]) = scene();
-    let report = attempt(&pod.place(), &["ipv6"]);
-    assert_eq!(report.body, Some(greeting("fd77::1:1")), "{report:?}");
-    assert_eq!(report.peer, "[fd00:ec2::254]:80".parse().ok());
+    for (name, peer) in [
+        ("ipv6", "[fd00:ec2::254]:80"),
+        ("port-81-ipv6", "[fd00:ec2::254]:81"),
+    ] {
+        let report = attempt(&pod.place(), &[name]);
+        assert_eq!(report.body, Some(greeting("fd77::1:1")), "{report:?}");
+        assert_eq!(report.peer, peer.parse().ok());
+    }
 }
 
 #[test]
@@ -95,6 +101,8 @@ fn datagrams_and_raw_packets_reach_the_metadata_service() {
     let (_node, _server, [pod, _]) = scene();
     for (name, reply) in [
         ("udp-connect", "hello 10.77.1.1"),
+        ("udp-connect-mapped", "hello 10.77.1.1"),
+        ("udp-connect-ipv6", "hello fd77::1:1"),
         ("udp-sendto", "hello 10.77.1.1"),
         ("udp-sendto-mapped", "hello 10.77.1.1"),
         ("udp-sendto-ipv6", "hello fd77::1:1"),
@@ -102,6 +110,8 @@ fn datagrams_and_raw_packets_reach_the_metadata_service() {
         ("raw-connect", "syn-ack"),
         ("raw-header", "syn-ack"),
         ("icmp", "echo-reply"),
+        ("raw-sendto-ipv6", "syn-ack"),
+        ("icmp-ipv6", "echo-reply"),
         ("packet", "syn-ack"),
     ] {
         let report = attempt(&pod.place(), &[name]);

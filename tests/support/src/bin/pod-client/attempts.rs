@@ -8,6 +8,7 @@ mod link;
 mod nested;
 mod packet;
 mod raw;
+mod raw6;
 mod ring;
 mod tcp;
 mod udp;
@@ -22,13 +23,15 @@ pub(crate) use nested::enter_own_network;
 type Attempt = fn(&Args, &mut Report) -> Result<(), Trouble>;
 
 /// By name.
-const TABLE: [(&str, Attempt); 37] = [
+const TABLE: [(&str, Attempt); 43] = [
     ("get", get::get),
     ("connect", tcp::connect),
     ("nonblocking", tcp::nonblocking),
     ("mapped", tcp::mapped),
     ("ipv6", tcp::ipv6),
     ("port-81", tcp::port_81),
+    ("port-81-mapped", tcp::port_81_mapped),
+    ("port-81-ipv6", tcp::port_81_ipv6),
     ("port-443", tcp::port_443),
     ("direct", tcp::direct),
     ("half-close", tcp::half_close),
@@ -45,6 +48,8 @@ const TABLE: [(&str, Attempt); 37] = [
     ("uring-sqpoll", ring::sqpoll),
     ("uring-async", ring::worker),
     ("udp-connect", udp::connect),
+    ("udp-connect-mapped", udp::connect_mapped),
+    ("udp-connect-ipv6", udp::connect_ipv6),
     ("udp-sendto", udp::sendto),
     ("udp-sendto-mapped", udp::sendto_mapped),
     ("udp-sendto-ipv6", udp::sendto_ipv6),
@@ -54,6 +59,8 @@ const TABLE: [(&str, Attempt); 37] = [
     ("raw-header", raw::header),
     ("raw-header-other", raw::header_other),
     ("icmp", raw::icmp),
+    ("raw-sendto-ipv6", raw6::sendto),
+    ("icmp-ipv6", raw6::icmp),
     ("packet", link::packet),
     ("forge", forge::forge),
     ("nested-netns", nested::netns),

@@ -19,21 +19,7 @@ pub(super) struct Syn {
 impl Syn {
     /// From the TCP header on.
     pub(super) fn segment(self) -> Vec<u8> {
-        let mut segment = Vec::with_capacity(20);
-        segment.extend(self.port.to_be_bytes());
-        segment.extend(HTTP.to_be_bytes());
-        segment.extend(1_u32.to_be_bytes());
-        segment.extend(0_u32.to_be_bytes());
-        segment.extend([0x50, SYN]);
-        segment.extend(1000_u16.to_be_bytes());
-        segment.extend([0; 4]);
-        let mut pseudo = Vec::with_capacity(32);
-        pseudo.extend(self.from.octets());
-        pseudo.extend(self.to.octets());
-        pseudo.extend([0, 6, 0, 20]);
-        pseudo.extend(&segment);
-        put_checksum(&mut segment, 16, checksum(&pseudo));
-        segment
+        segment(self.port, &[self.from.octets(), self.to.octets()].concat())
     }
 
     /// From the IP header on.
@@ -51,16 +37,35 @@ impl Syn {
     /// What an IP packet says in answer to it, if it is one.
     pub(super) fn answer(self, datagram: &[u8]) -> Option<&'static str> {
         let from = datagram.get(12..16)?;
-        let segment = payload(datagram)?;
-        let ports = [HTTP.to_be_bytes(), self.port.to_be_bytes()].concat();
-        if from != self.to.octets() || segment.get(..4)? != ports {
-            return None;
-        }
-        match segment.get(13)? & (SYN | ACK | RST) {
-            flags if flags & RST != 0 => Some("rst"),
-            flags if flags == SYN | ACK => Some("syn-ack"),
-            _ => None,
-        }
+        (from == self.to.octets()).then_some(())?;
+        answer(self.port, payload(datagram)?)
+    }
+}
+
+/// The first segment of a connection from `port`. Its checksum covers `addresses`, who sends and who receives: by either
+/// version of IP the rest comes to the same.
+pub(super) fn segment(port: u16, addresses: &[u8]) -> Vec<u8> {
+    let mut segment = Vec::with_capacity(20);
+    segment.extend(port.to_be_bytes());
+    segment.extend(HTTP.to_be_bytes());
+    segment.extend(1_u32.to_be_bytes());
+    segment.extend(0_u32.to_be_bytes());
+    segment.extend([0x50, SYN]);
+    segment.extend(1000_u16.to_be_bytes());
+    segment.extend([0; 4]);
+    let sum = checksum(&[addresses, &[0, 6, 0, 20], &segment].concat());
+    put_checksum(&mut segment, 16, sum);
+    segment
+}
+
+/// What a segment says in answer to one from `port`, if it is an answer.
+pub(super) fn answer(port: u16, segment: &[u8]) -> Option<&'static str> {
+    let ports = [HTTP.to_be_bytes(), port.to_be_bytes()].concat();
+    (segment.get(..4)? == ports).then_some(())?;
+    match segment.get(13)? & (SYN | ACK | RST) {
+        flags if flags & RST != 0 => Some("rst"),
+        flags if flags == SYN | ACK => Some("syn-ack"),
+        _ => None,
     }
 }
 

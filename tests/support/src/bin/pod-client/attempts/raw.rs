@@ -76,17 +76,26 @@ fn with_header(addressee: Ipv4Addr, report: &mut Report) -> Result<(), Trouble> 
 
 /// A SYN of this pod, from a port that only this process uses.
 pub(super) fn syn() -> Result<Syn, Trouble> {
-    let offset = u16::try_from(process::id() % 10_000).unwrap_or_default();
     Ok(Syn {
         from: own_address().during("own address")?,
-        port: 20_000 + offset,
+        port: port(),
         to: METADATA_V4,
     })
 }
 
+/// A port that only this process uses.
+pub(super) fn port() -> u16 {
+    20_000 + u16::try_from(process::id() % 10_000).unwrap_or_default()
+}
+
 /// A socket for one protocol. It hears all packets of that protocol that come to the pod.
 pub(super) fn raw(protocol: Protocol) -> Result<OwnedFd, Trouble> {
-    let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+    open(AddressFamily::INET, protocol)
+}
+
+/// A socket for one protocol above either version of IP.
+pub(super) fn open(family: AddressFamily, protocol: Protocol) -> Result<OwnedFd, Trouble> {
+    let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::RAW, flags, Some(protocol)).during("socket")?;
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE)).during("socket")?;
     Ok(socket)

@@ -45,6 +45,16 @@ pub(super) fn port_81(args: &Args, report: &mut Report) -> Result<(), Trouble> {
     ask((METADATA_V4, 81).into(), args, report)
 }
 
+/// To that port of the IPv4 address from an IPv6 socket.
+pub(super) fn port_81_mapped(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    ask((METADATA_V4.to_ipv6_mapped(), 81).into(), args, report)
+}
+
+/// To that port of the IPv6 address.
+pub(super) fn port_81_ipv6(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    ask((METADATA_V6, 81).into(), args, report)
+}
+
 /// To another one.
 pub(super) fn port_443(args: &Args, report: &mut Report) -> Result<(), Trouble> {
     ask((METADATA_V4, 443).into(), args, report)

@@ -28,10 +28,19 @@ const DISCARD: u16 = 9;
 /// `connect` and `send`.
 pub(super) fn connect(args: &Args, report: &mut Report) -> Result<(), Trouble> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).during("socket")?;
-    socket.connect(args.to()?).during("connect")?;
-    exchange::note_ends(&socket, report)?;
-    report.sent = Some(socket.send(QUESTION).during("send")?);
-    hear(&socket, report)
+    connect_and_send(&socket, args.to()?, report)
+}
+
+/// `connect` to the IPv4 address from an IPv6 socket, and `send`.
+pub(super) fn connect_mapped(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).during("socket")?;
+    connect_and_send(&socket, args.to_or(METADATA_V4.to_ipv6_mapped())?, report)
+}
+
+/// `connect` to the IPv6 address, and `send`.
+pub(super) fn connect_ipv6(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).during("socket")?;
+    connect_and_send(&socket, args.to_or(METADATA_V6)?, report)
 }
 
 /// `sendto`.
@@ -59,6 +68,17 @@ pub(super) fn sendto_connected(args: &Args, report: &mut Report) -> Result<(), T
     report.sent = Some(socket.send_to(QUESTION, args.to()?).during("send")?);
     // Nothing is heard on it: it takes datagrams of its peer only.
     Ok(())
+}
+
+fn connect_and_send(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    report: &mut Report,
+) -> Result<(), Trouble> {
+    socket.connect(to).during("connect")?;
+    exchange::note_ends(socket, report)?;
+    report.sent = Some(socket.send(QUESTION).during("send")?);
+    hear(socket, report)
 }
 
 fn send(socket: &UdpSocket, to: SocketAddr, report: &mut Report) -> Result<(), Trouble> {
