@@ -90,13 +90,14 @@ async fn live(kernel: &mut Kernel, agent: &mut Agent) -> anyhow::Error {
 }
 
 fn start(kernel: &mut Kernel, agent: &mut Agent, kubepods: PathBuf) -> anyhow::Result<()> {
-    agent.serve(kernel.attest(kubepods.clone())?);
+    let (attest, search) = kernel.attest(kubepods.clone())?;
+    agent.spawn("the search for records", search);
+    agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
+    // First noted which cgroup it is: if it is made anew before we are attached, that is noticed.
+    let watch = kernel::watch(kubepods.clone(), agent.drain())?;
     kernel.attach(&kubepods)?;
-    agent.spawn(
-        "the pods' cgroup",
-        kernel::watch(kubepods.clone(), agent.drain())?,
-    );
+    agent.spawn("the pods' cgroup", watch);
     agent.ready(Attachment::new(kubepods, kernel.attached()));
     Ok(())
 }

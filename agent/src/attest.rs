@@ -8,7 +8,11 @@ mod kernel;
 mod search;
 mod syn;
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use tokio::net::TcpStream;
 
@@ -27,6 +31,8 @@ pub struct Caller {
     pub pod: PodUid,
     /// The container in it; a cgroup that somebody made beside the containers has none.
     pub container: Option<ContainerId>,
+    /// The client's own address, as the kernel recorded it. IPv4 is IPv4.
+    pub client: IpAddr,
     /// The network namespace of the socket.
     pub netns: NetnsCookie,
     /// How the connection came here.
@@ -36,7 +42,8 @@ pub struct Caller {
 /// Why a connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The kernel recorded no connection like this one: the client is not under the kubepods cgroup.
+    /// The kernel has no record of this connection: the client is not below the pods' cgroup, or has closed already, or
+    /// its record was pushed out of a full map, or its SYN had no room for the cookie.
     #[error("the kernel has no record of this connection")]
     NoRecord,
     /// The record is of another connection: a forged cookie, or address translation on the way.
@@ -48,6 +55,9 @@ pub enum Refusal {
     /// No cookie came with the SYN, and several records fit.
     #[error("{0} records fit this connection")]
     Ambiguous(usize),
+    /// No cookie came with the SYN, and there are so many records that the right one may have been pushed out.
+    #[error("{0} records: the one of this connection may have been pushed out")]
+    Crowded(usize),
     /// No cookie came with the SYN, and too many such connections wait to be looked for.
     #[error("too many connections without their SYN")]
     Busy,
@@ -69,6 +79,7 @@ impl Refusal {
             Self::NoRecord => "no_record",
             Self::OtherPeer { .. } => "other_peer",
             Self::Ambiguous(_) => "ambiguous",
+            Self::Crowded(_) => "crowded",
             Self::Busy => "busy",
             Self::CgroupGone(_) => "cgroup_gone",
             Self::NotAPod(_) => "not_a_pod",

@@ -10,8 +10,7 @@ mod path;
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io,
+    fs, io,
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::fs::MetadataExt as _,
@@ -120,5 +119,5 @@ impl Tree {
 
 /// The id of the cgroup at `path`: its directory's inode number.
 pub fn id_of(path: &Path) -> io::Result<CgroupId> {
-    Ok(CgroupId::new(File::open(path)?.metadata()?.ino()))
+    Ok(CgroupId::new(fs::metadata(path)?.ino()))
 }

@@ -23,7 +23,7 @@ use tokio::{
     time,
 };
 
-use crate::drain;
+use crate::{digest::Digest, drain};
 
 /// How long a connection may live.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ impl Listen for UnixListener {
 /// Shows `pages` to whoever comes, until the drain; then finishes what it began.
 pub(crate) async fn serve(listener: impl Listen, pages: impl Pages, mut drain: drain::Watch) {
     let pages = Arc::new(pages);
-    let mut connections = Connections::default();
+    let (mut connections, warnings) = (Connections::default(), Digest::default());
     loop {
         let next = tokio::select! {
             next = listener.next() => next,
@@ -98,7 +98,9 @@ pub(crate) async fn serve(listener: impl Listen, pages: impl Pages, mut drain: d
         match next {
             Ok(stream) => connections.add(tokio::spawn(talk(stream, Arc::clone(&pages)))),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(count) = warnings.add("accept") {
+                    tracing::warn!(count, %error, "cannot accept connections");
+                }
                 time::sleep(BACKOFF).await;
             }
         }

@@ -9,7 +9,6 @@
 
 mod answer;
 mod breakage;
-mod digest;
 mod document;
 mod limit;
 mod metrics;

@@ -9,6 +9,7 @@ pub mod args;
 pub mod config;
 
 pub mod clock;
+mod digest;
 pub mod drain;
 pub mod id;
 mod memory;

@@ -33,6 +33,13 @@ pub struct Pod {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Pod {
+    /// Whether its processes may have this address: one of its own, once these are known. On the node's network any.
+    pub fn may_have(&self, address: IpAddr) -> bool {
+        self.host_network || self.ips.is_empty() || self.ips.contains(&address)
+    }
+}
+
 /// Where pods come from: files, or an API server.
 pub trait Source: fmt::Debug + Send + 'static {
     /// Keeps `index` equal to what the outside world says, until the process ends. Returns only with an

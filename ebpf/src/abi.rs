@@ -107,13 +107,13 @@ counters! {
     redirected,
     /// Connects to the proxy's own address.
     direct,
-    /// Connects of the agent itself to the metadata address.
+    /// Connects and messages of the agent itself to the metadata address.
     exempt,
-    /// Connects to the metadata address that passed because the lease had expired.
+    /// Connects and messages to the metadata address that passed because the lease had expired.
     lease_passed,
-    /// Connects to the metadata address that were refused because the lease had expired.
+    /// Connects and messages to the metadata address that were refused because the lease had expired.
     lease_refused,
-    /// Connects that were refused because the agent had not configured us.
+    /// Connects and messages that were refused because the agent had not configured us.
     refused_off,
     /// Connects or messages that were no TCP.
     refused_not_tcp,

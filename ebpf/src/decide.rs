@@ -152,7 +152,7 @@ fn guarded(caller: Caller, config: &Config) -> Result<(), Verdict> {
     })
 }
 
-/// A connect to the proxy is never refused: without an agent the port may be somebody else's.
+/// A connect to the proxy is refused only when it cannot be recorded: without an agent the port may be somebody else's.
 #[inline(always)]
 fn to_proxy(transport: Transport, caller: Caller, config: &Config) -> Verdict {
     let alive = config.mode == Config::REDIRECT && caller.now_ns <= config.lease_deadline_ns;

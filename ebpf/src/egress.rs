@@ -6,13 +6,7 @@
 use aya_log_ebpf::debug;
 use bpf2iam_ebpf::decide::{self, Caller, Verdict};
 
-use crate::{
-    Outcome,
-    connect::{now_ns, passed},
-    context::Packet,
-    count::count,
-    maps,
-};
+use crate::{Outcome, connect::now_ns, context::Packet, count::count, maps};
 
 #[inline(always)]
 pub(crate) fn on_packet(packet: &Packet) -> Outcome {
@@ -34,10 +28,8 @@ fn guard(packet: &Packet) -> Outcome {
         now_ns: now_ns(),
     };
     match decide::send(caller, &config) {
-        Verdict::Pass(why) => {
-            passed(why);
-            Outcome::Allow
-        }
+        // The connect that it belongs to was counted.
+        Verdict::Pass(_) => Outcome::Allow,
         Verdict::Refuse(_) | Verdict::Redirect(_) | Verdict::Record => {
             debug!(
                 packet.context(),

@@ -99,10 +99,11 @@ fn store(event: &SockOps) {
     }
 }
 
-/// The SYN has been answered: no more options are to be written. The calls about states stay.
+/// The SYN has been answered: no more options are to be written. The calls about states stay. If another program wants
+/// to write options into connections to the proxy, it loses that here.
 #[inline(always)]
 fn established(event: &SockOps) {
-    if event.sk().and_then(maps::socket).is_some() {
+    if bound_for_proxy(event).is_some() {
         event.no_more(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
     }
 }

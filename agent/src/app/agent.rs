@@ -79,7 +79,7 @@ impl Agent {
             tokens: token::Authority::new(&token::Key::generate().context("no randomness")?),
             token_use: TokenUse::Optional,
             clock,
-            metrics: open_metrics(&mut registry),
+            metrics: imds_metrics(&mut registry),
         };
         let kernel = KernelCounters::register(kernel, &mut registry);
         let registry = Arc::new(registry);
@@ -243,7 +243,7 @@ fn open_pods(
     FileSource::open(directory.clone(), config.node_name.as_str(), metrics, clock)
 }
 
-fn open_metrics(registry: &mut Registry) -> imds::Metrics {
+fn imds_metrics(registry: &mut Registry) -> imds::Metrics {
     let metrics = imds::Metrics::new();
     metrics.register(registry);
     metrics

@@ -1,6 +1,7 @@
 //! The half of the agent that stands on the kernel: programs, cgroups, attestation.
 
 use std::{
+    io,
     net::SocketAddr,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -52,8 +53,15 @@ impl Kernel {
 
     /// Tells the programs where the proxy listens.
     pub(super) fn point_at(&mut self, bound: &Bound) -> anyhow::Result<()> {
+        let agent = cgroup::own_cgroup(&self.root_path);
+        if agent.is_none() {
+            tracing::warn!(
+                "the agent's own cgroup cannot be told (does it have a cgroup namespace of its own?): if it is below the \
+                 pods' cgroup, its own calls to the metadata service come back to it"
+            );
+        }
         let mut target = Target {
-            agent: cgroup::own_cgroup(&self.root_path),
+            agent,
             ..Target::default()
         };
         for listener in &bound.listeners {
@@ -84,15 +92,25 @@ impl Kernel {
         }
     }
 
-    /// Attests connections of the pods below `kubepods`. Once.
-    pub(super) fn attest(&mut self, kubepods: PathBuf) -> anyhow::Result<attest::Kernel> {
+    /// Attests connections of the pods below `kubepods`, with what has to run for it. Once.
+    pub(super) fn attest(
+        &mut self,
+        kubepods: PathBuf,
+    ) -> anyhow::Result<(
+        attest::Kernel,
+        impl Future<Output = anyhow::Result<()>> + Send + 'static + use<>,
+    )> {
         let root = self
             .root
             .try_clone()
             .context("cannot duplicate a descriptor")?;
         let conns: Conns = self.redirect.conns()?;
         let tree = cgroup::Tree::new(root, self.root_path.clone(), kubepods);
-        Ok(attest::Kernel::new(conns, tree))
+        let (attest, search) = attest::Kernel::new(conns, tree);
+        Ok((attest, async move {
+            search.await;
+            Ok(())
+        }))
     }
 
     /// Passes on what the programs log. Once.
@@ -133,12 +151,16 @@ pub(super) fn watch(
                 () = tokio::time::sleep(LOOK) => {}
                 () = drain.signaled() => return Ok(()),
             }
-            let now = cgroup::id_of(&kubepods);
-            if now.as_ref().ok() != Some(&attached) {
-                bail!(
+            match cgroup::id_of(&kubepods) {
+                Ok(now) if now == attached => {}
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    // That we cannot look is no reason to leave the pods alone.
+                    tracing::warn!(%error, kubepods = %kubepods.display(), "cannot look at the pods' cgroup");
+                }
+                Ok(_) | Err(_) => bail!(
                     "{} was removed or made anew; what is attached to it protects no pod any more",
                     kubepods.display()
-                );
+                ),
             }
         }
     })

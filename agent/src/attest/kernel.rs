@@ -29,15 +29,20 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Attests with the records in `conns`. Takes a tokio runtime.
-    pub fn new(conns: Conns, cgroups: cgroup::Tree) -> Self {
+    /// Attests with the records in `conns`. What comes with it has to run meanwhile; it searches for the records of
+    /// connections whose SYN was lost.
+    pub fn new(
+        conns: Conns,
+        cgroups: cgroup::Tree,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let conns = Arc::new(conns);
-        let search = Search::spawn(Arc::clone(&conns));
-        Self {
+        let (search, run) = Search::new(Arc::clone(&conns));
+        let kernel = Self {
             conns,
             cgroups,
             search,
-        }
+        };
+        (kernel, run)
     }
 
     fn by_cookie(&self, cookie: SocketCookie, peer: SocketAddr) -> Result<Record, Refusal> {
@@ -67,6 +72,7 @@ impl Kernel {
             cgroup: record.cgroup,
             pod: owner.pod,
             container: owner.container,
+            client: record.client.ip(),
             netns: record.netns,
             via: record.via,
         })

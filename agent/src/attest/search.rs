@@ -11,6 +11,8 @@ use tokio::{
     task, time,
 };
 
+use bpf2iam_ebpf::abi::MAX_CONNS;
+
 use crate::redirect::{Conns, Record};
 
 use super::Refusal;
@@ -20,7 +22,11 @@ const ROOM: usize = 256;
 /// How long one may wait: for the search that is under way, and the next one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks the task that searches.
+/// With more records than these the kernel may have dropped some: it does so before the map is quite full, for each
+/// CPU keeps some free places to itself.
+const FULL: usize = MAX_CONNS / 2;
+
+/// Asks what searches.
 #[derive(Debug)]
 pub(super) struct Search(mpsc::Sender<Question>);
 
@@ -31,7 +37,7 @@ struct Question {
 }
 
 /// All records at one moment.
-trait Records: Send + Sync + 'static {
+pub(super) trait Records: Send + Sync + 'static {
     fn all(&self) -> io::Result<Vec<Record>>;
 }
 
@@ -42,15 +48,10 @@ impl Records for Conns {
 }
 
 impl Search {
-    /// Starts the task; it ends when this is dropped. Takes a tokio runtime.
-    pub(super) fn spawn(conns: Arc<Conns>) -> Self {
-        Self::over(conns)
-    }
-
-    fn over(records: Arc<impl Records>) -> Self {
+    /// What asks, and what has to run for it to be answered. That ends when the other is dropped.
+    pub(super) fn new(records: Arc<impl Records>) -> (Self, impl Future<Output = ()> + Send) {
         let (questions_tx, questions_rx) = mpsc::channel(ROOM);
-        tokio::spawn(run(records, questions_rx));
-        Self(questions_tx)
+        (Self(questions_tx), run(records, questions_rx))
     }
 
     /// The one record of a client at `peer`, which must be there already.
@@ -69,7 +70,7 @@ async fn run(records: Arc<impl Records>, mut questions: mpsc::Receiver<Question>
     let mut waiting = Vec::with_capacity(ROOM);
     while questions.recv_many(&mut waiting, ROOM).await > 0 {
         let records = Arc::clone(&records);
-        let all = task::spawn_blocking(move || records.all().map(|all| by_client(&all)));
+        let all = task::spawn_blocking(move || records.all().map(|all| ByClient::new(&all)));
         let all = all
             .await
             .unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
@@ -80,23 +81,37 @@ async fn run(records: Arc<impl Records>, mut questions: mpsc::Receiver<Question>
     }
 }
 
-/// Each client's record, and how many there are.
-type ByClient = HashMap<SocketAddr, (Record, usize)>;
-
-fn by_client(all: &[Record]) -> ByClient {
-    let mut clients = ByClient::with_capacity(all.len());
-    for record in all {
-        clients.entry(record.client).or_insert((*record, 0)).1 += 1;
-    }
-    clients
+/// All records.
+struct ByClient {
+    /// How many there are.
+    all: usize,
+    /// Each client's record, and how many there are of that client.
+    clients: HashMap<SocketAddr, (Record, usize)>,
 }
 
-/// Another pod may have recorded the same address from a network namespace of its own: then nobody is served.
+impl ByClient {
+    fn new(records: &[Record]) -> Self {
+        let mut clients = HashMap::<_, (Record, usize)>::with_capacity(records.len());
+        for record in records {
+            clients.entry(record.client).or_insert((*record, 0)).1 += 1;
+        }
+        Self {
+            all: records.len(),
+            clients,
+        }
+    }
+}
+
+/// Another pod may have recorded the same address from a network namespace of its own: then nobody is served. Nor is
+/// anybody when the kernel may have dropped records for want of room: the one that is left may be the other pod's.
 fn answer(all: &io::Result<ByClient>, peer: SocketAddr) -> Result<Record, Refusal> {
     let all = all
         .as_ref()
         .map_err(|error| Refusal::System(io::Error::other(error.to_string())))?;
-    match all.get(&peer) {
+    if all.all > FULL {
+        return Err(Refusal::Crowded(all.all));
+    }
+    match all.clients.get(&peer) {
         None => Err(Refusal::NoRecord),
         Some((record, 1)) => Ok(*record),
         Some((_, several)) => Err(Refusal::Ambiguous(*several)),
@@ -128,7 +143,7 @@ mod tests {
 
     fn found(records: &[Record]) -> Result<Record, Refusal> {
         answer(
-            &Ok(by_client(records)),
+            &Ok(ByClient::new(records)),
             SocketAddr::from(([10, 77, 1, 2], 4711)),
         )
     }
@@ -142,6 +157,16 @@ mod tests {
         assert!(matches!(found(&[]), Err(Refusal::NoRecord)));
         let poison = record(8, "10.77.1.2:4711");
         assert!(matches!(found(&[ours, poison]), Err(Refusal::Ambiguous(2))));
+    }
+
+    #[test]
+    fn among_so_many_that_some_may_be_lost_the_only_one_proves_nothing() {
+        let ours = record(7, "10.77.1.2:4711");
+        let mut records = vec![record(8, "10.77.1.3:1"); FULL - 1];
+        records.push(ours);
+        assert_eq!(found(&records).unwrap(), ours);
+        records.push(record(8, "10.77.1.3:1"));
+        assert!(matches!(found(&records), Err(Refusal::Crowded(_))));
     }
 
     #[test]
@@ -176,7 +201,9 @@ mod tests {
             records,
             ..Slow::default()
         });
-        let search = Arc::new(Search::over(Arc::clone(&slow)));
+        let (search, run) = Search::new(Arc::clone(&slow));
+        let search = Arc::new(search);
+        tokio::spawn(run);
         let ask = || {
             let search = Arc::clone(&search);
             tokio::spawn(async move { search.find(SocketAddr::from(([10, 77, 1, 2], 4711))).await })

@@ -189,7 +189,10 @@ mod tests {
     fn what_another_user_made_is_not_looked_into() {
         let root = tree(&["user.slice/kubepods", "kubepods"]);
         if std::os::unix::fs::chown(root.path().join("user.slice"), Some(65_534), None).is_err() {
-            return; // without privileges there is no other user to be
+            // Without privileges there is no other user to be.
+            assert!(std::env::var("CI").is_err(), "in CI no test is skipped");
+            eprintln!("SKIPPED: what_another_user_made_is_not_looked_into needs root");
+            return;
         }
         fs::remove_dir(root.path().join("kubepods")).unwrap();
         assert_eq!(find_kubepods(root.path(), None).unwrap(), None);

@@ -77,8 +77,12 @@ impl NodeIps {
         ips.or_else(|| Self::found(sources)).ok_or(Error::NoNodeIp)
     }
 
+    /// From a machine's own link-local address one cannot tell that pods have a route to it: that has to be said.
     fn found(sources: &[IpAddr]) -> Option<Self> {
-        let usable = |address: &&IpAddr| is_usable(**address) && !address.is_loopback();
+        let usable = |address: &&IpAddr| {
+            let local = matches!(address, IpAddr::V4(v4) if v4.is_link_local());
+            is_usable(**address) && !address.is_loopback() && !local
+        };
         let ips = sources.iter().filter(usable).fold(NONE, Self::or);
         (ips != NONE).then_some(ips)
     }
@@ -165,18 +169,18 @@ fn parse_one(given_by: &'static str, text: &str) -> Result<IpAddr, Error> {
     }
 }
 
-/// Whether a listener can be there and be connected to. Link-local addresses need a scope in IPv6, and in
-/// IPv4 the metadata address is one of them.
+/// Whether a listener can be there and be connected to. A link-local address needs a scope in IPv6; one of IPv4 on an
+/// interface of the node's own is as good as any. A listener at a metadata address would be redirected to itself.
 fn is_usable(address: IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == METADATA,
+    let special = match address {
+        IpAddr::V4(v4) => v4.is_broadcast() || v4 == METADATA_V4,
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == METADATA_V6,
     };
-    !address.is_unspecified() && !address.is_multicast() && !link_local
+    !address.is_unspecified() && !address.is_multicast() && !special
 }
 
-/// The metadata address of IPv6; a listener there would be redirected to itself.
-const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 #[cfg(test)]
 mod tests;

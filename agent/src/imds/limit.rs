@@ -19,6 +19,17 @@ pub(super) struct Limits {
     pub(super) pod: usize,
 }
 
+impl Limits {
+    /// The same, but in all not more than half of the files that we may have open: the other half is for us.
+    pub(super) fn within(self, files: Option<u64>) -> Self {
+        let half = files.and_then(|files| i64::try_from(files / 2).ok());
+        Self {
+            all: half.map_or(self.all, |half| self.all.min(half)),
+            ..self
+        }
+    }
+}
+
 /// Counts connections.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -99,6 +110,14 @@ mod tests {
 
     fn pod(digit: char) -> PodUid {
         digit.to_string().repeat(32).parse().unwrap()
+    }
+
+    #[test]
+    fn connections_take_at_most_half_of_the_files() {
+        let limits = Limits { all: 100, pod: 9 };
+        for (files, all) in [(None, 100), (Some(1 << 20), 100), (Some(64), 32)] {
+            assert_eq!(limits.within(files).all, all);
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub enum Outcome {
     Path,
     /// The index does not know the pod (yet).
     PodUnknown,
+    /// The connection comes from an address that is not the pod's.
+    OtherAddress,
     /// The pod has no role.
     NoRole,
     /// The pod asks for something that is no role.
@@ -65,6 +67,7 @@ impl Outcome {
             Self::TokenExpired => "token_expired",
             Self::Path => "path",
             Self::PodUnknown => "pod_unknown",
+            Self::OtherAddress => "other_address",
             Self::NoRole => "no_role",
             Self::InvalidRole => "invalid_role",
             Self::OtherRole => "other_role",

@@ -128,9 +128,13 @@ impl Answer {
                 (Status::Unavailable, Body::Empty)
             }
             // `Served` is no reason; if it were ever given for one, nothing would be shown.
-            O::Path | O::NoRole | O::InvalidRole | O::OtherRole | O::Denied | O::Served => {
-                (Status::NotFound, Body::Page)
-            }
+            O::Path
+            | O::OtherAddress
+            | O::NoRole
+            | O::InvalidRole
+            | O::OtherRole
+            | O::Denied
+            | O::Served => (Status::NotFound, Body::Page),
         };
         Self::new(status, why, body)
     }

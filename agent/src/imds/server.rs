@@ -15,17 +15,17 @@ use std::{
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time,
 };
 
-use crate::{attest::Attest, drain};
+use crate::{attest::Attest, digest::Digest, drain};
 
 use super::{
     breakage::Breakage,
-    digest::Digest,
     limit::{Gate, Limits},
     service::{Service, Supply},
 };
@@ -55,8 +55,7 @@ pub struct Server<A, S> {
     service: Service<S>,
     http: http1::Builder,
     gate: Arc<Gate>,
-    refusals: Digest,
-    accept_errors: Digest,
+    warnings: Digest,
 }
 
 /// Where connections come from.
@@ -85,7 +84,11 @@ where
 {
     /// A server that gives the answers of `service` to those whom `attest` knows.
     pub fn new(attest: A, service: Service<S>) -> Self {
-        Self::with_limits(attest, service, LIMITS)
+        Self::with_limits(
+            attest,
+            service,
+            LIMITS.within(getrlimit(Resource::Nofile).current),
+        )
     }
 
     fn with_limits(attest: A, service: Service<S>, limits: Limits) -> Self {
@@ -101,8 +104,7 @@ where
             gate: Gate::new(limits, service.metrics.open.clone()),
             service,
             http,
-            refusals: Digest::default(),
-            accept_errors: Digest::default(),
+            warnings: Digest::default(),
         }
     }
 
@@ -177,7 +179,7 @@ where
 
     fn lost(&self, error: &io::Error) {
         self.service.metrics.accept_errors.inc();
-        if let Some(count) = self.accept_errors.add() {
+        if let Some(count) = self.warnings.add("accept") {
             tracing::warn!(count, %error, "cannot accept connections");
         }
     }
@@ -222,7 +224,7 @@ where
     fn refuse(&self, reason: &'static str, error: &dyn fmt::Display, peer: SocketAddr) {
         self.service.metrics.refused_connection(reason);
         tracing::debug!(%peer, reason, %error, "connection refused");
-        if let Some(count) = self.refusals.add() {
+        if let Some(count) = self.warnings.add(reason) {
             tracing::warn!(count, reason, %error, "connections refused since the last such line");
         }
     }

@@ -177,6 +177,12 @@ impl<S: Supply> Service<S> {
             // It is too new for us, or gone. In both cases another attempt is the client's best bet.
             return Answer::refused(Outcome::PodUnknown);
         };
+        if !pod.may_have(caller.client) {
+            // The cgroup says one thing, the address another: a socket that another pod made, or a network within the
+            // pod. Neither is this pod's own call, whatever else it is.
+            seen.error = Some(format!("the pod has no address {}", caller.client));
+            return Answer::refused(Outcome::OtherAddress);
+        }
         match binding::decide(pod, &self.policy) {
             Binding::Role(identity, _rule) => {
                 let state = self.state(&identity, resource, deadline).await;

@@ -52,6 +52,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the machine is at its limits. Then nothing is known of the directory, not even that it is gone.
+    pub(super) fn is_exhaustion(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if is_exhaustion(source))
+    }
+}
+
 /// What a directory says.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -68,6 +75,10 @@ pub(super) fn read(dir: &Path, node: &str) -> Result<Reading, Error> {
         let mut one = match content(&file) {
             Ok(Some(text)) => manifest::parse(&file, &text, node),
             Ok(None) => continue,
+            Err(Problem::Unreadable(source)) if is_exhaustion(&source) => {
+                let dir = dir.to_owned();
+                return Err(Error::Read { dir, source });
+            }
             Err(problem) => Manifest {
                 pods: Vec::new(),
                 errors: vec![about(&file, problem)],
@@ -97,6 +108,13 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     files.sort_unstable();
     Ok(files)
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    let limits = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EIO];
+    error
+        .raw_os_error()
+        .is_some_and(|code| limits.contains(&code))
 }
 
 fn is_manifest(name: &Path) -> bool {

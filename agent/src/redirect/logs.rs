@@ -6,7 +6,10 @@ use std::{fmt, io};
 
 use aya::Ebpf;
 use aya_log::{EbpfLogger, Level};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    task,
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::drain;
@@ -41,7 +44,7 @@ impl Logs {
             .map_err(|error| Error::Logs(Box::new(error)))
     }
 
-    /// Passes on what the programs log, until the end.
+    /// Passes on what the programs log, until the end. Takes a runtime with several threads.
     pub async fn run(self, mut drain: drain::Watch) -> io::Result<()> {
         // SAFETY: the logger owns the ring buffer's map, whose descriptor stays the same and open until it is dropped.
         let mut logs = unsafe { AsyncFd::register_with_interest(self.0, Interest::READABLE) }?;
@@ -50,7 +53,8 @@ impl Logs {
                 readable = logs.readable_mut() => readable?,
                 () = drain.signaled() => return Ok(()),
             };
-            readable.get_inner_mut().flush();
+            // It ends when nothing more comes. While it does not, the other tasks go on elsewhere.
+            task::block_in_place(|| readable.get_inner_mut().flush());
             readable.clear_ready();
         }
     }

@@ -96,16 +96,13 @@ impl Conns {
     /// keys. If it begins anew again and again, that is an error: a part of the records proves nothing.
     pub fn all(&self) -> io::Result<HashMap<SocketCookie, Record>> {
         let mut all = HashMap::new();
-        let mut entries = self.0.iter();
+        let mut keys = self.0.keys();
         for _ in 0..2 * abi::MAX_CONNS {
-            match entries.next() {
-                None => return Ok(all),
-                Some(Ok((cookie, conn))) => {
-                    all.insert(SocketCookie::new(cookie), conn.into());
-                }
-                Some(Err(MapError::KeyNotFound)) => {}
-                Some(Err(error)) => return Err(io::Error::other(error)),
-            }
+            let Some(key) = keys.next() else {
+                return Ok(all);
+            };
+            let cookie = SocketCookie::new(key.map_err(io::Error::other)?);
+            all.extend(self.get(cookie)?.map(|record| (cookie, record)));
         }
         Err(io::Error::other(
             "the records change faster than they can be read",

@@ -130,6 +130,7 @@ fn what_is_not_for_the_pod_looks_like_what_does_not_exist() {
     for why in [
         Outcome::NoRole,
         Outcome::InvalidRole,
+        Outcome::OtherAddress,
         Outcome::OtherRole,
         Outcome::Denied,
     ] {

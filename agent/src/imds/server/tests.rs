@@ -1,5 +1,6 @@
 use std::{
     future::pending,
+    net::Ipv4Addr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -59,6 +60,7 @@ impl Attest for Fake {
             cgroup: CgroupId::new(1),
             pod: UID.parse().unwrap(),
             container: None,
+            client: Ipv4Addr::LOCALHOST.into(),
             netns: NetnsCookie::new(1),
             via: Via::Redirect,
         })

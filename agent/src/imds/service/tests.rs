@@ -153,6 +153,7 @@ fn caller(uid: &str) -> Caller {
         cgroup: CgroupId::new(1),
         pod: uid.parse().unwrap(),
         container: None,
+        client: "10.0.0.1".parse().unwrap(),
         netns: NetnsCookie::new(1),
         via: Via::Redirect,
     }
@@ -277,6 +278,31 @@ async fn a_pod_that_is_gone_is_served_no_more() {
     assert_eq!(world.get(ANNOTATED, CREDENTIALS).await.status, 200);
     let _changes = world.writer.reset([]);
     assert_eq!(world.get(ANNOTATED, CREDENTIALS).await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_served_at_its_own_addresses_only_once_they_are_known() {
+    let world = world();
+    world.script.say(ready());
+    let own = caller(ANNOTATED).client;
+    let other = "10.0.0.2".parse().unwrap();
+    for (ips, host_network, status) in [
+        (vec![], false, 200),
+        (vec![other], false, 404),
+        (vec![other, own], false, 200),
+        (vec![other], true, 200),
+    ] {
+        let pod = Pod {
+            host_network,
+            ips,
+            ..pod(ANNOTATED, "cart", Some(ARN))
+        };
+        let _changes = world.writer.reset([pod]);
+        for target in [LIST, CREDENTIALS, INFO] {
+            assert_eq!(world.get(ANNOTATED, target).await.status, status);
+        }
+    }
+    world.counted(r#"imds_refusals_total{reason="other_address"} 3"#);
 }
 
 #[tokio::test(start_paused = true)]

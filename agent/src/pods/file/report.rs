@@ -36,15 +36,10 @@ impl Report {
         }
     }
 
-    /// Makes `index` what `look` found: no pods at all if the directory could not be read.
+    /// Makes `index` what `look` found: no pods at all if the directory is not there to be read. As long as the machine
+    /// is at its limits, the index stays as it is.
     pub(super) fn publish(&mut self, look: Look, index: &index::Writer) {
         let (pods, complaints) = self.count(look);
-        let pods_known = pods.len();
-        let index::Changes {
-            added,
-            removed,
-            changed,
-        } = index.reset(pods);
         let News { wrong, mended } = self.news(complaints);
         for complaint in wrong.iter().take(MAX_LOGGED) {
             tracing::warn!("{complaint}");
@@ -52,6 +47,13 @@ impl Report {
         if wrong.len() > MAX_LOGGED {
             tracing::warn!("and {} more", wrong.len() - MAX_LOGGED);
         }
+        let Some(pods) = pods else { return };
+        let pods_known = pods.len();
+        let index::Changes {
+            added,
+            removed,
+            changed,
+        } = index.reset(pods);
         if added + removed + changed + mended > 0 {
             tracing::info!(
                 pods_known,
@@ -64,7 +66,8 @@ impl Report {
         }
     }
 
-    fn count(&self, look: Look) -> (Vec<Pod>, BTreeSet<String>) {
+    /// The pods that there are, if that can be told, and what is wrong.
+    fn count(&self, look: Look) -> (Option<Vec<Pod>>, BTreeSet<String>) {
         let Look { reading, watched } = look;
         match reading {
             Ok(reading) => {
@@ -72,11 +75,12 @@ impl Report {
                 self.metrics.read(known, wrong, self.clock.now());
                 let errors = reading.errors.iter().map(ToString::to_string);
                 let complaints = errors.chain(watched.err().map(whole)).collect();
-                (reading.pods, complaints)
+                (Some(reading.pods), complaints)
             }
+            Err(error) if error.is_exhaustion() => (None, BTreeSet::from([whole(error)])),
             Err(error) => {
                 self.metrics.failed();
-                (Vec::new(), BTreeSet::from([whole(error)]))
+                (Some(Vec::new()), BTreeSet::from([whole(error)]))
             }
         }
     }
@@ -102,6 +106,28 @@ mod tests {
 
     fn set(complaints: &[&str]) -> BTreeSet<String> {
         complaints.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn pods_are_forgotten_with_their_directory_and_not_for_want_of_files() {
+        for (code, known) in [
+            (libc::EMFILE, None),
+            (libc::ENFILE, None),
+            (libc::EIO, None),
+            (libc::ENOENT, Some(0)),
+            (libc::ENOTDIR, Some(0)),
+        ] {
+            let source = std::io::Error::from_raw_os_error(code);
+            let look = Look {
+                reading: Err(Error::Read {
+                    dir: "/pods".into(),
+                    source,
+                }),
+                watched: Ok(()),
+            };
+            let (pods, wrong) = Report::new(Metrics::new(), Clock::system()).count(look);
+            assert_eq!((pods.map(|pods| pods.len()), wrong.len()), (known, 1));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use crate::{
     pod::Pod,
     wait::soon,
-    world::{BASE_ARN, Setup},
+    world::{BASE_ARN, REGION, Setup},
 };
 
 /// The command; none where it was not built. That is said past the harness's capture, and in CI it is a failure.
@@ -32,7 +32,18 @@ fn bpf2iam(test: &str) -> Option<PathBuf> {
 
 /// Exit code, standard output, standard error.
 async fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let ended = command.env_clear().kill_on_drop(true).output();
+    // A command that starts although it should not must not look for the machine's metadata service, and must not do
+    // anything to its pods.
+    let harmless = [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_REGION", REGION),
+        ("BPF2IAM_KUBEPODS", "no-pods-of-any-node"),
+    ];
+    let ended = command
+        .env_clear()
+        .envs(harmless)
+        .kill_on_drop(true)
+        .output();
     let output = soon(ended).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (

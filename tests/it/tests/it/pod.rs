@@ -78,6 +78,7 @@ impl Attest for ByAddress {
                     cgroup: CgroupId::new(1000 + u64::from(pod.0)),
                     pod: PodUid::from_str(&pod.uid()).unwrap(),
                     container: None,
+                    client: peer.ip(),
                     netns: NetnsCookie::new(u64::from(pod.0)),
                     via: Via::Redirect,
                 })

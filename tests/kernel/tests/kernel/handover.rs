@@ -1,5 +1,5 @@
 //! Sockets that one process makes and another one connects. The socket's cgroup, its maker's, decides whose programs
-//! run; the process that calls `connect` is who is served.
+//! run; the process that calls `connect` is who is served, if the socket's address is its pod's too.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_closed, assert_role, attempt, beside, host_pod, leaks, pod,
+    NODE_KEYS, PATIENCE, assert_closed, assert_role, attempt, beside, host_pod, leaks, metric, pod,
     refused_for, stage, start, text,
 };
 
@@ -30,20 +30,31 @@ fn hand_over(stage: &Stage, maker: &Place, user: &Place, path: &str) -> Report {
 const LIST: &str = "/latest/meta-data/iam/security-credentials/";
 
 #[test]
-fn who_connects_a_socket_of_another_pod_gets_its_own_role() {
+fn a_socket_of_another_pod_has_the_wrong_address_and_is_refused() {
     let Some(stage) = stage() else { return };
     let [cart, till] = ["cart", "till"].map(|name| pod(&stage, name));
     let log = host_pod(&stage, "log");
     let _agent = start(&stage, &[]);
-    for (maker, user) in [(&cart, &till), (&till, &cart), (&cart, &log), (&log, &cart)] {
+    for (maker, user) in [(&cart, &till), (&till, &cart), (&log, &cart)] {
         let report = hand_over(&stage, &maker.place(), &user.place(), LIST);
-        assert_role(&report, &user.spec().name);
+        assert_eq!(report.status, Some(404), "{report:?}");
         // The socket is where it was made.
         let local = report.local.map(|local| local.ip());
         if !maker.spec().host_network {
             assert_eq!(local, maker.ipv4().map(Into::into), "{report:?}");
         }
     }
+    let refusals = "bpf2iam_imds_refusals_total{reason=\"other_address\"}";
+    assert_eq!(metric(&stage, refusals), 3);
+}
+
+#[test]
+fn a_pod_on_the_nodes_network_that_connects_a_socket_of_another_pod_gets_its_own_role() {
+    let Some(stage) = stage() else { return };
+    let (cart, log) = (pod(&stage, "cart"), host_pod(&stage, "log"));
+    let _agent = start(&stage, &[]);
+    let report = hand_over(&stage, &cart.place(), &log.place(), LIST);
+    assert_role(&report, "log");
 }
 
 #[test]

@@ -21,6 +21,8 @@ mod hammer;
 #[cfg(test)]
 mod handover;
 #[cfg(test)]
+mod hoard;
+#[cfg(test)]
 mod inside;
 #[cfg(test)]
 mod leak;
