@@ -1,7 +1,8 @@
 //! What the agent is measured against: a server that gives one and the same answer to whoever asks.
 //!
-//! Its runtime, its listener and hyper's settings are the agent's. It knows nobody, decides nothing and says
-//! nothing: what the agent takes longer is the price of doing that.
+//! Its runtime and hyper's settings are the agent's. It knows nobody, decides nothing and says nothing: what the agent
+//! takes longer is the price of doing that. Its listener is an ordinary one; the agent's keeps SYNs, which costs, and
+//! is corked, which saves a segment.
 
 use std::{
     convert::Infallible,
