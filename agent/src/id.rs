@@ -9,4 +9,5 @@ mod role;
 
 pub use kernel::{CgroupId, NetnsCookie, SocketCookie};
 pub use kubernetes::{ContainerId, ParseError, PodRef, PodUid};
+pub(crate) use kubernetes::{is_dns_label, is_dns_subdomain};
 pub use role::{BaseArn, InvalidRole, RoleArn};

@@ -41,32 +41,10 @@ fn decided(call: &SockAddr) -> Result<Outcome, Error> {
         return Ok(Outcome::Allow);
     };
     let caller = caller();
-    match decide::connect(
-        destination,
-        (address, port),
-        call.transport(),
-        caller,
-        &config,
-    ) {
-        Verdict::Redirect(proxy) => {
-            remember(call, caller, address, 0)?;
-            call.set(proxy, config.proxy_port);
-            debug!(
-                call.context(),
-                "redirected a connect from cgroup {}", caller.cgroup_id
-            );
-            count(|counters| &mut counters.redirected);
-            Ok(Outcome::Allow)
-        }
-        Verdict::Record => {
-            remember(call, caller, address, 1)?;
-            trace!(
-                call.context(),
-                "recorded a direct connect from cgroup {}", caller.cgroup_id
-            );
-            count(|counters| &mut counters.direct);
-            Ok(Outcome::Allow)
-        }
+    let asked = (address, port);
+    match decide::connect(destination, asked, call.transport(), caller, &config) {
+        Verdict::Redirect(proxy) => redirect(call, caller, address, (proxy, config.proxy_port)),
+        Verdict::Record => record(call, caller, address),
         Verdict::Pass(why) => {
             forget(call);
             passed(why);
@@ -81,6 +59,34 @@ fn decided(call: &SockAddr) -> Result<Outcome, Error> {
             Ok(Outcome::Deny)
         }
     }
+}
+
+#[inline(always)]
+fn redirect(
+    call: &SockAddr,
+    caller: Caller,
+    asked: Address,
+    (proxy, port): (Address, u16),
+) -> Result<Outcome, Error> {
+    remember(call, caller, asked, 0)?;
+    call.set(proxy, port);
+    debug!(
+        call.context(),
+        "redirected a connect from cgroup {}", caller.cgroup_id
+    );
+    count(|counters| &mut counters.redirected);
+    Ok(Outcome::Allow)
+}
+
+#[inline(always)]
+fn record(call: &SockAddr, caller: Caller, asked: Address) -> Result<Outcome, Error> {
+    remember(call, caller, asked, 1)?;
+    trace!(
+        call.context(),
+        "recorded a direct connect from cgroup {}", caller.cgroup_id
+    );
+    count(|counters| &mut counters.direct);
+    Ok(Outcome::Allow)
 }
 
 /// The process that makes the call, at this moment.

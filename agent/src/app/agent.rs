@@ -65,9 +65,8 @@ impl Agent {
         let mut registry = metrics::registry(clock.now());
         let readiness = Readiness::new();
         let pending = readiness.guard("the programs to be attached");
-        let listeners = listen(config.node_ips, config.listen_port)?;
-        let admin = open_admin(config).await?;
-        let control = control::Server::bind(&config.runtime_dir).await?;
+        let doors = Doors::open(config).await?;
+        let bound = doors.bound().context("cannot tell where we listen")?;
         let pods = open_pods(config, clock, &mut registry)?;
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
@@ -83,10 +82,6 @@ impl Agent {
         };
         let kernel = KernelCounters::register(kernel, &mut registry);
         let registry = Arc::new(registry);
-        let bound = Bound {
-            listeners: addresses(&listeners).context("cannot tell where we listen")?,
-            admin: admin.as_ref().map(admin::Server::address),
-        };
         let report = Report {
             node: config.node_name.to_string(),
             since: clock.now(),
@@ -106,17 +101,14 @@ impl Agent {
             signal,
             drain,
             report,
-            service: Some((listeners, service)),
+            service: Some((doors.listeners, service)),
             pending: Some(pending),
         };
-        agent.start_doors(
-            admin,
-            control,
-            Pages {
-                metrics: registry,
-                readiness,
-            },
-        );
+        let pages = Pages {
+            metrics: registry,
+            readiness,
+        };
+        agent.start_doors(doors.admin, doors.control, pages);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)
     }
@@ -219,17 +211,38 @@ impl Agent {
     }
 }
 
+/// All that is listened on.
+struct Doors {
+    listeners: Vec<TcpListener>,
+    admin: Option<admin::Server>,
+    control: control::Server,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            listeners: listen(config.node_ips, config.listen_port)?,
+            admin: match config.admin_listen {
+                Some(address) => Some(admin::Server::bind(address).await?),
+                None => None,
+            },
+            control: control::Server::bind(&config.runtime_dir).await?,
+        })
+    }
+
+    fn bound(&self) -> io::Result<Bound> {
+        let addresses = self.listeners.iter().map(TcpListener::local_addr);
+        Ok(Bound {
+            listeners: addresses.collect::<io::Result<_>>()?,
+            admin: self.admin.as_ref().map(admin::Server::address),
+        })
+    }
+}
+
 /// A part that cannot fail.
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     work.await;
     Ok(())
-}
-
-async fn open_admin(config: &Config) -> Result<Option<admin::Server>, admin::Error> {
-    match config.admin_listen {
-        Some(address) => admin::Server::bind(address).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 fn open_pods(
@@ -263,8 +276,4 @@ fn policy(config: &Config) -> Policy {
         default_role: config.default_role.clone(),
         session_name: session_name(&format!("bpf2iam.{}", config.node_name)).into(),
     }
-}
-
-fn addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
-    listeners.iter().map(TcpListener::local_addr).collect()
 }

@@ -191,7 +191,8 @@ mod tests {
         if std::os::unix::fs::chown(root.path().join("user.slice"), Some(65_534), None).is_err() {
             // Without privileges there is no other user to be.
             assert!(std::env::var("CI").is_err(), "in CI no test is skipped");
-            eprintln!("SKIPPED: what_another_user_made_is_not_looked_into needs root");
+            let skipped = "SKIPPED: what_another_user_made_is_not_looked_into needs root\n";
+            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
             return;
         }
         fs::remove_dir(root.path().join("kubepods")).unwrap();

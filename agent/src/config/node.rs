@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use crate::id::is_dns_subdomain;
+
 use super::{Error, given};
 
 /// The node's name in Kubernetes: a DNS subdomain.
@@ -30,14 +32,7 @@ impl NodeName {
     }
 
     fn parse(given_by: &'static str, value: String) -> Result<Self, Error> {
-        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_label = |label: &str| {
-            !label.is_empty()
-                && label.bytes().all(inner)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if value.len() <= 253 && value.split('.').all(is_label) {
+        if is_dns_subdomain(&value) {
             Ok(Self(value))
         } else {
             Err(Error::NodeName { given_by, value })

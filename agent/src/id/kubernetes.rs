@@ -107,6 +107,20 @@ impl fmt::Debug for ContainerId {
     }
 }
 
+/// A DNS subdomain as RFC 1123 has it, which is what the API server takes as a name.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(|label| is_dns_label(label, 253))
+}
+
+/// A DNS label as RFC 1123 has it, of at most `longest` characters.
+pub(crate) fn is_dns_label(text: &str, longest: usize) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|byte| inner(byte) || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 /// Namespace and name of a pod: what people call it. A later pod may bear the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PodRef {

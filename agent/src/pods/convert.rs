@@ -10,7 +10,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use crate::id::{ParseError, PodRef, PodUid};
+use crate::id::{ParseError, PodRef, PodUid, is_dns_label, is_dns_subdomain};
 
 use super::{Pod, field::Field};
 
@@ -110,11 +110,11 @@ pub(super) fn pod(pod: api::Pod) -> Result<Pod, Invalid> {
 /// The name of an object and its namespace.
 pub(super) fn name(metadata: &ObjectMeta) -> Result<PodRef, Invalid> {
     let name = required(metadata.name.as_deref(), ["metadata", "name"])?;
-    if !is_subdomain(name) {
+    if !is_dns_subdomain(name) {
         return Err(wrong(["metadata", "name"], Problem::Name(name.to_owned())));
     }
     let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT);
-    if !is_label(namespace, 63) {
+    if !is_dns_label(namespace, 63) {
         let problem = Problem::Namespace(namespace.to_owned());
         return Err(wrong(["metadata", "namespace"], problem));
     }
@@ -145,7 +145,7 @@ fn uid(metadata: &ObjectMeta) -> Result<PodUid, Invalid> {
 fn service_account(name: Option<String>) -> Result<String, Invalid> {
     match name {
         None => Ok(DEFAULT.to_owned()),
-        Some(name) if is_subdomain(&name) => Ok(name),
+        Some(name) if is_dns_subdomain(&name) => Ok(name),
         Some(name) => Err(wrong(["spec", "serviceAccountName"], Problem::Name(name))),
     }
 }
@@ -187,20 +187,6 @@ fn wrong<const N: usize>(field: [&str; N], problem: Problem) -> Invalid {
         field: field.into(),
         problem,
     }
-}
-
-/// A DNS subdomain as RFC 1123 has it, which is what the API server takes as a name.
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(|label| is_label(label, 253))
-}
-
-/// A DNS label as RFC 1123 has it, of at most `longest` characters.
-fn is_label(text: &str, longest: usize) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=longest).contains(&text.len())
-        && text.bytes().all(|byte| inner(byte) || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 #[cfg(test)]
