@@ -79,6 +79,7 @@ fn play(programs: Programs, kit: &Kit) -> Result<()> {
     cast.play(kit, Scene::WithoutAgent, &mut table)?;
     say::step("with the agent: every client is its pod's role");
     let agent = stage.start_agent(&[])?;
+    agent.wait_for_keys()?; // on a busy machine this takes longer than a client waits
     cast.play(kit, Scene::WithAgent, &mut table)?;
     if table.has_failures() {
         show("moto", &moto);

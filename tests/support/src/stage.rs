@@ -10,12 +10,11 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -26,6 +25,10 @@ use crate::{
     pod::Spec,
     process::{Process, output},
 };
+
+mod agent;
+
+pub use agent::Agent;
 
 /// Where each stage has a directory of its own, which is removed with its node.
 pub(crate) const DIRECTORY: &str = "/run";
@@ -270,7 +273,7 @@ impl Stage {
     /// Gets a page of the agent's admin port, whatever its status.
     pub fn admin(&self, path: &str) -> Result<String> {
         let mut curl = self.node.host().command("curl")?;
-        curl.args(["-sS", "-m", "5"])
+        curl.args(["-sS", "-m", "5", "--noproxy", "*"])
             .arg(format!("http://{ADMIN}{path}"));
         let output = output(&mut curl, ANSWER)?;
         ensure!(output.status.success(), "curl {path}: {}", output.status);
@@ -282,100 +285,6 @@ fn start(name: &'static str, command: Command) -> Result<Process> {
     let process = Process::spawn(name, command)?;
     process.wait_for_line(|line| line.contains("ready"), START)?;
     Ok(process)
-}
-
-/// The running agent. It is killed on drop; [`Agent::stop`] ends it as an operator would.
-#[derive(Debug)]
-pub struct Agent {
-    process: Process,
-    program: PathBuf,
-    runtime_dir: PathBuf,
-    port: u16,
-}
-
-impl Agent {
-    /// Waits until the agent in `process` says that it is ready.
-    pub fn ready(process: Process, stage: &Stage) -> Result<Self> {
-        let is_ready = |line: &str| line.contains("\"message\":\"ready\"");
-        let line = process.wait_for_line(is_ready, START)?;
-        let line: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        let listeners = line["listeners"].as_str().unwrap_or_default();
-        let first: Option<SocketAddr> = listeners
-            .split(',')
-            .next()
-            .and_then(|first| first.parse().ok());
-        Ok(Self {
-            port: first
-                .with_context(|| format!("no listener in {line}"))?
-                .port(),
-            program: stage.programs.agent.clone(),
-            runtime_dir: stage.runtime_dir(),
-            process,
-        })
-    }
-
-    /// The port on which redirected connections arrive.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its process.
-    pub const fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// What `bpf2iam status` prints, with more arguments.
-    pub fn status_page(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(&self.program);
-        command
-            .arg("status")
-            .arg("--runtime-dir")
-            .arg(&self.runtime_dir)
-            .args(args);
-        let output = output(&mut command, ANSWER)?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "bpf2iam status: {}: {said}",
-            output.status
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// What `bpf2iam status -o json` says.
-    pub fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.status_page(&["-o", "json"])?)?)
-    }
-
-    /// One of the programs' counters.
-    pub fn kernel_counter(&self, name: &str) -> Result<u64> {
-        let status = self.status()?;
-        status["counters"]["kernel"][name]
-            .as_u64()
-            .with_context(|| format!("no counter {name}"))
-    }
-
-    /// The records of its log with this message.
-    pub fn logged(&self, message: &str) -> Vec<Value> {
-        let lines = self.process.lines();
-        let records = lines
-            .iter()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        records
-            .filter(|record| record["message"] == message)
-            .collect()
-    }
-
-    /// Ends it with SIGTERM, and says how it ended.
-    pub fn stop(self) -> Result<ExitStatus> {
-        self.end(Signal::TERM)
-    }
-
-    /// Ends it with `signal`, and says how it ended.
-    pub fn end(mut self, signal: Signal) -> Result<ExitStatus> {
-        self.process.signal(signal)?;
-        self.process.wait(START)
-    }
 }
 
 /// A directory that goes with the node.

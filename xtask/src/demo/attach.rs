@@ -27,6 +27,7 @@ pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<Running> {
     let agent = scene.stage.start_agent(&[])?;
     scene.forget_answers();
     let took = began.elapsed().as_millis();
+    agent.wait_for_keys()?; // no client's patience is part of the story
     page.text(&format!(
         "It is ready after {took} ms, and listens on port {} of the node.",
         agent.port()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bpf2iam_kernel::{bpftool, objects::Objects};
 use bpf2iam_support::{pod::Spec, process::Process, stage::Agent};
 
-use crate::scene::{attempt, pod, proxy, stage, start, wait_for_keys};
+use crate::scene::{attempt, pod, proxy, stage, start};
 
 type Counters = BTreeMap<String, u64>;
 
@@ -47,7 +47,7 @@ fn status_metrics_and_the_kernel_count_alike() {
         .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &stage).unwrap();
     let cart = pod(&stage, "cart");
-    wait_for_keys(&stage, &agent);
+    agent.wait_for_keys().unwrap();
     let door = proxy(&agent);
     for (args, times) in [
         (&["connect"][..], 5),

@@ -9,7 +9,7 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, assert_role, attempt, error_of, leaks, pod, stage, text, wait_for_record,
+    NODE_KEYS, assert_role, attempt, error_of, leaks, pod, stage, start, text, wait_for_record,
 };
 
 /// Nothing was changed on the node.
@@ -74,6 +74,7 @@ fn four_capabilities_are_enough() {
         .agent_in(&stage.node().host(), &launcher, &[])
         .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &stage).unwrap();
+    agent.wait_for_keys().unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     assert!(agent.stop().unwrap().success());
 }
@@ -121,7 +122,7 @@ fn a_port_in_use_is_named() {
 fn a_second_agent_on_the_same_node_does_not_start() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let _agent = stage.start_agent(&[]).unwrap();
+    let _agent = start(&stage, &[]);
     let error = error_of(stage.agent(&["--admin-listen", "off"]).unwrap());
     assert!(error.contains(text(&stage.runtime_dir())), "{error}");
     assert_eq!(
@@ -168,6 +169,7 @@ fn the_pods_cgroup_is_waited_for() {
     let cgroup = kubepods.join(relative);
     fs::create_dir_all(&cgroup).unwrap();
     let agent = Agent::ready(process, &stage).unwrap();
+    agent.wait_for_keys().unwrap();
     assert_eq!(stage.admin("/readyz").unwrap(), "ready\n");
     let place = cart.place().with_cgroup(&cgroup);
     assert_role(&attempt(&stage, &place, &["connect"]), "cart");

@@ -8,7 +8,7 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, assert_role, attempt, leaks, pod, refused_for, stage, wait_for_keys, wait_for_record,
+    NODE_KEYS, assert_role, attempt, leaks, pod, refused_for, stage, wait_for_record,
 };
 
 /// The agent in a pod on the node's network, as its DaemonSet puts it there.
@@ -27,7 +27,7 @@ fn an_agent_in_a_pod_still_gets_the_nodes_keys_and_no_other_container_does() {
     // It asks for its keys when the first pod needs some: long after the programs were attached.
     assert_eq!(agent.kernel_counter("exempt").unwrap(), 0);
     let cart = pod(&stage, "cart");
-    wait_for_keys(&stage, &agent);
+    agent.wait_for_keys().unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     assert!(agent.kernel_counter("exempt").unwrap() > 0);
     let calls = stage.ask_sts("/calls").unwrap();

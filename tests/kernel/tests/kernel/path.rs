@@ -8,8 +8,7 @@ use bpf2iam_support::{
 use serde_json::Value;
 
 use crate::scene::{
-    assert_role, attempt, get, host_pod, leaks, pod, stage, stage_with, start, wait_for_keys,
-    wait_for_record,
+    assert_role, attempt, get, host_pod, leaks, pod, stage, stage_with, start, wait_for_record,
 };
 
 const LIST: &str = "/latest/meta-data/iam/security-credentials/";
@@ -121,7 +120,7 @@ fn every_cgroup_of_a_pod_is_that_pod_with_either_driver_and_in_every_class() {
             let mut pod = stage.add_pod(spec).unwrap();
             // No manifest has it, as none has an ephemeral container at first.
             pod.add_container("late").unwrap();
-            wait_for_keys(&stage, &agent);
+            agent.wait_for_keys().unwrap();
             for container in pod.containers() {
                 let place = pod.container(&container.name).unwrap();
                 assert_role(&attempt(&stage, &place, &["connect"]), name);
@@ -155,7 +154,7 @@ fn a_pod_that_comes_while_the_agent_runs_gets_its_role_and_one_that_goes_loses_i
     let Some(stage) = stage() else { return };
     let agent = start(&stage, &[]);
     let cart = pod(&stage, "cart");
-    wait_for_keys(&stage, &agent);
+    agent.wait_for_keys().unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
     std::fs::remove_file(stage.manifests().join("shop-cart.yaml")).unwrap();
     let gone = || attempt(&stage, &cart.place(), &["connect"]).status == Some(503);

@@ -2,8 +2,6 @@
 
 use std::{ffi::OsStr, fs, path::Path, process::Command, thread, time::Duration};
 
-use anyhow::Context as _;
-use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
     Options, Place, Pod,
     cgroup::Driver,
@@ -59,23 +57,8 @@ pub(crate) fn beside(stage: &Stage) -> Place {
 /// Starts the agent, and waits until it has keys for the pods that are there.
 pub(crate) fn start(stage: &Stage, args: &[&str]) -> Agent {
     let agent = stage.start_agent(args).unwrap();
-    wait_for_keys(stage, &agent);
+    agent.wait_for_keys().unwrap();
     agent
-}
-
-/// Waits until the agent has keys for all pods. On a busy machine this takes longer than a client waits.
-pub(crate) fn wait_for_keys(stage: &Stage, agent: &Agent) {
-    let manifests = fs::read_dir(stage.manifests()).unwrap().count();
-    let settled = || {
-        let status = agent.status()?;
-        let pods = status["pods"].as_array().context("no pods")?;
-        Ok(pods.len() == manifests && pods.iter().all(|pod| pod["state"] != "fetching"))
-    };
-    assert!(
-        wait_until(PATIENCE, settled).unwrap(),
-        "{:?}",
-        agent.status()
-    );
 }
 
 /// Makes one attempt.
