@@ -33,7 +33,12 @@ use page::Page;
 use scene::Scene;
 
 /// What the node is made and looked at with.
-const NEEDS: [install::Package; 3] = [install::BPFTOOL, install::CURL, install::IPROUTE2];
+const NEEDS: [install::Package; 4] = [
+    install::BPFTOOL,
+    install::CURL,
+    install::IPROUTE2,
+    install::NFTABLES,
+];
 
 /// What to do besides telling.
 #[derive(clap::Args)]

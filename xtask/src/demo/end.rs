@@ -34,11 +34,9 @@ pub(super) fn tell(page: &mut Page, scene: Scene<'_>, running: Running) -> Resul
     );
     unloaded(page, &loaded)?;
     rules.extend(search.all(&scene)?);
+    let [rule, by] = search.describe();
     page.claim(
-        &format!(
-            "No nftables or iptables rule, neither now nor while it ran ({}).",
-            search.describe()
-        ),
+        &format!("No {rule}, neither now nor while it ran ({by})."),
         same(&rules, &Vec::new()),
     );
     as_before(page, &scene)?;

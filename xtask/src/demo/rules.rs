@@ -30,11 +30,11 @@ impl Search {
         }
     }
 
-    /// In words.
-    pub(super) fn describe(&self) -> &'static str {
+    /// What was looked for, and with what.
+    pub(super) const fn describe(&self) -> [&'static str; 2] {
         match self.nft {
-            Some(_) => "nft, ip_tables_names",
-            None => "ip_tables_names; there is no nft here",
+            Some(_) => ["nftables or iptables rule", "nft, ip_tables_names"],
+            None => ["iptables rule", "ip_tables_names; nft cannot run here"],
         }
     }
 
