@@ -62,7 +62,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cx::Cx::new(cli.no_install.into()).and_then(|cx| dispatch(&cx, &cli.verb)) {
+    let cx = exec::complete_path().and_then(|()| cx::Cx::new(cli.no_install.into()));
+    match cx.and_then(|cx| dispatch(&cx, &cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::error(&error);

@@ -1,12 +1,13 @@
 //! `cargo xtask test`: the tests, tier by tier.
 //!
-//! A tier that could not run is never silent: it is named in the summary, and in CI it is a failure. A tier in which
-//! no test ran has failed too, unless a filter asked for others.
+//! A tier that could not run is never silent: it is named in the summary, and in CI it is a failure. So is what a test
+//! could not try. A tier in which no test ran has failed too, unless a filter asked for others.
 
 use std::{
     env,
     ffi::OsStr,
     io::{self, IsTerminal as _},
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -122,8 +123,12 @@ fn tests(cx: &Cx, tier: &Tier, args: &Args, built: Option<&Built>) -> Outcome {
         .args(tier.packages.split(' '))
         .arg("--")
         .args(&args.filter);
+    // Our pipes hide the terminal.
     if io::stdout().is_terminal() {
-        cargo.arg("--color=always"); // our pipe hides the terminal
+        cargo.arg("--color=always");
+    }
+    if io::stderr().is_terminal() {
+        cargo.env("CARGO_TERM_COLOR", "always");
     }
     if let Some(built) = built {
         cargo
@@ -131,15 +136,11 @@ fn tests(cx: &Cx, tier: &Tier, args: &Args, built: Option<&Built>) -> Outcome {
             .env("BPF2IAM_BIN", &built.agent);
     }
     let started = Instant::now();
-    let mut tally = Tally::default();
-    let status = exec::lines(&mut cargo, |line| {
-        say::line(line);
-        tally.read(line);
-    });
+    let (tally, status) = count(&mut cargo);
     let result = status
         .and_then(|status| exec::succeeded(&cargo, status))
         .and_then(|()| {
-            ensure!(tally.total() > 0 || !args.filter.is_empty(), "no test ran");
+            ensure!(tally.ran() > 0 || !args.filter.is_empty(), "no test ran");
             Ok(())
         });
     Outcome::Ran {
@@ -149,18 +150,37 @@ fn tests(cx: &Cx, tier: &Tier, args: &Args, built: Option<&Built>) -> Outcome {
     }
 }
 
+/// Runs the tests, shows what they print, and counts them by that.
+fn count(cargo: &mut Command) -> (Tally, Result<ExitStatus>) {
+    let (mut results, mut remarks) = (Tally::default(), Tally::default());
+    let status = exec::lines_of_both(
+        cargo,
+        |line| {
+            say::line(line);
+            results.read_result(line);
+        },
+        |line| {
+            say::note(line);
+            remarks.read_remark(line);
+        },
+    );
+    (results.plus(remarks), status)
+}
+
 impl Outcome {
     fn tally(&self) -> Tally {
         match self {
-            Self::Ran { tally, .. } => *tally,
+            Self::Ran { tally, .. } => tally.clone(),
             Self::Failed(_) | Self::Skipped(_) => Tally::default(),
         }
     }
 
-    /// Whether this makes the whole verb fail; a machine of CI must be able to run every tier.
+    /// Whether this makes the whole verb fail; a machine of CI must be able to run every tier, and all of it.
     fn is_bad(&self, machine: Machine) -> bool {
         match self {
-            Self::Ran { result, .. } => result.is_err(),
+            Self::Ran { result, tally, .. } => {
+                result.is_err() || machine == Machine::Ci && tally.lacks()
+            }
             Self::Failed(_) => true,
             Self::Skipped(_) => machine == Machine::Ci,
         }
@@ -191,6 +211,9 @@ fn summary(outcomes: &[(&str, Outcome)]) -> Result<()> {
     say::step("tests: summary");
     for (name, outcome) in outcomes {
         say::line(format!("{name:8}{}", outcome.describe()));
+        for what in outcome.tally().not_tried() {
+            say::line(format!("{:8}NOT TRIED: {what}", ""));
+        }
     }
     let total = outcomes
         .iter()
@@ -222,21 +245,32 @@ mod tests {
     use super::*;
 
     fn ran(result: Result<()>) -> Outcome {
-        let took = Duration::from_millis(1500);
         Outcome::Ran {
             tally: Tally::default(),
-            took,
+            took: Duration::from_millis(1500),
             result,
         }
     }
 
+    fn ran_without(what: &str) -> Outcome {
+        let mut tally = Tally::default();
+        tally.read_remark(&format!("NOT TRIED: {what}: this kernel has none"));
+        Outcome::Ran {
+            tally,
+            took: Duration::ZERO,
+            result: Ok(()),
+        }
+    }
+
     #[test]
-    fn only_ci_takes_a_skipped_tier_for_a_failure() {
+    fn only_ci_takes_a_skipped_tier_or_part_for_a_failure() {
         for (outcome, bad_here, bad_in_ci) in [
             (ran(Ok(())), false, false),
             (ran(Err(anyhow!("broken"))), true, true),
             (Outcome::Failed(anyhow!("no object")), true, true),
             (Outcome::Skipped(NOT_ROOT), false, true),
+            (ran_without("mptcp"), false, true),
+            (ran_without("sctp"), false, false),
         ] {
             assert_eq!(
                 outcome.is_bad(Machine::Developer),
