@@ -83,3 +83,19 @@ fn ours(directory: &Path, wanted: impl Fn(Run) -> bool) -> Result<Vec<PathBuf>> 
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_has_removed_already_is_removed() {
+        let directory = std::env::temp_dir().join(format!("sweep-{}", std::process::id()));
+        fs::create_dir_all(directory.join("pods")).unwrap();
+        for _ in 0..2 {
+            remove_directory(&directory).unwrap();
+            assert!(!directory.exists());
+        }
+        assert!(remove_directory(Path::new("/proc/self/status")).is_err());
+    }
+}
