@@ -13,11 +13,7 @@ use bpf2iam_support::{
 use clap::ValueEnum;
 use rustix::process::geteuid;
 
-use crate::{
-    build::{self, Profile},
-    cx::Cx,
-    install, programs, say,
-};
+use crate::{build, cx::Cx, install, profile::Profile, programs, say};
 
 mod agent;
 mod connect;

@@ -15,10 +15,12 @@ use bpf2iam_support::{
 use rustix::process::geteuid;
 
 use crate::{
-    build::{self, Built, Profile},
+    build::{self, Built},
     cargo,
     cx::Cx,
-    install, programs, say,
+    install,
+    profile::Profile,
+    programs, say,
 };
 
 mod cast;

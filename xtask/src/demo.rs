@@ -6,11 +6,7 @@
 use anyhow::{Result, bail, ensure};
 use bpf2iam_support::{stage::Programs, sweep};
 
-use crate::{
-    build::{self, Profile},
-    cx::Cx,
-    install, programs,
-};
+use crate::{build, cx::Cx, install, profile::Profile, programs};
 
 mod ask;
 mod attach;

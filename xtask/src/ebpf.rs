@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::{
-    build::{Args, Profile},
     cargo,
     cx::Cx,
-    install, say,
+    install,
+    profile::{Args, Profile},
+    say,
 };
 
 mod contents;

@@ -22,6 +22,7 @@ mod ebpf;
 mod exec;
 mod install;
 mod lint;
+mod profile;
 mod programs;
 mod say;
 mod test;
@@ -43,9 +44,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Build the BPF object and say what is in it
-    BuildEbpf(build::Args),
+    BuildEbpf(profile::Args),
     /// Build the BPF object and the agent that carries it
-    Build(build::Args),
+    Build(profile::Args),
     /// Show what bpf2iam does, on a node made for it
     Demo(demo::Args),
     /// Run the tests, tier by tier

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bpf2iam_support::{client::PodClient, stage::Programs};
 
-use crate::{build::Profile, cargo, cx::Cx, say};
+use crate::{cargo, cx::Cx, profile::Profile, say};
 
 /// What every stage needs besides the agent.
 const PACKAGES: [&str; 2] = ["bpf2iam-standins", "bpf2iam-support"];

@@ -14,10 +14,12 @@ use std::{
 use anyhow::{Error, Result, ensure};
 
 use crate::{
-    build::{self, Built, Profile},
+    build::{self, Built},
     cargo,
     cx::Cx,
-    exec, install, programs, say,
+    exec, install,
+    profile::Profile,
+    programs, say,
 };
 
 mod tally;

@@ -16,6 +16,11 @@ const SYSTEM_PATH: &str = "/usr/bin:/bin";
 /// Where the node is. The agent does not let a pod ask for it.
 const REGION: &str = "eu-west-1";
 
+/// How a client is told where the metadata service is.
+const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+/// How an SDK is told to take the IPv6 address that it knows.
+const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+
 /// What the clients are made of.
 pub(super) struct Kit {
     /// boto3 and the AWS CLI.
@@ -57,7 +62,7 @@ impl Client {
     }
 
     /// Whether it knows where the metadata service is.
-    pub(super) const fn is_sdk(self) -> bool {
+    const fn is_sdk(self) -> bool {
         !matches!(self, Self::CurlImdsV1 | Self::CurlImdsV2)
     }
 
@@ -98,8 +103,18 @@ impl Client {
             .env("HOME", home)
             .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
             .env(self.region_variable(), REGION)
-            .envs(transport.variable(self));
+            .envs(self.way(transport));
         Ok(command)
+    }
+
+    /// What makes it go this way.
+    fn way(self, transport: Transport) -> Option<(&'static str, &'static str)> {
+        match transport {
+            Transport::Ipv4 => None,
+            Transport::Mapped => Some((ENDPOINT, "http://[::ffff:169.254.169.254]")),
+            Transport::Ipv6 if self.is_sdk() => Some((MODE, "IPv6")),
+            Transport::Ipv6 => Some((ENDPOINT, "http://[fd00:ec2::254]")),
+        }
     }
 
     fn words(self, kit: &Kit) -> Vec<OsString> {
