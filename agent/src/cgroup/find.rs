@@ -192,7 +192,7 @@ mod tests {
             // Without privileges there is no other user to be.
             assert!(std::env::var("CI").is_err(), "in CI no test is skipped");
             let skipped = "SKIPPED: what_another_user_made_is_not_looked_into needs root\n";
-            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+            io::Write::write_all(&mut io::stderr(), skipped.as_bytes()).unwrap();
             return;
         }
         fs::remove_dir(root.path().join("kubepods")).unwrap();
