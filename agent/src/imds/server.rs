@@ -9,6 +9,7 @@ use std::{
     fmt, io,
     net::{self, SocketAddr},
     panic,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -129,27 +130,29 @@ where
     async fn accept(self: Arc<Self>, listener: impl Listen, mut drain: drain::Watch) {
         let [shortest, longest] = BACKOFF;
         let mut backoff = shortest;
+        let connections = drain.clone();
+        let mut end = pin!(drain.signaled());
         loop {
             let next = tokio::select! {
                 next = listener.next() => next,
-                () = drain.signaled() => break,
+                () = &mut end => break,
             };
             match next {
                 Ok((stream, peer)) => {
                     backoff = shortest;
-                    self.spawn(stream, peer, &drain);
+                    self.spawn(stream, peer, &connections);
                 }
                 Err(error) => {
                     self.lost(&error);
                     tokio::select! {
                         () = time::sleep(backoff) => {}
-                        () = drain.signaled() => break,
+                        () = &mut end => break,
                     }
                     backoff = longest.min(backoff * 2);
                 }
             }
         }
-        if let Err(error) = self.accept_last(listener, &drain) {
+        if let Err(error) = self.accept_last(listener, &connections) {
             self.lost(&error);
         }
     }

@@ -1,8 +1,9 @@
-//! The agent, with its log in a file: whoever read it from a pipe would take part in what is measured.
+//! The agent, with its log in memory: whoever read it from a pipe would take part in what is measured, and so would the
+//! file system of a disk.
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    os::fd::AsRawFd as _,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -10,7 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bpf2iam_support::stage::Stage;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::Value;
 
 /// How long it may take to begin.
@@ -24,19 +28,19 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Agent {
     child: Child,
-    log: PathBuf,
+    log: File,
     status: Command,
 }
 
 impl Agent {
     /// Starts it with `args` besides what it needs on `stage`, and waits until it is ready.
     pub(super) fn start(stage: &Stage, args: &[&str]) -> Result<Self> {
-        let log = stage.manifests().with_file_name("agent.log");
+        let log = File::from(memfd_create("agent.log", MemfdFlags::CLOEXEC)?);
         let mut command = stage.agent(args)?;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log).with_context(|| log.display().to_string())?);
+            .stderr(log.try_clone()?);
         let mut status = Command::new(&stage.programs().agent);
         status
             .args(["status", "--output", "json", "--runtime-dir"])
@@ -66,7 +70,7 @@ impl Agent {
 
     /// The first record in its log with this message.
     fn logged(&self, message: &str) -> Result<Option<Value>> {
-        let text = fs::read_to_string(&self.log).context("the agent's log")?;
+        let text = self.log_text()?;
         let mut records = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -113,8 +117,14 @@ impl Agent {
         bail!("the agent does not end: {}", self.last_words())
     }
 
+    /// What it has said. The file's own position is the agent's.
+    fn log_text(&self) -> Result<String> {
+        let path = format!("/proc/self/fd/{}", self.log.as_raw_fd());
+        fs::read_to_string(path).context("the agent's log")
+    }
+
     fn last_words(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log_text().unwrap_or_default();
         log.lines().next_back().unwrap_or_default().to_owned()
     }
 }
