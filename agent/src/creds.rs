@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::id::RoleArn;
+use crate::id::{ExternalId, RoleArn};
 
 pub use cache::{Cache, Status};
 pub use metrics::{Metrics, Outcome};
@@ -30,6 +30,8 @@ pub use session::session_name;
 pub struct Identity {
     /// The role to assume.
     pub role: RoleArn,
+    /// What the role's trust policy asks for, if anything.
+    pub external_id: Option<ExternalId>,
     /// The session's name, as STS takes it.
     pub session_name: Arc<str>,
 }

@@ -3,10 +3,12 @@
 //! Each is a type of its own with a private field, so that no two kinds are ever mixed up. Whatever
 //! comes from outside is checked once, in `FromStr`; what `Display` prints parses again to the same.
 
+mod external;
 mod kernel;
 mod kubernetes;
 mod role;
 
+pub use external::{ExternalId, InvalidExternalId};
 pub use kernel::{CgroupId, NetnsCookie, SocketCookie};
 pub use kubernetes::{ContainerId, ParseError, PodRef, PodUid};
 pub(crate) use kubernetes::{is_dns_label, is_dns_subdomain};

@@ -194,6 +194,7 @@ mod tests {
     async fn a_panic_of_the_task_is_counted_and_leaves_nobody_waiting() {
         let identity = Identity {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
+            external_id: None,
             session_name: "node".into(),
         };
         let metrics = Metrics::new();
@@ -211,6 +212,7 @@ mod tests {
     async fn an_end_without_a_panic_is_not_counted() {
         let identity = Identity {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
+            external_id: None,
             session_name: "node".into(),
         };
         let metrics = Metrics::new();

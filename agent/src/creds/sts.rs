@@ -122,6 +122,7 @@ impl Sts {
             .assume_role()
             .role_arn(identity.role.as_str())
             .role_session_name(&*identity.session_name)
+            .set_external_id(identity.external_id.as_ref().map(ToString::to_string))
             .duration_seconds(DURATION)
     }
 

@@ -31,7 +31,7 @@ pub enum Standing<'a> {
     Unknown,
     /// No role.
     Nothing,
-    /// Something that is no role.
+    /// Something that cannot be meant.
     Invalid,
     /// This role, and what there is for it.
     Role(&'a RoleArn, &'a State),

@@ -35,7 +35,7 @@ pub enum Outcome {
     OtherAddress,
     /// The pod has no role.
     NoRole,
-    /// The pod asks for something that is no role.
+    /// An annotation of the pod says something that cannot be meant: no role, or no external id.
     InvalidRole,
     /// The pod has a role, but of another name.
     OtherRole,

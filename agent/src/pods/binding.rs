@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use crate::{
-    creds::Identity,
-    id::{BaseArn, InvalidRole, RoleArn},
+    creds::{Identity, session_name},
+    id::{BaseArn, InvalidExternalId, InvalidRole, RoleArn},
 };
 
 use super::Pod;
 
 /// The annotation by which a pod names its role (kube2iam, kiam).
 pub const ROLE: &str = "iam.amazonaws.com/role";
+
+/// The annotation by which a pod gives the external id that its role's trust policy asks for (kube2iam, kiam).
+pub const EXTERNAL_ID: &str = "iam.amazonaws.com/external-id";
+
+/// The annotation by which a pod names its sessions at STS (kiam).
+pub const SESSION_NAME: &str = "iam.amazonaws.com/session-name";
 
 /// What the operator decided for all pods.
 #[derive(Clone, Debug)]
@@ -30,8 +36,20 @@ pub enum Binding {
     Role(Identity, Rule),
     /// No role: to the pod it looks like an instance without one.
     Nothing,
-    /// The pod asks for something that is no role.
-    Invalid(InvalidRole),
+    /// An annotation says something that cannot be meant.
+    Invalid(Invalid),
+}
+
+/// What is wrong with an annotation. It takes the pod's role away: a session that is not the one that was asked for
+/// would be somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// [`ROLE`].
+    #[error(transparent)]
+    Role(#[from] InvalidRole),
+    /// [`EXTERNAL_ID`].
+    #[error(transparent)]
+    ExternalId(#[from] InvalidExternalId),
 }
 
 /// The rule that gave a pod its role.
@@ -45,16 +63,23 @@ pub enum Rule {
 
 /// Decides what `pod` gets. The first rule that applies wins; a wrong value never falls through to the next.
 pub fn decide(pod: &Pod, policy: &Policy) -> Binding {
-    if let Some(named) = pod.annotations.get(ROLE) {
-        return match named_role(named, policy.base_arn.as_ref()) {
-            Ok(role) => role_binding(role, policy, Rule::Annotation),
+    match role(pod, policy) {
+        Ok(None) => Binding::Nothing,
+        Ok(Some((role, rule))) => match identity(role, pod, policy) {
+            Ok(identity) => Binding::Role(identity, rule),
             Err(reason) => Binding::Invalid(reason),
-        };
+        },
+        Err(reason) => Binding::Invalid(reason.into()),
     }
-    match &policy.default_role {
-        Some(role) => role_binding(role.clone(), policy, Rule::Default),
-        None => Binding::Nothing,
+}
+
+fn role(pod: &Pod, policy: &Policy) -> Result<Option<(RoleArn, Rule)>, InvalidRole> {
+    if let Some(named) = pod.annotations.get(ROLE) {
+        let role = named_role(named, policy.base_arn.as_ref())?;
+        return Ok(Some((role, Rule::Annotation)));
     }
+    let default = policy.default_role.clone();
+    Ok(default.map(|role| (role, Rule::Default)))
 }
 
 /// The role that an annotation names. An empty one names none, with or without a base ARN to put before it.
@@ -65,12 +90,16 @@ fn named_role(named: &str, base: Option<&BaseArn>) -> Result<RoleArn, InvalidRol
     BaseArn::resolve(base, named)
 }
 
-fn role_binding(role: RoleArn, policy: &Policy, rule: Rule) -> Binding {
-    let identity = Identity {
+/// The session of a role that a pod gets. As for kube2iam and kiam, an empty annotation says nothing.
+fn identity(role: RoleArn, pod: &Pod, policy: &Policy) -> Result<Identity, Invalid> {
+    let said = |key| pod.annotations.get(key).filter(|text| !text.is_empty());
+    let external_id = said(EXTERNAL_ID).map(|text| text.parse()).transpose()?;
+    let named = said(SESSION_NAME).map(|name| session_name(name).into());
+    Ok(Identity {
         role,
-        session_name: Arc::clone(&policy.session_name),
-    };
-    Binding::Role(identity, rule)
+        external_id,
+        session_name: named.unwrap_or_else(|| Arc::clone(&policy.session_name)),
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +159,7 @@ mod tests {
                 Rule::Default,
             ),
             (
-                vec![(ROLE, "some"), ("iam.amazonaws.com/external-id", "x")],
+                vec![(ROLE, "some"), (EXTERNAL_ID, ""), (SESSION_NAME, "")],
                 Some("fallback"),
                 "some",
                 Rule::Annotation,
@@ -138,6 +167,7 @@ mod tests {
         ] {
             let identity = Identity {
                 role: format!("{BASE}{role}").parse().unwrap(),
+                external_id: None,
                 session_name: "node-1".into(),
             };
             assert_eq!(
@@ -145,6 +175,38 @@ mod tests {
                 Binding::Role(identity, rule),
                 "{annotations:?} {default:?}"
             );
+        }
+    }
+
+    #[test]
+    fn external_id_and_session_name_are_the_pods_own_whatever_role_it_has() {
+        let all = [
+            (ROLE, "some"),
+            (EXTERNAL_ID, "id:/1"),
+            (SESSION_NAME, "night run"),
+        ];
+        for annotations in [&all[..], &all[1..]] {
+            let binding = decide(&pod(annotations), &policy(Some(BASE), Some("fallback")));
+            let Binding::Role(identity, _) = binding else {
+                panic!("{binding:?}");
+            };
+            let external = identity.external_id.unwrap();
+            assert_eq!(external.as_str(), "id:/1");
+            assert_eq!(*identity.session_name, *session_name("night run"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_external_id_takes_the_role_away() {
+        for wrong in ["x", "a b", "ab\n", "caf\u{e9}"] {
+            for annotations in [
+                &[(ROLE, "some"), (EXTERNAL_ID, wrong)][..],
+                &[(EXTERNAL_ID, wrong)],
+            ] {
+                let binding = decide(&pod(annotations), &policy(Some(BASE), Some("fallback")));
+                let invalid = matches!(binding, Binding::Invalid(Invalid::ExternalId(_)));
+                assert!(invalid, "{wrong:?}: {binding:?}");
+            }
         }
     }
 
@@ -166,7 +228,7 @@ mod tests {
     #[test]
     fn without_annotation_and_default_there_is_nothing_even_with_a_base() {
         for base in [None, Some(BASE)] {
-            for annotations in [vec![], vec![("iam.amazonaws.com/external-id", "x")]] {
+            for annotations in [vec![], vec![(EXTERNAL_ID, "xy")]] {
                 let binding = decide(&pod(&annotations), &policy(base, None));
                 assert_eq!(binding, Binding::Nothing, "{base:?} {annotations:?}");
             }

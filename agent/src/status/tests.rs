@@ -39,6 +39,7 @@ fn role(name: &str) -> RoleArn {
 fn bound(name: &str, rule: Rule) -> Binding {
     let identity = Identity {
         role: role(name),
+        external_id: None,
         session_name: "session".into(),
     };
     Binding::Role(identity, rule)
@@ -64,7 +65,7 @@ fn denied(name: &str) -> State {
 
 /// An agent in which everything occurs.
 pub(crate) fn example() -> Status {
-    let invalid = Binding::Invalid(InvalidRole::NoBase("red".to_owned()));
+    let invalid = Binding::Invalid(InvalidRole::NoBase("red".to_owned()).into());
     let pods = vec![
         Pod::new(
             &pod("web", 'a'),

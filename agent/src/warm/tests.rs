@@ -163,6 +163,7 @@ async fn nothing_is_dropped_before_all_pods_are_known() {
     let world = World::new(None);
     let identity = Identity {
         role: format!("{BASE}early").parse().unwrap(),
+        external_id: None,
         session_name: "node".into(),
     };
     let states = world.cache.watch(&identity);

@@ -128,6 +128,7 @@ fn identity(role: &str) -> Identity {
         role: format!("arn:aws:iam::123456789012:role/{role}")
             .parse()
             .unwrap(),
+        external_id: None,
         session_name: "bpf2iam".into(),
     }
 }

@@ -24,6 +24,7 @@ const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE";
 fn identity() -> Identity {
     Identity {
         role: "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
+        external_id: None,
         session_name: "node-1".into(),
     }
 }
@@ -87,6 +88,21 @@ async fn keys_come_with_the_times_of_sts_and_of_our_clock() {
             .contains("/eu-west-1/sts/aws4_request"),
         "{asked:?}"
     );
+}
+
+#[tokio::test]
+async fn an_external_id_is_sent_when_there_is_one_and_else_no_field_at_all() {
+    for external_id in [None, Some("id:/1")] {
+        let server = Server::start(|_| Said::success()).await;
+        let identity = Identity {
+            external_id: external_id.map(|id| id.parse().unwrap()),
+            ..identity()
+        };
+        sts(&server).fetch(&identity).await.unwrap();
+        let body = &server.asked()[0].body;
+        assert_eq!(body.contains("ExternalId=id%3A%2F1"), external_id.is_some());
+        assert_eq!(body.contains("ExternalId"), external_id.is_some(), "{body}");
+    }
 }
 
 /// What the table below expects.

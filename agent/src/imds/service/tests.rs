@@ -49,6 +49,7 @@ impl Script {
     fn say(&self, state: State) {
         let identity = Identity {
             role: ARN.parse().unwrap(),
+            external_id: None,
             session_name: "node".into(),
         };
         let _receiver = self.watch(&identity);

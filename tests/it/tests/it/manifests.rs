@@ -44,6 +44,33 @@ async fn another_role_counts_with_the_next_request_after_the_change() {
 }
 
 #[tokio::test]
+async fn external_id_and_session_name_are_the_pods_own_and_a_wrong_one_takes_its_role_away() {
+    let setup = Setup::default().pod(A, "a-role").pod(B, "a-role");
+    let world = setup.start().await;
+    let shared = world.client(B).keys("a-role").await;
+    let annotate = |external_id: &str| {
+        let mut manifest = A.manifest(Some("a-role"));
+        manifest["metadata"]["annotations"]["iam.amazonaws.com/external-id"] = external_id.into();
+        manifest["metadata"]["annotations"]["iam.amazonaws.com/session-name"] = "night".into();
+        world.write(&format!("{}.yaml", A.name()), &manifest.to_string());
+    };
+    annotate("partner-7");
+    let own = async || {
+        let keys = world.client(A).keys("a-role").await;
+        world.sts().issued(&keys.access_key_id).unwrap()
+    };
+    let issued = until(own, |issued| issued.external_id.is_some()).await;
+    assert_eq!(issued.external_id.as_deref(), Some("partner-7"));
+    assert_eq!(issued.session_name, "night");
+    // Who has the same role without it keeps its own session.
+    assert_eq!(world.client(B).keys("a-role").await, shared);
+    annotate("a b");
+    let list = async || world.client(A).get(ROLES).await.is_absent();
+    until(list, |absent| *absent).await;
+    assert_eq!(world.client(B).keys("a-role").await, shared);
+}
+
+#[tokio::test]
 async fn a_pod_without_its_annotation_has_no_role_any_more() {
     let world = Setup::default().pod(A, "a-role").start().await;
     assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
