@@ -1,7 +1,7 @@
 //! What the operator wants, checked before anything is done.
 //!
-//! An empty name, node address, pods' cgroup or role counts as none, because charts write such. Every refusal names the flag,
-//! the value, and what to do.
+//! An empty name, node address, pods' cgroup or role counts as none, because charts write such. Every refusal names
+//! the flag, the value, and what to do.
 
 mod error;
 mod machine;

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     attest, cgroup,
     config::Config,
+    digest::Digest,
     drain, memory,
     redirect::{Attached, Conns, Counters, Redirect, Target, preflight},
 };
@@ -145,6 +146,7 @@ pub(super) fn watch(
     mut drain: drain::Watch,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
     let attached = cgroup::id_of(&kubepods).context("the pods' cgroup")?;
+    let warnings = Digest::default();
     Ok(async move {
         loop {
             tokio::select! {
@@ -155,7 +157,9 @@ pub(super) fn watch(
                 Ok(now) if now == attached => {}
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     // That we cannot look is no reason to leave the pods alone.
-                    tracing::warn!(%error, kubepods = %kubepods.display(), "cannot look at the pods' cgroup");
+                    if let Some(count) = warnings.add("look") {
+                        tracing::warn!(count, %error, kubepods = %kubepods.display(), "cannot look at the pods' cgroup");
+                    }
                 }
                 Ok(_) | Err(_) => bail!(
                     "{} was removed or made anew; what is attached to it protects no pod any more",

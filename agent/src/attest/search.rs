@@ -2,16 +2,16 @@
 //!
 //! That takes a look at every record, which is dear: half a second when an attacker has filled the map. So one search
 //! serves all who came before it began, there is one at a time, and only so many may wait. Whoever finds no
-//! place is refused: that costs connections that came with SYN cookies, and nobody else.
+//! place is refused: that costs connections that came with SYN cookies, and nobody else. A part of the records proves
+//! nothing: among so many that some may have been pushed out, nobody is found.
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use bpf2iam_ebpf::abi::MAX_CONNS;
 use tokio::{
     sync::{mpsc, oneshot},
     task, time,
 };
-
-use bpf2iam_ebpf::abi::MAX_CONNS;
 
 use crate::redirect::{Conns, Record};
 

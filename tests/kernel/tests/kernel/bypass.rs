@@ -228,19 +228,26 @@ fn packets(place: &Place, counter: &str) -> u64 {
     counter.unwrap()["counter"]["packets"].as_u64().unwrap()
 }
 
+/// Connects a socket to the metadata service and then, in the `way` that is named, to another server, which must be
+/// reached with nothing of ours in the SYN. `place` is where it is watched.
+fn elsewhere(stage: &Stage, pod: &Pod, place: &Place, way: &str) -> Report {
+    let other = STS.to_string();
+    let report = attempt(stage, &pod.place(), &[way, "--other", &other]);
+    assert_eq!(report.peer, Some(STS), "{report:?}");
+    assert!(report.answered(), "{report:?}");
+    let seen = ["proxy", "other", "plain"].map(|counter| packets(place, counter));
+    assert_eq!(seen, [1, 0, 1], "SYNs with our option, and without");
+    report
+}
+
 #[test]
 fn a_socket_that_is_connected_again_elsewhere_takes_nothing_of_ours_along() {
     let Some(stage) = stage() else { return };
     let pod = pod(&stage, "cart");
     let agent = start(&stage, &[]);
     let place = watch(&stage, &pod, agent.port());
-    let other = STS.to_string();
-    let report = attempt(&stage, &pod.place(), &["unspec", "--other", &other]);
+    let report = elsewhere(&stage, &pod, &place, "unspec");
     assert_eq!(report.earlier_peer, V4.parse().ok(), "{report:?}");
-    assert_eq!(report.peer, Some(STS), "{report:?}");
-    assert!(report.answered(), "{report:?}");
-    let seen = ["proxy", "other", "plain"].map(|counter| packets(&place, counter));
-    assert_eq!(seen, [1, 0, 1], "SYNs with our option, and without");
 }
 
 #[test]
@@ -259,12 +266,7 @@ fn a_socket_whose_connect_was_refused_takes_nothing_of_ours_elsewhere() {
         agent.port()
     );
     firewall(&stage, &pod, &wall);
-    let other = STS.to_string();
-    let report = attempt(&stage, &pod.place(), &["refused-first", "--other", &other]);
-    assert_eq!(report.peer, Some(STS), "{report:?}");
-    assert!(report.answered(), "{report:?}");
-    let seen = ["proxy", "other", "plain"].map(|counter| packets(&place, counter));
-    assert_eq!(seen, [1, 0, 1], "SYNs with our option, and without");
+    elsewhere(&stage, &pod, &place, "refused-first");
 }
 
 #[test]
