@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::{FdFlags, fcntl_setfd};
+use sha2::{Digest as _, Sha256};
 
 use crate::{cargo, cx::Cx, exec, say};
 
@@ -80,6 +81,14 @@ impl Tool {
         exec::run(cargo.envs(env.iter().copied()))?;
         remove_dir(&build)
     }
+}
+
+/// The name of an entry that is made from these files: from others comes another entry.
+pub(crate) fn id(name: &str, contents: &[Vec<u8>]) -> String {
+    let hash = contents.iter().fold(Sha256::new(), Sha256::chain_update);
+    let digits = hash.finalize().into_iter().take(8);
+    let digits: Vec<_> = digits.map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}-{}", digits.concat())
 }
 
 /// Returns a directory of the cache, and has it made first where it does not work.
@@ -174,6 +183,16 @@ mod tests {
 
     fn write_file(dir: &Path) -> Result<()> {
         Ok(fs::write(dir.join("file"), "")?)
+    }
+
+    #[test]
+    fn an_entry_is_named_after_what_it_is_made_from() {
+        let text = |text: &str| text.as_bytes().to_vec();
+        assert!(id("tool", &[]).starts_with("tool-e3b0c44298fc1c14"));
+        assert_eq!(id("tool", &[text("a")]), id("tool", &[text("a")]));
+        assert_ne!(id("tool", &[text("a")]), id("tool", &[text("b")]));
+        let two = |second| id("tool", &[text("a"), text(second)]);
+        assert_ne!(two("b"), two("c"));
     }
 
     #[test]

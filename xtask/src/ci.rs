@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{checks::Checks, clients, cx::Cx, lint, test};
+use crate::{api, checks::Checks, clients, cx::Cx, lint, test};
 
 /// Runs the verbs that gate a change; one that fails does not hide what the others say.
 pub(crate) fn run(cx: &Cx) -> Result<()> {
@@ -10,5 +10,6 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     verbs.check("lint", || lint::run(cx, &lint::Args::default()));
     verbs.check("test", || test::run(cx, &test::Args::default()));
     verbs.check("clients", || clients::run(cx));
+    verbs.check("api", || api::run(cx, &api::Args::default()));
     verbs.finish()
 }

@@ -6,14 +6,13 @@
 use anyhow::{Result, bail, ensure};
 use bpf2iam_support::{stage::Programs, sweep};
 
-use crate::{build, cx::Cx, install, profile::Profile, programs};
+use crate::{build, cx::Cx, install, interrupt::Interrupt, profile::Profile, programs};
 
 mod ask;
 mod attach;
 mod before;
 mod change;
 mod end;
-mod interrupt;
 mod keep;
 mod kernel;
 mod machine;
@@ -24,7 +23,6 @@ mod scene;
 mod status;
 mod ways;
 
-use interrupt::Interrupt;
 use page::Page;
 use scene::Scene;
 

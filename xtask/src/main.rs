@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
 mod bench;
 mod build;
 mod cache;
@@ -16,16 +17,19 @@ mod cargo;
 mod checks;
 mod ci;
 mod clients;
+mod cluster;
 mod cx;
 mod demo;
 mod ebpf;
 mod exec;
 mod install;
+mod interrupt;
 mod lint;
 mod profile;
 mod programs;
 mod say;
 mod test;
+mod tier;
 
 #[derive(Parser)]
 #[command(
@@ -57,6 +61,8 @@ enum Verb {
     Lint(lint::Args),
     /// Run real AWS clients in pods
     Clients,
+    /// Run the tests that need a real API server
+    Api(api::Args),
     /// Run everything that a change must pass
     Ci,
 }
@@ -82,6 +88,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::Bench(args) => bench::run(cx, args),
         Verb::Lint(args) => lint::run(cx, args),
         Verb::Clients => clients::run(cx),
+        Verb::Api(args) => api::run(cx, args),
         Verb::Ci => ci::run(cx),
     }
 }

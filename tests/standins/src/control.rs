@@ -16,7 +16,7 @@ use crate::{
 /// A stand-in that can be asked and told.
 pub(crate) trait Control: Send + Sync + 'static {
     /// Answers a control request; `None` where there is no such path or method.
-    fn control(&self, request: &Request<Bytes>) -> Option<Response>;
+    fn control(&self, request: &Request<Bytes>) -> impl Future<Output = Option<Response>> + Send;
 }
 
 /// Opens the control listener of `standin`. Says where it is, with its real port.
@@ -42,8 +42,11 @@ pub(crate) fn open(
 struct Controlled<C>(Arc<C>);
 
 impl<C: Control> Service for Controlled<C> {
+    /// Objects of a whole cluster.
+    const MAX_BODY: usize = 256 << 20;
+
     async fn reply(&self, request: Request<Bytes>, _peer: Option<SocketAddr>) -> Reply {
-        let answer = self.0.control(&request);
+        let answer = self.0.control(&request).await;
         Reply::Answer(answer.unwrap_or_else(|| json::refuse(StatusCode::NOT_FOUND, "no such path")))
     }
 }

@@ -180,7 +180,7 @@ impl Service for State {
 }
 
 impl Control for State {
-    fn control(&self, request: &Request<Bytes>) -> Option<Response> {
+    async fn control(&self, request: &Request<Bytes>) -> Option<Response> {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/requests") => Some(json::answer(&self.requests.entries())),
             (&Method::GET, "/counts") => {

@@ -1,12 +1,13 @@
-//! Stand-ins for the two AWS services that bpf2iam talks to: the EC2 instance metadata service and STS.
+//! Stand-ins for what bpf2iam talks to: the EC2 instance metadata service, STS, and the Kubernetes API server.
 //!
 //! They speak the real protocols over real sockets, remember what they were asked, and can be told to misbehave.
-//! Tests start them in their own process ([`imds::Imds`], [`sts::Sts`]); the programs `imds-standin` and
-//! `sts-standin` are the same for use by hand. They share no code with the agent, so that a mistake in one is
-//! not repeated by the other.
+//! Tests start them in their own process ([`imds::Imds`], [`sts::Sts`], [`apiserver::ApiServer`]); the programs
+//! `imds-standin`, `sts-standin` and `apiserver-standin` are the same for use by hand. They share no code with the agent,
+//! so that a mistake in one is not repeated by the other.
 //!
 //! Whatever belongs to the node and may never reach a pod contains [`LEAK_MARK`].
 
+pub mod apiserver;
 pub mod clock;
 pub mod imds;
 pub mod journal;
@@ -16,6 +17,7 @@ pub mod sts;
 
 mod control;
 mod json;
+mod pattern;
 mod random;
 mod running;
 mod serve;

@@ -78,7 +78,26 @@ pub fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     })
 }
 
+/// Keeps `address` for listeners that come later. Until then nobody listens there.
+pub(crate) fn reserve(address: SocketAddr) -> Result<(Socket, SocketAddr), ListenError> {
+    let reserved = bind(address).and_then(|socket| {
+        let bound = socket.local_addr()?.as_socket();
+        let bound = bound.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok((socket, bound))
+    });
+    reserved.map_err(|source| ListenError::Open {
+        address: Address::Tcp(address),
+        source,
+    })
+}
+
 fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bind(address)?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -89,8 +108,7 @@ fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// A Unix listener; its file goes with it.
@@ -164,6 +182,18 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let error = tcp(address).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot listen on {address}"));
+    }
+
+    #[test]
+    fn an_address_that_is_kept_refuses_until_somebody_listens() {
+        let (_socket, address) = reserve("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connect = || std::net::TcpStream::connect(address);
+        for _ in 0..2 {
+            assert!(connect().is_err());
+            let listener = tcp(address).unwrap();
+            assert!(connect().is_ok());
+            drop(listener);
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the two programs have in common: the line that says that they are ready, and their end.
+//! What the programs have in common: the line that says that they are ready, and their end.
 
 use std::{
     io::{self, Write as _},

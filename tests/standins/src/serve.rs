@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Either, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -22,17 +22,19 @@ use tokio::{
 
 use crate::listen::UnixSocket;
 
-/// The largest body that is read: more than any that STS takes.
-const MAX_BODY: usize = 1 << 20;
-
 /// An answer, whole.
 pub(crate) type Response = hyper::Response<Bytes>;
+
+/// The body of an answer that comes in pieces. An error ends it, and the connection with it.
+pub(crate) type Pieces = UnsyncBoxBody<Bytes, Closed>;
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// This is the answer.
     Answer(Response),
+    /// This is the answer, as far as it is known yet.
+    Stream(hyper::Response<Pieces>),
     /// The connection is closed without an answer.
     Close,
     /// No answer ever comes.
@@ -41,6 +43,9 @@ pub(crate) enum Reply {
 
 /// Answers requests.
 pub(crate) trait Service: Send + Sync + 'static {
+    /// The largest body that is read: more than any that STS takes.
+    const MAX_BODY: usize = 1 << 20;
+
     /// Answers one. `peer` is nobody's where the connection came through the file system.
     fn reply(
         &self,
@@ -90,6 +95,7 @@ impl Listener for tokio::net::TcpListener {
 
     async fn accept(&self) -> io::Result<(Self::Io, Option<SocketAddr>)> {
         let (io, peer) = Self::accept(self).await?;
+        io.set_nodelay(true)?; // a piece of an answer shall not wait for the one before it
         Ok((io, Some(peer)))
     }
 }
@@ -131,25 +137,26 @@ where
     let _served = connection.await.is_ok();
 }
 
-/// No answer is wanted: hyper closes the connection.
+/// No answer is wanted, or no more of it: hyper closes the connection.
 #[derive(Debug, thiserror::Error)]
-#[error("closed without an answer, as scripted")]
-struct Closed;
+#[error("closed as scripted")]
+pub(crate) struct Closed;
 
-async fn exchange(
-    service: &impl Service,
+async fn exchange<S: Service>(
+    service: &S,
     request: Request<Incoming>,
     peer: Option<SocketAddr>,
-) -> Result<hyper::Response<Full<Bytes>>, Closed> {
+) -> Result<hyper::Response<Either<Full<Bytes>, Pieces>>, Closed> {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        let mut response = hyper::Response::default();
+    let Ok(body) = Limited::new(body, S::MAX_BODY).collect().await else {
+        let mut response = hyper::Response::new(Either::Left(Full::default()));
         *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(response);
     };
     let request = Request::from_parts(head, body.to_bytes());
     match service.reply(request, peer).await {
-        Reply::Answer(response) => Ok(response.map(Full::new)),
+        Reply::Answer(response) => Ok(response.map(Full::new).map(Either::Left)),
+        Reply::Stream(response) => Ok(response.map(Either::Right)),
         Reply::Close => Err(Closed),
         Reply::Hang => std::future::pending().await,
     }

@@ -1,8 +1,9 @@
 //! STS, the service that gives out sessions of roles.
 //!
 //! It speaks the query protocol over plain HTTP and checks what a stand-in can check: the form of a call, the scope
-//! and date of its signature, every parameter, the claims of a web identity. It cannot check signatures: it does not
-//! know the secrets. Every role may be assumed by everybody, unless a [`Rule`] says otherwise.
+//! and date of its signature, every parameter, the claims of a web identity, and its signature where the keys of the
+//! provider are known. It cannot check signatures of calls: it does not know the secrets. Every role may be assumed by
+//! everybody, unless a [`Trust`] or a [`Rule`] says otherwise.
 
 mod answers;
 mod args;
@@ -11,13 +12,16 @@ mod code;
 mod config;
 mod control;
 mod jwt;
+mod keys;
 mod parameters;
 mod protocol;
+mod provider;
 mod role;
 mod rules;
 mod service;
 mod sessions;
 mod sigv4;
+mod trust;
 
 use std::{
     fmt,
@@ -39,11 +43,14 @@ pub use args::Args;
 pub use call::{Call, Count, Outcome};
 pub use code::Code;
 pub use config::{Config, Node, UnknownKeys};
+pub use keys::{InvalidKeySource, KeySource};
 pub use protocol::Action;
 pub use rules::{Effect, Fault, Rule, Rules};
 pub use sessions::Issued;
+pub use trust::{InvalidTrust, Trust};
 
 use self::{
+    provider::Provider,
     service::{Handled, TokenService},
     sessions::Sessions,
 };
@@ -141,7 +148,12 @@ impl State {
         let service = TokenService {
             node: config.node,
             unknown_keys: config.unknown_keys,
-            audience: config.audience,
+            provider: Provider {
+                keys: config.keys,
+                issuer: config.issuer,
+                audience: config.audience,
+                trust: config.trust,
+            },
             signatures: sigv4::Terms {
                 skew: config.max_skew,
                 region: config.region,
@@ -160,7 +172,7 @@ impl State {
 
 impl Service for State {
     async fn reply(&self, request: Request<Bytes>, _peer: Option<SocketAddr>) -> Reply {
-        let Handled { call, delay, reply } = self.service.handle(&request);
+        let Handled { call, delay, reply } = self.service.handle(&request).await;
         // Before the delay: a test may want to see a call that waits.
         self.calls.add(call);
         tokio::time::sleep(delay).await;

@@ -13,7 +13,7 @@ pub mod netns;
 mod wiring;
 
 pub mod cgroup;
-mod run;
+pub mod run;
 pub mod sweep;
 
 mod node;

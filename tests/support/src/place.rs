@@ -27,7 +27,7 @@ use rustix::{
 use crate::netns;
 
 /// A cgroup and a network namespace that processes can be started in. It comes from a node or one of its
-/// pods, so that its network is theirs.
+/// pods, so that its network is theirs, or is made of what somebody else has set up.
 #[derive(Clone, Debug)]
 pub struct Place {
     cgroup: PathBuf,
@@ -35,8 +35,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of a cgroup's directory and a namespace's file.
-    pub(crate) fn new(cgroup: impl Into<PathBuf>, netns: impl Into<PathBuf>) -> Self {
+    /// Of a cgroup's directory and a namespace's file. Nothing starts there if that is the machine's own namespace.
+    pub fn new(cgroup: impl Into<PathBuf>, netns: impl Into<PathBuf>) -> Self {
         Self {
             cgroup: cgroup.into(),
             netns: netns.into(),

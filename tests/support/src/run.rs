@@ -1,4 +1,4 @@
-//! Names of what a node is made of. They say who made it, so that what the dead left behind can be told
+//! Names of what a node, or another thing for tests, is made of. They say who made it, so that what the dead left behind can be told
 //! from what is in use.
 
 use std::{
@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result};
 /// What every name begins with.
 const PREFIX: &str = "bpf2iam";
 
-/// One node of one process. Its `Display` is unique on the machine since boot.
+/// One node, or whatever else a test needs, of one process. Its `Display` is unique on the machine since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub struct Run {
     creator: u32,
     /// In clock ticks since boot: a process id comes back, the two together do not.
     started: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// The next one of this process.
-    pub(crate) fn next() -> Result<Self> {
+    pub fn next() -> Result<Self> {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let creator = process::id();
         Ok(Self {
@@ -33,7 +33,7 @@ impl Run {
     }
 
     /// The one that `name` belongs to: its own name, or that followed by a dash and a part's name.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub fn of(name: &str) -> Option<Self> {
         let rest = name.strip_prefix(PREFIX)?.strip_prefix('-')?;
         let mut fields = rest.splitn(4, '-');
         Some(Self {
@@ -44,13 +44,13 @@ impl Run {
     }
 
     /// Whether this process made it.
-    pub(crate) fn is_ours(self) -> bool {
+    pub fn is_ours(self) -> bool {
         self.creator == process::id() && self.creator_lives()
     }
 
     /// Whether the process that made it still runs. The answer is wrong for a process of another
     /// PID namespace.
-    pub(crate) fn creator_lives(self) -> bool {
+    pub fn creator_lives(self) -> bool {
         start_time(self.creator) == Some(self.started)
     }
 }

@@ -10,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 
 use crate::{cache, cx::Cx, exec, install};
 
@@ -33,7 +32,8 @@ impl Venv {
     pub(super) fn ensure(cx: &Cx) -> Result<Self> {
         let requirements = cx.root.join(REQUIREMENTS);
         let text = fs::read(&requirements).context(REQUIREMENTS)?;
-        let dir = cache::entry(cx, &id(&text), works, |dir| make(cx, dir, &requirements));
+        let id = cache::id("clients", &[text]);
+        let dir = cache::entry(cx, &id, works, |dir| make(cx, dir, &requirements));
         Ok(Self {
             dir: dir.context("cannot make the virtual environment of the clients")?,
         })
@@ -48,13 +48,6 @@ impl Venv {
     pub(super) fn python(&self) -> PathBuf {
         self.bin().join("python")
     }
-}
-
-/// Other requirements are another environment.
-fn id(requirements: &[u8]) -> String {
-    let hash = Sha256::digest(requirements);
-    let digits: Vec<_> = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
-    format!("clients-{}", digits.concat())
 }
 
 fn works(dir: &Path) -> bool {
@@ -102,16 +95,4 @@ fn able_python() -> Option<PathBuf> {
     let candidates = [Some(DEBIANS_PYTHON.into()), exec::find("python3")];
     let able = |python: &PathBuf| exec::works(Command::new(python).args(["-I", "-c", ABLE]));
     candidates.into_iter().flatten().find(able)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_requirements_are_another_environment() {
-        assert_eq!(id(b"boto3==1.0.0\n"), id(b"boto3==1.0.0\n"));
-        assert_ne!(id(b"boto3==1.0.0\n"), id(b"boto3==1.0.1\n"));
-        assert!(id(b"").starts_with("clients-e3b0c44298fc1c14"));
-    }
 }

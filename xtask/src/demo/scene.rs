@@ -15,9 +15,9 @@ use bpf2iam_support::{
 
 use super::{
     ask::{self, Answer, ROLES},
-    interrupt::Interrupt,
     page::Page,
 };
+use crate::interrupt::Interrupt;
 
 /// The annotation by which a pod names its role.
 pub(super) const ROLE: &str = "iam.amazonaws.com/role";

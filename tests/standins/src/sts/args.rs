@@ -9,7 +9,7 @@ use crate::{
     listen::Address,
 };
 
-use super::{Code, Config, Effect, Node, Rule, UnknownKeys};
+use super::{Code, Config, Effect, KeySource, Node, Rule, Trust, UnknownKeys};
 
 /// A stand-in for STS, over plain HTTP.
 #[derive(Clone, Debug, Parser)]
@@ -43,6 +43,19 @@ pub struct Args {
     /// The audience that web identities must be for
     #[arg(long, value_name = "NAME", default_value = "sts.amazonaws.com")]
     audience: String,
+
+    /// The keys that web identities must be signed with, as a JSON Web Key Set; read again for each call
+    #[arg(long, value_name = "URL|FILE|JSON")]
+    jwks: Option<KeySource>,
+
+    /// The only issuer of web identities
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+
+    /// Who may assume a role with a web identity, such as `ROLE_ARN=system:serviceaccount:shop:*`; may be given
+    /// several times. A role that is not named is for everybody
+    #[arg(long, value_name = "ROLE_ARN=SUBJECT")]
+    trust: Vec<Trust>,
 
     /// How far the date of a signature may be from ours
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = length)]
@@ -110,6 +123,9 @@ impl From<Args> for Config {
             unknown_keys: args.unknown_keys,
             region: args.region,
             audience: args.audience,
+            keys: args.jwks,
+            issuer: args.issuer,
+            trust: args.trust,
             max_skew: args.max_skew,
             max_session: args.max_session_duration,
             clock: Clock::system(),
@@ -157,6 +173,7 @@ mod tests {
         assert_eq!(config.max_skew, Duration::from_mins(15));
         assert_eq!(config.unknown_keys, UnknownKeys::Refuse);
         assert_eq!(config.audience, "sts.amazonaws.com");
+        assert!(config.keys.is_none() && config.trust.is_empty());
     }
 
     #[test]
@@ -168,6 +185,9 @@ mod tests {
             &["--rule", r#"{"do":{"fault":"explode"}}"#],
             &["--unknown-keys", "maybe"],
             &["--control", "here"],
+            &["--jwks", "https://127.0.0.1/openid/v1/jwks"],
+            &["--jwks", "{}"],
+            &["--trust", ROLE],
         ] {
             assert!(parse(flags).is_err(), "{flags:?}");
         }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{clock::Clock, imds::Instance, listen::Address};
 
-use super::{role::Role, rules::Rule, service::Identity};
+use super::{keys::KeySource, role::Role, rules::Rule, service::Identity, trust::Trust};
 
 /// How to stand in.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Config {
     pub region: Option<String>,
     /// The audience that web identities must be for.
     pub audience: String,
+    /// The keys that web identities must be signed with. Without any, no signature is checked.
+    pub keys: Option<KeySource>,
+    /// The only issuer of web identities, if there is one.
+    pub issuer: Option<String>,
+    /// Who may assume which role with a web identity. A role that is not named is for everybody.
+    pub trust: Vec<Trust>,
     /// How far the date of a signature may be from ours.
     pub max_skew: Duration,
     /// The longest session that a role gives.
@@ -41,6 +47,9 @@ impl Default for Config {
             unknown_keys: UnknownKeys::Refuse,
             region: None,
             audience: "sts.amazonaws.com".to_owned(),
+            keys: None,
+            issuer: None,
+            trust: Vec::new(),
             max_skew: Duration::from_mins(15),
             max_session: Duration::from_hours(12),
             rules: Vec::new(),

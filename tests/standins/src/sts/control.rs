@@ -8,7 +8,7 @@ use crate::{control::Control, json, serve::Response};
 use super::{State, call, rules::Rule};
 
 impl Control for State {
-    fn control(&self, request: &Request<Bytes>) -> Option<Response> {
+    async fn control(&self, request: &Request<Bytes>) -> Option<Response> {
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET, "/calls") => Some(json::answer(&self.calls.entries())),

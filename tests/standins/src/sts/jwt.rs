@@ -1,4 +1,6 @@
-//! The token of an identity provider: its claims, without its signature, which only the provider's keys could prove.
+//! The token of an identity provider: its parts, and what its claims must say.
+
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -7,6 +9,49 @@ use serde_json::{Map, Value};
 use crate::clock::spelled;
 
 use super::code::{Code, Refusal};
+
+/// A token, taken apart.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    /// With which algorithm it is signed.
+    pub(super) algorithm: String,
+    /// With which key, if it says so.
+    pub(super) key_id: Option<String>,
+    /// What is signed.
+    pub(super) signed: String,
+    pub(super) signature: Vec<u8>,
+    claims: Map<String, Value>,
+}
+
+impl Token {
+    /// Reads a token in compact form: header, claims and signature, with dots between them.
+    pub(super) fn parse(token: &str) -> Result<Self, Refusal> {
+        Self::read(token).ok_or_else(|| Code::InvalidIdentityToken.into())
+    }
+
+    fn read(token: &str) -> Option<Self> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let (header, claims) = (object(header)?, object(claims)?);
+        let text = |name| header.get(name).and_then(Value::as_str);
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let token = Self {
+            algorithm: text("alg")?.to_owned(),
+            key_id: text("kid").map(ToOwned::to_owned),
+            signed: signed.to_owned(),
+            signature,
+            claims,
+        };
+        (!token.signature.is_empty()).then_some(token)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Token");
+        fields.field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
 
 /// What a token says that is good here and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,33 +62,22 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Reads `token`, which must be for `audience` and not be over at `now`.
-    pub(super) fn check(token: &str, audience: &str, now: Timestamp) -> Result<Self, Refusal> {
-        let claims = parse(token).ok_or(Code::InvalidIdentityToken)?;
+    /// Reads the claims of `token`, which must be for `audience` and not be over at `now`.
+    pub(super) fn check(token: &Token, audience: &str, now: Timestamp) -> Result<Self, Refusal> {
+        let claims = &token.claims;
         let text = |name: &str| {
             let claim = claims.get(name).and_then(Value::as_str);
             claim.map(ToOwned::to_owned).ok_or_else(|| missing(name))
         };
         let (issuer, subject) = (text("iss")?, text("sub")?);
-        check_audience(&claims, audience)?;
-        check_end(&claims, now)?;
+        check_audience(claims, audience)?;
+        check_end(claims, now)?;
         Ok(Self {
             issuer,
             subject,
             audience: audience.to_owned(),
         })
     }
-}
-
-/// The claims of a token in compact form: header, claims and signature, with dots between them.
-fn parse(token: &str) -> Option<Map<String, Value>> {
-    let parts: Vec<_> = token.split('.').collect();
-    let [header, claims, signature] = parts[..] else {
-        return None;
-    };
-    object(header)?.get("alg")?.as_str()?;
-    let claims = object(claims)?;
-    (!signature.is_empty()).then_some(claims)
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {
@@ -95,7 +129,7 @@ mod tests {
 
     fn check(token: &str) -> Result<Claims, Refusal> {
         let now = Timestamp::constant(NOW, 0);
-        Claims::check(token, "sts.amazonaws.com", now)
+        Claims::check(&Token::parse(token)?, "sts.amazonaws.com", now)
     }
 
     #[test]

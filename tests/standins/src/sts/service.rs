@@ -17,8 +17,10 @@ use super::{
     call::{Call, Outcome},
     code::{Code, Refusal},
     jwt::Claims,
+    keys::KeySet,
     parameters::{Wanted, web_identity_token},
     protocol::{Action, Form},
+    provider::{self, Provider},
     rules::{Fault, Rules, Script},
     sessions::{Session, Sessions, Terms},
     sigv4,
@@ -31,7 +33,7 @@ const CHAINED: Duration = Duration::from_hours(1);
 pub(super) struct TokenService {
     pub(super) node: Node,
     pub(super) unknown_keys: UnknownKeys,
-    pub(super) audience: String,
+    pub(super) provider: Provider,
     pub(super) signatures: sigv4::Terms,
     pub(super) longest: Duration,
     pub(super) clock: Clock,
@@ -62,11 +64,15 @@ enum Asked {
 }
 
 impl TokenService {
-    pub(super) fn handle(&self, request: &Request<Bytes>) -> Handled {
+    pub(super) async fn handle(&self, request: &Request<Bytes>) -> Handled {
         let now = self.clock.now();
         let form = Form::read(request);
         let mut call = Call::new(now, &form);
-        let asked = self.check(&form, request.headers(), &mut call);
+        let keys = match form.action() {
+            Ok(Action::AssumeRoleWithWebIdentity) => self.provider.keys().await,
+            _ => Ok(None),
+        };
+        let asked = self.check(&form, request.headers(), keys, &mut call);
         let (script, reply) = match asked {
             Err(refusal) => (Script::default(), refuse(&mut call, &refusal)),
             Ok(asked) => {
@@ -81,8 +87,14 @@ impl TokenService {
         }
     }
 
-    /// Whether a call is right, whatever the rules will say.
-    fn check(&self, form: &Form, headers: &HeaderMap, call: &mut Call) -> Result<Asked, Refusal> {
+    /// Whether a call is right, whatever the rules will say. `keys` prove web identities, if they must be proved.
+    fn check(
+        &self,
+        form: &Form,
+        headers: &HeaderMap,
+        keys: Result<Option<KeySet>, Refusal>,
+        call: &mut Call,
+    ) -> Result<Asked, Refusal> {
         let action = form.action()?;
         match action {
             Action::AssumeRole => {
@@ -94,7 +106,8 @@ impl TokenService {
             Action::AssumeRoleWithWebIdentity => {
                 let wanted = self.wanted(action, form)?;
                 let token = web_identity_token(form)?;
-                let claims = Claims::check(token, &self.audience, call.at)?;
+                let role = &wanted.role.arn;
+                let claims = self.provider.check(token, role, keys?.as_ref(), call.at)?;
                 Ok(Asked::RoleWithWebIdentity(claims, wanted))
             }
             Action::GetCallerIdentity => self.caller(headers, call).map(Asked::Identity),
@@ -200,10 +213,7 @@ impl Asked {
                 let what = "is not authorized to perform: sts:AssumeRole on resource";
                 Refusal::new(code, format!("User: {who} {what}: {role}"))
             }
-            (Code::AccessDenied, Self::RoleWithWebIdentity(..)) => Refusal::new(
-                code,
-                "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-            ),
+            (Code::AccessDenied, Self::RoleWithWebIdentity(..)) => provider::not_authorized(),
             _ => code.into(),
         }
     }

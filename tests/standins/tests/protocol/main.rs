@@ -3,9 +3,11 @@
 // Always so in a test; it also tells clippy that helpers may unwrap.
 #![cfg(test)]
 
+mod apiserver;
 mod faults;
 mod imds;
 mod programs;
 mod sdk;
 mod sts;
+mod web_identity;
 mod wire;

@@ -1,4 +1,4 @@
-//! The two programs, as somebody uses them by hand.
+//! The three programs, as somebody uses them by hand.
 
 use std::process::Stdio;
 
@@ -10,6 +10,7 @@ use tokio::{
 use crate::wire::{request, send, send_unix};
 
 const IMDS: &str = env!("CARGO_BIN_EXE_imds-standin");
+const API: &str = env!("CARGO_BIN_EXE_apiserver-standin");
 const STS: &str = env!("CARGO_BIN_EXE_sts-standin");
 
 /// Starts a program on a free port. Says what its first line was.
@@ -64,10 +65,26 @@ async fn sts_standin_has_a_control_port_and_takes_rules_as_flags() {
 }
 
 #[tokio::test]
+async fn apiserver_standin_serves_what_its_control_port_is_given() {
+    let flags = ["--control", "127.0.0.1:0", "--streaming-lists", "refused"];
+    let (_child, line) = start(API, &flags).await;
+    let (_, control) = line.split_once(", control ").unwrap();
+    let object = r#"{"kind":"Namespace","metadata":{"name":"shop"}}"#;
+    let put = request("PUT", "/objects", "", object);
+    assert_eq!(
+        send(control.parse().unwrap(), &put).await.unwrap().status,
+        200
+    );
+    let get = request("GET", "/api/v1/namespaces/shop", "", "");
+    let shop = send(address(&line), &get).await.unwrap().json();
+    assert_eq!(shop["metadata"]["name"], "shop");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named_and_ends_the_program() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    for program in [IMDS, STS] {
+    for program in [IMDS, STS, API] {
         let mut command = Command::new(program);
         let output = command.args(["--listen", &taken]).output().await.unwrap();
         assert_eq!(output.status.code(), Some(1), "{program}");
@@ -82,7 +99,11 @@ async fn a_port_that_is_taken_is_named_and_ends_the_program() {
 
 #[tokio::test]
 async fn wrong_usage_has_a_status_of_its_own() {
-    for (program, flags) in [(IMDS, &["--tokens", "never"][..]), (STS, &["--rule", "{}"])] {
+    for (program, flags) in [
+        (IMDS, &["--tokens", "never"][..]),
+        (STS, &["--rule", "{}"]),
+        (API, &["--history", "long"]),
+    ] {
         let output = Command::new(program).args(flags).output().await.unwrap();
         assert_eq!(output.status.code(), Some(2), "{program}");
     }

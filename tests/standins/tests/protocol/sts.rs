@@ -15,7 +15,7 @@ pub(crate) const NODE_KEY: &str = "AKIDNODE000000000001";
 pub(crate) const ASSUME: &str = "Action=AssumeRole&Version=2011-06-15&RoleSessionName=web&\
                       RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fteam%2Fapp";
 const WHO: &str = "Action=GetCallerIdentity&Version=2011-06-15";
-const NOW: i64 = 1_767_323_045; // 2026-01-02T03:04:05Z
+pub(crate) const NOW: i64 = 1_767_323_045; // 2026-01-02T03:04:05Z
 
 fn start(change: impl FnOnce(&mut Config)) -> (Sts, Hand) {
     let (clock, hand) = Clock::by_hand(jiff::Timestamp::from_second(NOW).unwrap());

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin, which must not keep us from cleaning up: they are noted, and the story ends where it is.
+//! Ctrl-C and its kin, which must not keep us from cleaning up: they are noted, and the verb ends where it is.
 
 use std::{
     io,
@@ -21,11 +21,11 @@ use signal_hook::{
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Whether somebody wants us to end.
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// From now on the signals are noted, and do nothing else.
-    pub(super) fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         let came = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             flag::register(signal, Arc::clone(&came)).context("cannot listen to signals")?;
@@ -34,18 +34,34 @@ impl Interrupt {
     }
 
     /// Whether a signal has come.
-    pub(super) fn came(&self) -> bool {
+    pub(crate) fn came(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Fails if a signal has come.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.came(), "a signal came");
         Ok(())
     }
 
+    /// Does `work`. If a signal comes meanwhile, `end` is to make it end.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T, end: impl FnOnce() + Send) -> T {
+        let (working, done) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                    if self.came() {
+                        return end();
+                    }
+                }
+            });
+            let _until_here = working; // a panic ends the other thread too
+            work()
+        })
+    }
+
     /// Waits for a signal, which counts as answered then, or for Enter.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let enter = enter();
         while !self.0.swap(false, Ordering::Relaxed) {
             match enter.recv_timeout(LOOK) {

@@ -12,7 +12,7 @@ const DISPENSABLE: [&str; 1] = ["sctp"];
 
 /// How many tests passed, failed, and were left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     ignored: usize,

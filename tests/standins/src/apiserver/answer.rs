@@ -1,0 +1,256 @@
+//! The answers to requests that the rules let through.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::{
+    Request, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    random,
+    serve::{Reply, Response},
+};
+
+use super::{
+    ask::{Ask, Target, Verb},
+    config::StreamingLists,
+    events,
+    format::{Format, Shape},
+    kind::{Key, Kind},
+    mangle::{Mangle, Mangler},
+    object::Object,
+    options::{Initial, Options, Since, forbidden},
+    refusal::Refusal,
+    scope::Scope,
+    service::State,
+    token::Mint,
+    watch::{Beginning, InitialEnd, Terms, Watch},
+};
+
+/// How long a watch runs that does not say how long.
+const WATCH: Duration = Duration::from_mins(30);
+
+impl State {
+    /// The answer to a request that the rules let through.
+    pub(super) fn answer(
+        &self,
+        ask: &Ask,
+        request: &Request<Bytes>,
+        mangles: Vec<Mangle>,
+    ) -> Result<Reply, Refusal> {
+        let answer = match (&ask.target, ask.verb) {
+            (Target::Unknown, _) => return Err(Refusal::unknown()),
+            (Target::Collection(kind, namespace), Verb::Watch) => {
+                return self.watch(*kind, namespace, request, mangles);
+            }
+            (Target::Collection(kind, namespace), Verb::List) => {
+                self.list(*kind, namespace, request)?
+            }
+            (Target::Collection(Kind::Event, namespace), Verb::Create) if !namespace.is_empty() => {
+                let event = events::new(namespace, request.body())?;
+                let event = self.store.create(event)?;
+                object(StatusCode::CREATED, Format::Full, &event)
+            }
+            (Target::Object(kind, key), Verb::Get) => self.get(*kind, key, request)?,
+            (Target::Object(Kind::Event, key), Verb::Patch) => self.patch_event(key, request)?,
+            (Target::Token(key), Verb::Create) => whole(
+                StatusCode::CREATED,
+                &self.mint().answer(key, request.body())?,
+            ),
+            (Target::Keys, Verb::Get) => whole(StatusCode::OK, &self.signer.jwks()),
+            (Target::Discovery, Verb::Get) => {
+                whole(StatusCode::OK, &self.discovery(request.headers()))
+            }
+            (Target::Release, Verb::Get) => whole(StatusCode::OK, &release()),
+            (Target::Health, Verb::Get) => Response::new(Bytes::from_static(b"ok")),
+            _ => return Err(Refusal::method_not_allowed()),
+        };
+        Ok(Reply::Answer(answer))
+    }
+
+    fn get(&self, kind: Kind, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
+        let format = Format::wanted(request, Shape::Single)?;
+        let found = self.store.get(kind, key);
+        let found = found.ok_or_else(|| Refusal::not_found(kind, &key.name))?;
+        Ok(object(StatusCode::OK, format, &found))
+    }
+
+    fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        request: &Request<Bytes>,
+    ) -> Result<Response, Refusal> {
+        let format = Format::wanted(request, Shape::List)?;
+        let options = Options::read(kind, Verb::List, query(request))?;
+        let scope = scope(namespace, &options);
+        let json = self
+            .pages
+            .list(&self.store, kind, &scope, &options, format)?;
+        Ok(json_response(StatusCode::OK, json))
+    }
+
+    fn watch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        request: &Request<Bytes>,
+        mangles: Vec<Mangle>,
+    ) -> Result<Reply, Refusal> {
+        let format = Format::wanted(request, Shape::Single)?;
+        let options = Options::read(kind, Verb::Watch, query(request))?;
+        let scope = scope(namespace, &options);
+        let beginning = match self.beginning(kind, &scope, &options) {
+            Ok(beginning) => beginning,
+            // A watch that cannot resume is told so in the watch.
+            Err(refusal) if refusal.code == StatusCode::GONE => {
+                let event = json!({"type": "ERROR", "object": refusal.status()});
+                return Ok(Reply::Answer(json_response(
+                    StatusCode::OK,
+                    format!("{event}\n"),
+                )));
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let terms = Terms {
+            scope,
+            format,
+            bookmarks: options.bookmarks.then_some(self.bookmarks),
+            timeout: options.timeout.unwrap_or(WATCH),
+            mangler: Mangler::new(mangles),
+        };
+        let open = self.watches.open(kind);
+        let watch = Watch::new(Arc::clone(&self.store), beginning, terms, open);
+        Ok(Reply::Stream(with_headers(watch.body())))
+    }
+
+    fn beginning(
+        &self,
+        kind: Kind,
+        scope: &Scope,
+        options: &Options,
+    ) -> Result<Beginning, Refusal> {
+        let wanted = options.initial == Initial::Wanted;
+        if wanted && self.streaming_lists == StreamingLists::Refused {
+            let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+            return Err(forbidden("sendInitialEvents", message));
+        }
+        if let (Since::At(since), false) = (options.since, wanted) {
+            return Ok(Beginning {
+                objects: Vec::new(),
+                end: InitialEnd::Unmarked,
+                version: since,
+                place: self.store.resume(kind, since)?,
+            });
+        }
+        let (snapshot, place) = self.store.join(kind, &scope.namespace);
+        if let Since::At(since) = options.since
+            && since > snapshot.version
+        {
+            return Err(Refusal::too_large(since, snapshot.version));
+        }
+        let mut objects = snapshot.objects;
+        objects.retain(|object| options.initial != Initial::Unwanted && scope.has(object));
+        Ok(Beginning {
+            objects,
+            end: if wanted && options.bookmarks {
+                InitialEnd::Marked
+            } else {
+                InitialEnd::Unmarked
+            },
+            version: snapshot.version,
+            place,
+        })
+    }
+
+    fn patch_event(&self, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
+        let media = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(HeaderValue::as_bytes);
+        if !matches!(
+            media,
+            Some(b"application/merge-patch+json" | b"application/strategic-merge-patch+json")
+        ) {
+            return Err(Refusal::unsupported_patch());
+        }
+        let Ok(Value::Object(patch)) = serde_json::from_slice(request.body()) else {
+            return Err(Refusal::bad_request("a patch must be a JSON object"));
+        };
+        let check = events::check_change;
+        let patched = self.store.patch(Kind::Event, key, &patch, check);
+        let patched = patched.ok_or_else(|| Refusal::not_found(Kind::Event, &key.name))??;
+        Ok(object(StatusCode::OK, Format::Full, &patched))
+    }
+
+    fn mint(&self) -> Mint<'_> {
+        Mint {
+            store: &self.store,
+            signer: &self.signer,
+            issuer: &self.issuer,
+            longest: self.longest_token,
+            now: self.clock.now(),
+        }
+    }
+
+    fn discovery(&self, headers: &HeaderMap) -> Value {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        json!({
+            "issuer": self.issuer,
+            "jwks_uri": format!("http://{}/openid/v1/jwks", host.unwrap_or_default()),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+}
+
+fn query(request: &Request<Bytes>) -> &str {
+    request.uri().query().unwrap_or_default()
+}
+
+fn scope(namespace: &str, options: &Options) -> Scope {
+    Scope {
+        namespace: namespace.to_owned(),
+        selector: options.selector.clone(),
+    }
+}
+
+fn object(status: StatusCode, format: Format, object: &Object) -> Response {
+    let mut json = Vec::new();
+    object.write(format, &mut json);
+    json_response(status, json)
+}
+
+fn whole(status: StatusCode, value: &Value) -> Response {
+    json_response(status, value.to_string())
+}
+
+fn json_response(status: StatusCode, json: impl Into<Bytes>) -> Response {
+    let mut response = with_headers(json.into());
+    *response.status_mut() = status;
+    response
+}
+
+fn with_headers<B>(body: B) -> hyper::Response<B> {
+    let mut response = hyper::Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    if let Ok(id) = HeaderValue::from_str(&random::request_id()) {
+        headers.insert(HeaderName::from_static("audit-id"), id);
+    }
+    response
+}
+
+fn release() -> Value {
+    json!({
+        "major": "1", "minor": "37", "gitVersion": "v1.37.2", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.26", "compiler": "gc", "platform": "linux/amd64",
+        "emulationMajor": "1", "emulationMinor": "37",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "36",
+    })
+}

@@ -1,0 +1,70 @@
+//! The key that tokens of ServiceAccounts are signed with. It is made at start, and nobody else has it.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest::{SHA256, digest},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use serde_json::{Value, json};
+
+/// What is before the point in the DER of a P-256 public key.
+const SPKI: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+/// Signs tokens (ES256).
+pub(super) struct Signer {
+    pair: EcdsaKeyPair,
+    random: SystemRandom,
+    id: String,
+}
+
+impl Signer {
+    /// Makes a new key.
+    pub(super) fn new() -> Self {
+        let random = SystemRandom::new();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let pair = EcdsaKeyPair::generate_pkcs8(algorithm, &random)
+            .ok()
+            .and_then(|key| EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).ok())
+            .expect("a key that was just made is a good one");
+        // As Kubernetes names its keys: the hash of the public key's DER.
+        let der = [&SPKI, pair.public_key().as_ref()].concat();
+        let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, &der));
+        Self { pair, random, id }
+    }
+
+    /// The token with these claims.
+    pub(super) fn sign(&self, claims: &Value) -> String {
+        let header = json!({"alg": "ES256", "kid": self.id});
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let signature = self
+            .pair
+            .sign(&self.random, signed.as_bytes())
+            .expect("a P-256 key signs everything while the system has randomness");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The public key, as a set of keys.
+    pub(super) fn jwks(&self) -> Value {
+        // A point is 4, then x and y in 32 bytes each.
+        let point = self.pair.public_key().as_ref();
+        let (x, y) = point.get(1..).unwrap_or_default().split_at(32);
+        json!({"keys": [{
+            "use": "sig", "kty": "EC", "alg": "ES256", "crv": "P-256", "kid": self.id,
+            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+        }]})
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Signer");
+        fields.field("id", &self.id).finish_non_exhaustive()
+    }
+}
