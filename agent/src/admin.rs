@@ -5,7 +5,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use hyper::StatusCode;
+use hyper::{StatusCode, Uri};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
@@ -69,8 +69,8 @@ impl Server {
 }
 
 impl http::Pages for Pages {
-    fn get(&self, path: &str) -> Option<Page> {
-        match path {
+    async fn get(&self, target: &Uri) -> Option<Page> {
+        match target.path() {
             "/metrics" => Some(self.metrics()),
             // A part that dies takes the process with it: whoever answers, lives.
             "/healthz" => Some(Page::text(StatusCode::OK, "ok\n")),

@@ -5,9 +5,12 @@
 //! attached, and the agent is ready. At the end the programs go first, then what is under way is finished.
 
 mod agent;
+mod api;
 mod kernel;
 mod listen;
 mod parts;
+mod pods;
+mod policy;
 mod report;
 
 use std::{path::PathBuf, pin::pin};
@@ -29,8 +32,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut end = pin!(told_to_end()?);
     allow_many_files();
     let (mut kernel, counters) = Kernel::prepare(&config)?;
-    let source = tokio::select! {
-        source = Sts::from_env(Clock::system()) => source?,
+    let (config, source) = tokio::select! {
+        found = find_out(config) => found?,
         signal = &mut end => {
             say_ending(signal);
             return Ok(());
@@ -48,6 +51,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     kernel.detach();
     agent.stop().await;
     ended
+}
+
+/// What the node itself has to say: who it is, and with which keys it calls STS.
+async fn find_out(config: Config) -> anyhow::Result<(Config, Sts)> {
+    let config = policy::discover(config).await?;
+    Ok((config, Sts::from_env(Clock::system()).await?))
 }
 
 fn say_ending(signal: &'static str) {

@@ -1,17 +1,27 @@
 //! The command line, as it is typed. What it means is decided in [`config`](crate::config).
 //!
-//! Every flag has an environment variable `BPF2IAM_<FLAG>`; the names that kube2iam's users know are
-//! aliases. All of them are a contract with scripts and charts.
+//! Every flag of `run` has an environment variable `BPF2IAM_<FLAG>`, and kube2iam's whole command line is understood. All
+//! names are a contract with scripts and charts.
 
-use std::path::PathBuf;
+mod explain;
+mod go;
+mod kube2iam;
+mod run;
+mod status;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, path::PathBuf};
 
-use crate::telemetry;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+pub use explain::Explain;
+pub use go::Switch;
+pub use kube2iam::Kube2iam;
+pub use run::{Kubernetes, Log, Roles, Run};
+pub use status::Status;
 
 /// Gives each Kubernetes pod its own AWS credentials through the instance metadata address.
 #[derive(Debug, Parser)]
-#[command(name = "bpf2iam", version)]
+#[command(name = "bpf2iam", version, propagate_version = true)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -25,102 +35,8 @@ pub enum Command {
     Run(Box<Run>),
     /// Show what is attached, each pod with its role, and counters
     Status(Status),
-}
-
-/// How to run the agent.
-#[derive(Debug, clap::Args)]
-pub struct Run {
-    /// Name of this node in Kubernetes [default: `$NODE_NAME`, else the host name]
-    #[arg(
-        long,
-        visible_alias = "node",
-        env = "BPF2IAM_NODE_NAME",
-        value_name = "NAME"
-    )]
-    pub node_name: Option<String>,
-
-    /// Where pods reach this node: an IPv4 address, an IPv6 address, or both (repeated, or with commas)
-    /// [default: `$HOST_IP`, else the source addresses of the default routes]
-    #[arg(
-        long,
-        visible_alias = "host-ip",
-        env = "BPF2IAM_NODE_IP",
-        value_name = "ADDRESS"
-    )]
-    pub node_ip: Vec<String>,
-
-    /// Port on which redirected connections arrive; 0 is any free one
-    #[arg(
-        long,
-        visible_alias = "app-port",
-        env = "BPF2IAM_LISTEN_PORT",
-        value_name = "PORT",
-        default_value_t = 0
-    )]
-    pub listen_port: u16,
-
-    /// Where pods come from: a directory of Kubernetes manifests, watched for changes
-    #[arg(long, env = "BPF2IAM_PODS", value_name = "file:DIR")]
-    pub pods: String,
-
-    /// The host's cgroup v2 mount
-    #[arg(
-        long,
-        env = "BPF2IAM_CGROUP_ROOT",
-        value_name = "DIR",
-        default_value = "/sys/fs/cgroup"
-    )]
-    pub cgroup_root: PathBuf,
-
-    /// The cgroup of all pods below --cgroup-root [default: found]
-    #[arg(long, env = "BPF2IAM_KUBEPODS", value_name = "PATH")]
-    pub kubepods: Option<String>,
-
-    /// Where the control socket is.
-    #[command(flatten)]
-    pub runtime: Runtime,
-
-    /// Where /metrics, /healthz and /readyz are served; `off` for nowhere
-    #[arg(
-        long,
-        env = "BPF2IAM_ADMIN_LISTEN",
-        value_name = "ADDRESS:PORT",
-        default_value = "0.0.0.0:9998"
-    )]
-    pub admin_listen: String,
-
-    /// What is put before role names that are no ARN: `arn:aws:iam::ACCOUNT:role/[PATH/]`
-    #[arg(long, env = "BPF2IAM_BASE_ROLE_ARN", value_name = "ARN")]
-    pub base_role_arn: Option<String>,
-
-    /// Role (name or ARN) of pods that name none [default: no role]
-    #[arg(long, env = "BPF2IAM_DEFAULT_ROLE", value_name = "ROLE")]
-    pub default_role: Option<String>,
-
-    /// How much the log says
-    #[arg(
-        long,
-        env = "BPF2IAM_LOG_LEVEL",
-        value_name = "LEVEL",
-        default_value = "info"
-    )]
-    pub log_level: telemetry::Level,
-
-    /// How the log says it [default: text on a terminal, else json]
-    #[arg(long, env = "BPF2IAM_LOG_FORMAT", value_name = "FORMAT")]
-    pub log_format: Option<telemetry::Format>,
-}
-
-/// What to show, and how.
-#[derive(Debug, clap::Args)]
-pub struct Status {
-    /// Where the control socket is.
-    #[command(flatten)]
-    pub runtime: Runtime,
-
-    /// Tables for people, or JSON for programs
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub output: Output,
+    /// Show why a pod has its role, rule by rule, and what it would have otherwise
+    Explain(Box<Explain>),
 }
 
 /// How something is printed.
@@ -143,6 +59,31 @@ pub struct Runtime {
         default_value = "/run/bpf2iam"
     )]
     pub dir: PathBuf,
+}
+
+impl Args {
+    /// Understands a command line, the program's name included.
+    pub fn of(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let line: Vec<_> = line.into_iter().collect();
+        Self::try_parse_from(&line).map_err(|error| without_run(line.get(1)).unwrap_or(error))
+    }
+}
+
+/// What to say where `first` is a flag of `run`: kube2iam's command line begins with its flags. What follows is not
+/// repeated, as it may be secret.
+fn without_run(first: Option<&OsString>) -> Option<clap::Error> {
+    let flag = first?.to_str()?.strip_prefix("--")?;
+    let flag = flag.split_once('=').map_or(flag, |(flag, _value)| flag);
+    let mut args = Args::command();
+    let run = args.find_subcommand("run")?;
+    let known = run.get_arguments().any(|arg| {
+        arg.get_long() == Some(flag) || arg.get_all_aliases().unwrap_or_default().contains(&flag)
+    });
+    let message = format!(
+        "--{flag} is a flag of `bpf2iam run`; write `run` before all flags, as in `bpf2iam run \
+         --{flag}`"
+    );
+    known.then(|| args.error(ErrorKind::MissingSubcommand, message))
 }
 
 #[cfg(test)]

@@ -3,9 +3,15 @@
 //! An empty name, node address, pods' cgroup or role counts as none, because charts write such. Every refusal names
 //! the flag, the value, and what to do.
 
+mod admin;
 mod error;
 mod machine;
+mod metadata;
 mod node;
+mod offline;
+mod pods;
+mod roles;
+mod warning;
 
 use std::{
     ffi::OsStr,
@@ -14,15 +20,22 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use clap::ValueEnum;
+
 use crate::{
-    args::Run,
-    id::{BaseArn, InvalidRole, RoleArn},
+    args::{self, Run, Switch},
+    pods::{annotation::Keys, binding::Exchange, compat::Compat, restriction},
     telemetry,
 };
 
 pub use error::Error;
 pub use machine::Machine;
+pub use metadata::{MetadataAddr, NoMetadataAddr};
 pub use node::{NodeIps, NodeName};
+pub use offline::policy as offline_policy;
+pub use pods::Pods;
+pub use roles::{Discover, Discovered, Roles};
+pub use warning::Warning;
 
 /// What the operator wants.
 #[derive(Clone, Debug)]
@@ -43,65 +56,122 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Where the admin port is, if there is to be one.
     pub admin_listen: Option<SocketAddr>,
-    /// What is put before role names that are no ARN.
-    pub base_role_arn: Option<BaseArn>,
-    /// The role of pods that name none.
-    pub default_role: Option<RoleArn>,
+    /// Where this node's metadata service is.
+    pub metadata: MetadataAddr,
+    /// The roles that are known by name.
+    pub roles: Roles,
+    /// What has to be found out before they all are ([`Config::with`]).
+    pub discover: Option<Discover>,
+    /// What the annotations are called.
+    pub keys: Keys,
+    /// How the roles are written that namespaces allow, if they restrict them at all.
+    pub restrictions: Option<restriction::Format>,
+    /// Where to decide as another system did.
+    pub compat: Compat,
+    /// How roles are assumed.
+    pub credentials: Exchange,
     /// What is logged, and how.
     pub log: telemetry::Settings,
-}
-
-/// Where pods come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pods {
-    /// A directory of manifests.
-    Files(PathBuf),
+    /// What the operator should know about the flags.
+    pub warnings: Vec<Warning>,
 }
 
 impl Config {
     /// Checks what was typed; what was not comes from the machine.
     pub fn new(args: Run, machine: Machine) -> Result<Self, Error> {
-        let (base_role_arn, default_role) = roles(args.base_role_arn, args.default_role)?;
+        let (roles, discover) = Roles::new(&args.roles)?;
+        if discover.is_some() && is_true(machine.metadata_disabled.as_deref()) {
+            return Err(Error::MetadataDisabled);
+        }
+        let pods = Pods::new(&args.kubernetes, args.roles.credentials)?;
+        let (admin_listen, unused_port) = admin::listen(
+            args.admin_listen.as_deref(),
+            args.kube2iam.metrics_port,
+            args.listen_port,
+        )?;
+        let warnings = pods::warnings(&args.kubernetes, &pods).into_iter();
         Ok(Self {
             node_name: NodeName::choose(args.node_name, machine.node_name, machine.host_name)?,
             node_ips: NodeIps::choose(&args.node_ip, machine.host_ip.as_deref(), &machine.sources)?,
             listen_port: args.listen_port,
-            pods: args.pods.parse()?,
             kubepods: given(args.kubepods)
                 .map(|path| below(&args.cgroup_root, Path::new(&path)))
                 .transpose()?,
             cgroup_root: directory("--cgroup-root", args.cgroup_root)?,
             runtime_dir: absolute(args.runtime.dir)?,
-            admin_listen: admin_listen(&args.admin_listen)?,
-            base_role_arn,
-            default_role,
-            log: telemetry::Settings {
-                level: args.log_level,
-                format: args.log_format.unwrap_or(machine.log_format),
-            },
+            admin_listen,
+            metadata: MetadataAddr::choose(args.metadata_addr, machine.metadata_endpoint)?,
+            roles,
+            discover,
+            keys: roles::keys(&args.roles)?,
+            restrictions: restrictions(&args.roles),
+            compat: args.roles.compat,
+            credentials: args.roles.credentials,
+            log: log(&args.log, machine.log_format),
+            warnings: warnings
+                .chain(unused_port)
+                .chain(warning::of_kube2iam(&args.kube2iam))
+                .collect(),
+            pods,
         })
     }
 
-    /// Every setting by its flag, for people. A secret goes in as [`Secret`](crate::creds::Secret) says
-    /// it: that there is one.
-    fn settings(&self) -> [(&'static str, String); 12] {
+    /// With what was to be found out.
+    pub fn with(mut self, found: Discovered) -> Result<Self, Error> {
+        if let Some(discover) = self.discover.take() {
+            self.roles = self.roles.and(discover, found)?;
+        }
+        Ok(self)
+    }
+
+    /// Every setting by its flag, for people. A secret is not among them.
+    fn settings(&self) -> Vec<(&'static str, String)> {
         let kubepods = self.kubepods.as_ref().map(|path| path.display());
-        [
+        let mut settings = vec![
             ("node-name", self.node_name.to_string()),
             ("node-ip", self.node_ips.to_string()),
             ("listen-port", self.listen_port.to_string()),
-            ("pods", self.pods.to_string()),
             ("cgroup-root", self.cgroup_root.display().to_string()),
             ("kubepods", or(kubepods, "(to be found)")),
             ("runtime-dir", self.runtime_dir.display().to_string()),
             ("admin-listen", or(self.admin_listen, "off")),
-            ("base-role-arn", or(self.base_role_arn.as_ref(), "(none)")),
-            ("default-role", or(self.default_role.as_ref(), "(none)")),
+            ("metadata-addr", self.metadata.to_string()),
+        ];
+        settings.extend(self.pods.settings());
+        settings.extend(self.role_settings());
+        settings.extend([
             ("log-level", self.log.level.to_string()),
             ("log-format", self.log.format.to_string()),
+        ]);
+        settings
+    }
+
+    fn role_settings(&self) -> [(&'static str, String); 8] {
+        let (base, default) = match &self.discover {
+            None => ("(none)", "(none)"),
+            Some(Discover::Base(None)) => (DISCOVERED, "(none)"),
+            Some(Discover::Base(Some(role))) => (DISCOVERED, role.as_str()),
+            Some(Discover::DefaultRole) => (DISCOVERED, DISCOVERED),
+        };
+        let roles = &self.roles;
+        [
+            ("base-role-arn", or(roles.base.as_ref(), base)),
+            ("default-role", or(roles.default.as_ref(), default)),
+            ("iam-role-key", self.keys.role.clone()),
+            ("iam-external-id", self.keys.external_id.clone()),
+            ("namespace-key", self.keys.allowed_roles.clone()),
+            (
+                "namespace-restrictions",
+                or(self.restrictions.as_ref().map(word), "off"),
+            ),
+            ("compat", word(&self.compat)),
+            ("credentials", word(&self.credentials)),
         ]
     }
 }
+
+/// What is to be found out.
+const DISCOVERED: &str = "(to be discovered)";
 
 /// All settings in one line, as flags.
 impl fmt::Display for Config {
@@ -114,52 +184,20 @@ impl fmt::Display for Config {
     }
 }
 
-impl std::str::FromStr for Pods {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text.strip_prefix("file:") {
-            Some(dir) if !dir.is_empty() => Ok(Self::Files(directory("--pods", dir.into())?)),
-            _ if text == "kube" => Err(Error::PodsFromKubernetes),
-            _ => Err(Error::Pods(text.to_owned())),
-        }
-    }
+fn restrictions(args: &args::Roles) -> Option<restriction::Format> {
+    let restricted = args.namespace_restrictions.is_some_and(Switch::is_on);
+    restricted.then_some(args.namespace_restriction_format)
 }
 
-impl fmt::Display for Pods {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Files(dir) => write!(f, "file:{}", dir.display()),
-        }
-    }
-}
-
-fn roles(
-    base: Option<String>,
-    default: Option<String>,
-) -> Result<(Option<BaseArn>, Option<RoleArn>), Error> {
-    let error = |flag| move |source: InvalidRole| Error::Role { flag, source };
-    let base = given(base)
-        .map(|text| text.parse::<BaseArn>())
-        .transpose()
-        .map_err(error("--base-role-arn"))?;
-    let default = given(default)
-        .map(|role| BaseArn::resolve(base.as_ref(), &role))
-        .transpose()
-        .map_err(error("--default-role"))?;
-    Ok((base, default))
-}
-
-fn admin_listen(text: &str) -> Result<Option<SocketAddr>, Error> {
-    if text == "off" {
-        return Ok(None);
-    }
-    match text.parse() {
-        Ok(address) => Ok(Some(address)),
-        Err(source) => Err(Error::AdminListen {
-            value: text.to_owned(),
-            source,
-        }),
+fn log(args: &args::Log, usual: telemetry::Format) -> telemetry::Settings {
+    let least = if args.verbose.is_some_and(Switch::is_on) {
+        telemetry::Level::Debug
+    } else {
+        telemetry::Level::Error
+    };
+    telemetry::Settings {
+        level: args.level.max(least),
+        format: args.format.unwrap_or(usual),
     }
 }
 
@@ -207,9 +245,20 @@ fn given(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
 }
 
+/// Whether a variable says so to the AWS SDKs.
+fn is_true(variable: Option<&str>) -> bool {
+    variable.is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
 fn or(value: Option<impl fmt::Display>, otherwise: &str) -> String {
     value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
 }
 
+/// A value as the operator would give it.
+fn word(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

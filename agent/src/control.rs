@@ -9,10 +9,16 @@ mod server;
 use std::path::{Path, PathBuf};
 
 pub use client::{Client, Error as ClientError};
-pub use server::{Error, Server};
+pub use server::{Answers, Error, NoSuchPod, Server};
 
 /// Where the agent's status is.
 const STATUS: &str = "/v1/status";
+
+/// Where the agent explains a pod; the [`Question`](crate::explain::Question) is its query, as JSON.
+const EXPLAIN: &str = "/v1/explain";
+
+/// The field of that query.
+const QUESTION: &str = "question";
 
 /// The socket below `runtime_dir`.
 fn socket_path(runtime_dir: &Path) -> PathBuf {

@@ -1,7 +1,8 @@
 //! Credentials: there before they are asked for, fresh, and never anybody else's.
 //!
 //! What the cache publishes for an [`Identity`] is a [`State`]; asking for it never calls STS, a task per
-//! identity does. [`Source`] is the only part that talks to STS.
+//! identity does. [`Source`] is the only part that talks to STS; who makes the tokens that it shows there for
+//! a pod, only a [`TokenSource`](web_identity::TokenSource) knows.
 
 mod board;
 mod cache;
@@ -13,17 +14,20 @@ pub mod schedule;
 mod secret;
 mod session;
 pub mod sts;
+pub mod web_identity;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::id::{ExternalId, RoleArn};
+use crate::id::{ExternalId, PodRef, PodUid, RoleArn};
 
 pub use cache::{Cache, Status};
 pub use metrics::{Metrics, Outcome};
 pub use secret::{Derived, Secret};
 pub use session::session_name;
+
+use web_identity::TokenError;
 
 /// A session at STS. Two pods share credentials only when all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +38,23 @@ pub struct Identity {
     pub external_id: Option<ExternalId>,
     /// The session's name, as STS takes it.
     pub session_name: Arc<str>,
+    /// Whose token is exchanged for the role, if it is not the node's role that assumes it.
+    pub web_identity: Option<WebIdentity>,
+}
+
+/// A pod that shows its ServiceAccount's token to STS. The token is bound to the pod, and so is the session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebIdentity {
+    /// The pod.
+    pub pod: PodRef,
+    /// Its UID at the API server: a later pod may bear the same name.
+    pub uid: PodUid,
+    /// Its ServiceAccount, in its namespace.
+    pub service_account: Arc<str>,
+    /// Whom the token is for.
+    pub audience: Arc<str>,
+    /// How long the token shall live, in seconds.
+    pub life: u32,
 }
 
 /// Keys of a session, with the times that its clients are told.
@@ -121,6 +142,27 @@ pub enum SourceError {
         /// What happened, with all causes.
         message: String,
     },
+    /// There is no token to show to STS.
+    #[error("no token of {} for {role}: {reason}", whose.subject())]
+    NoToken {
+        /// The role that is to be assumed with it.
+        role: RoleArn,
+        /// Whose token.
+        whose: Box<WebIdentity>,
+        /// Why there is none.
+        reason: TokenError,
+    },
+}
+
+impl SourceError {
+    /// Whether it will be the same until somebody changes something: it makes no sense to wait.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Denied { .. } | Self::Invalid { .. } => true,
+            Self::Throttled { .. } | Self::Unavailable { .. } => false,
+            Self::NoToken { reason, .. } => reason.is_final(),
+        }
+    }
 }
 
 /// Gets credentials for an identity from the outside world.
@@ -130,4 +172,7 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         &self,
         identity: &Identity,
     ) -> impl Future<Output = Result<Credentials, SourceError>> + Send;
+
+    /// From now on only those of `wanted` are needed: what is kept for others may be forgotten.
+    fn retain(&self, _wanted: &HashSet<Identity>) {}
 }

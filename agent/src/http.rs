@@ -1,6 +1,6 @@
 //! HTTP/1.1 for the agent's own two doors: the admin port and the control socket.
 //!
-//! Pages are made from memory, so that an answer takes no time. A connection is for one request and of
+//! Pages are made from memory, so that an answer takes no time, but for one that may ask the API server. A connection is for one request and of
 //! bounded life and size; when there are too many, the oldest goes, so that whoever hoards connections
 //! keeps no probe out.
 
@@ -9,7 +9,7 @@ use std::{collections::VecDeque, convert::Infallible, io, sync::Arc, time::Durat
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     body::Incoming,
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
     server::conn::http1,
@@ -60,8 +60,8 @@ impl Page {
 
 /// What a door has to show.
 pub(crate) trait Pages: Send + Sync + 'static {
-    /// The page at `path`, as it is now.
-    fn get(&self, path: &str) -> Option<Page>;
+    /// The page at `target`, as it is now.
+    fn get(&self, target: &Uri) -> impl Future<Output = Option<Page>> + Send;
 }
 
 /// Where connections come from.
@@ -112,8 +112,7 @@ pub(crate) async fn serve(listener: impl Listen, pages: impl Pages, mut drain: d
 /// Reads one request and answers it.
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, pages: Arc<impl Pages>) {
     let service = service_fn(async |request: Request<Incoming>| {
-        let page = respond(request.method(), request.uri().path(), &*pages);
-        Ok::<_, Infallible>(page)
+        Ok::<_, Infallible>(respond(request.method(), request.uri(), &*pages).await)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -126,9 +125,10 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, pages: Arc<impl Pages
     }
 }
 
-fn respond(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>> {
+async fn respond(method: &Method, target: &Uri, pages: &impl Pages) -> Response<Full<Bytes>> {
     let page = pages
-        .get(path)
+        .get(target)
+        .await
         .unwrap_or_else(|| Page::text(StatusCode::NOT_FOUND, "not found\n"));
     if method != Method::GET && page.status != StatusCode::NOT_FOUND {
         let refusal = Page::text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");

@@ -7,7 +7,9 @@
 pub mod app;
 pub mod args;
 pub mod config;
+pub mod discover;
 
+mod chain;
 pub mod clock;
 mod digest;
 pub mod drain;
@@ -19,15 +21,20 @@ pub mod attest;
 pub mod cgroup;
 pub mod creds;
 pub mod imds;
+pub mod kubernetes;
+pub mod notices;
 pub mod pods;
 pub mod redirect;
 pub mod warm;
 
 pub mod admin;
+pub mod command;
 pub mod control;
+pub mod explain;
 mod http;
 pub mod metrics;
 pub mod readiness;
 pub mod status;
+mod table;
 pub mod telemetry;
 pub mod terminal;

@@ -1,29 +1,34 @@
 //! The `bpf2iam` command. It ends with 0 when all went well, with 1 when not, with 2 on wrong usage.
 
-use std::{io, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 use anyhow::Context as _;
 use bpf2iam::{
     app,
-    args::{Args, Command, Output, Status},
-    clock::Clock,
-    config::{Config, Machine},
-    control, runtime, telemetry,
-    terminal::{self, Colour},
+    args::{Args, Command},
+    command,
+    config::{self, Config, Machine},
+    runtime, telemetry, terminal,
 };
-use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    match Args::parse().command {
+    let args = Args::of(env::args_os()).unwrap_or_else(|wrong| wrong.exit());
+    match args.command {
         Command::Run(args) => match Config::new(*args, Machine::observe()) {
             Ok(config) => run(config),
             Err(wrong) => fail(&wrong.into(), 2),
         },
-        Command::Status(args) => match block_on(runtime::command(), status(&args)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error, 1),
-        },
+        Command::Status(args) => look(command::status(&args)),
+        Command::Explain(args) => look(command::explain(&args)),
+    }
+}
+
+fn look(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match block_on(runtime::command(), command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<config::Error>() => fail(&error, 2),
+        Err(error) => fail(&error, 1),
     }
 }
 
@@ -34,20 +39,14 @@ fn run(config: Config) -> ExitCode {
     };
     let (version, workers) = (env!("CARGO_PKG_VERSION"), runtime::workers());
     tracing::info!(version, workers, settings = %config, "starting");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     if let Err(error) = block_on(runtime::agent(), app::run(config)) {
         tracing::error!("{error:#}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-async fn status(args: &Status) -> anyhow::Result<()> {
-    let status = control::Client::new(&args.runtime.dir).status().await?;
-    let page = match args.output {
-        Output::Json => status.to_json()?,
-        Output::Text => status.to_text(Clock::system().now(), Colour::of(&io::stdout())),
-    };
-    terminal::print(&page).context("cannot write to standard output")
 }
 
 fn block_on(

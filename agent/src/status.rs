@@ -5,7 +5,6 @@
 //! it: fields are added, not renamed.
 
 mod pod;
-mod table;
 mod text;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};

@@ -4,14 +4,14 @@ use crate::terminal::Colour;
 
 /// What stands in a row at one place. What it says came from outside in part: no control character
 /// reaches the terminal.
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     tone: Tone,
 }
 
 /// What a text means, for those who see colours.
 #[derive(Clone, Copy)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Plain,
     Heading,
     Good,
@@ -20,7 +20,7 @@ pub(super) enum Tone {
 }
 
 impl Cell {
-    pub(super) fn new(text: &str, tone: Tone) -> Self {
+    pub(crate) fn new(text: &str, tone: Tone) -> Self {
         let text = text
             .chars()
             .map(|char| if char.is_control() { ' ' } else { char })
@@ -40,7 +40,7 @@ impl<T: AsRef<str>> From<T> for Cell {
 }
 
 /// Prints `text` in its tone.
-pub(super) fn paint(text: &str, tone: Tone, colour: Colour) -> String {
+pub(crate) fn paint(text: &str, tone: Tone, colour: Colour) -> String {
     let code = match tone {
         Tone::Plain => return text.to_owned(),
         Tone::Heading => "1",
@@ -55,7 +55,7 @@ pub(super) fn paint(text: &str, tone: Tone, colour: Colour) -> String {
 }
 
 /// Rows below a heading, each column as wide as it has to be, the last one as long as it likes.
-pub(super) fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     heading: [&str; N],
     rows: Vec<[Cell; N]>,
     colour: Colour,

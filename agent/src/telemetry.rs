@@ -1,7 +1,7 @@
 //! What happened, as lines on standard error.
 //!
 //! Our own crates and the target [`ACCESS`] speak at the level that the operator chose, all others one
-//! step quieter. Records of the `log` crate, among them those of the BPF programs, come out here as
+//! step quieter or not at all. Records of the `log` crate, among them those of the BPF programs, come out here as
 //! well, and so does a panic. Whoever says something does not wait until it is read.
 
 mod json;
@@ -38,12 +38,18 @@ pub const ACCESS: &str = "access";
 /// The target of our own crates: all their names begin so.
 const OWN: &str = "bpf2iam";
 
+/// It tells us of its errors. In its log, it tells everybody what it could not read, be it a token.
+const KUBE: &str = "kube_client";
+
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
     /// What stops the agent.
+    // Go's programs have two more words for that.
+    #[value(aliases = ["fatal", "panic"])]
     Error,
     /// What somebody should look at.
+    #[value(alias = "warning")]
     Warn,
     /// What changed.
     Info,
@@ -105,7 +111,8 @@ where
 {
     let filter = Targets::new()
         .with_default(settings.level.quieter())
-        .with_targets([(OWN, settings.level), (ACCESS, settings.level)]);
+        .with_targets([(OWN, settings.level), (ACCESS, settings.level)])
+        .with_target(KUBE, LevelFilter::OFF);
     tracing_subscriber::registry()
         .with(filter)
         .with(lines(settings.format, colour, writer))

@@ -9,7 +9,7 @@ use crate::{
     creds::{Cache, Identity},
     drain,
     pods::{
-        binding::{self, Binding, Policy},
+        binding::{self, Policy},
         index::{Snapshot, Store},
     },
 };
@@ -43,11 +43,8 @@ pub async fn run(store: Store, policy: Arc<Policy>, cache: Cache, mut drain: dra
 /// The identities that pods may have, each once.
 fn wanted(snapshot: &Snapshot, policy: &Policy) -> HashSet<Identity> {
     let pods = snapshot.pods();
-    pods.filter_map(|pod| match binding::decide(pod, policy) {
-        Binding::Role(identity, _) => Some(identity),
-        Binding::Nothing | Binding::Invalid(_) => None,
-    })
-    .collect()
+    pods.flat_map(|subject| binding::identities(subject, policy))
+        .collect()
 }
 
 #[cfg(test)]

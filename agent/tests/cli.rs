@@ -45,10 +45,17 @@ fn the_version_goes_to_standard_output() {
 #[test]
 fn wrong_usage_ends_with_2_and_wrong_values_too() {
     for (args, says) in [
-        (&["run"] as &[_], "--pods <file:DIR>"),
         (
-            &["run", "--pods=kube"],
-            "error: --pods is kube, which this version cannot read; give file:DIR",
+            &["--node=a", "--iptables=true"] as &[_],
+            "error: --node is a flag of `bpf2iam run`; write `run` before all flags",
+        ),
+        (
+            &["run", "--pods=files"],
+            "error: --pods is \"files\"; give kube, or file:DIR",
+        ),
+        (
+            &["run", "--api-token=c2VjcmV0"],
+            "error: --api-token is given without --api-server; ",
         ),
         (
             &["run", "--pods=file:/", "--node-ip=x"],
@@ -83,6 +90,47 @@ fn every_variable_is_read() {
             "invalid value 'http' for '--listen-port <PORT>'",
         ),
         ("BPF2IAM_PODS", "files", "--pods is \"files\""),
+        (
+            "BPF2IAM_API_TOKEN",
+            "c2VjcmV0",
+            "--api-token is given without --api-server",
+        ),
+        (
+            "BPF2IAM_INSECURE",
+            "maybe",
+            "invalid value 'maybe' for '--insecure[=<BOOL>]'",
+        ),
+        (
+            "BPF2IAM_METADATA_ADDR",
+            "https://x",
+            "--metadata-addr is \"https://x\"",
+        ),
+        (
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "https://x",
+            "$AWS_EC2_METADATA_SERVICE_ENDPOINT is \"https://x\"",
+        ),
+        ("BPF2IAM_IAM_ROLE_KEY", "a b", "--iam-role-key is \"a b\""),
+        (
+            "BPF2IAM_AUTO_DISCOVER_BASE_ARN",
+            "true",
+            "$AWS_EC2_METADATA_DISABLED is true, so that nothing can be discovered; ",
+        ),
+        (
+            "BPF2IAM_COMPAT",
+            "irsa",
+            "invalid value 'irsa' for '--compat <SYSTEM>'",
+        ),
+        (
+            "BPF2IAM_CREDENTIALS",
+            "web-identity",
+            "--credentials is web-identity, which needs the tokens",
+        ),
+        (
+            "BPF2IAM_IPTABLES",
+            "maybe",
+            "invalid value 'maybe' for '--iptables[=<BOOL>]'",
+        ),
         ("BPF2IAM_CGROUP_ROOT", "/none", "--cgroup-root is /none"),
         ("BPF2IAM_KUBEPODS", "..", "--kubepods is \"..\""),
         ("BPF2IAM_RUNTIME_DIR", "run", "--runtime-dir is \"run\""),
@@ -112,6 +160,7 @@ fn every_variable_is_read() {
         variables.push((variable, value));
         let (code, _stdout, stderr) = outcome(bpf2iam(&["run"], &variables));
         assert!(stderr.contains(says), "{variable}: {stderr}");
+        assert!(!stderr.contains("c2VjcmV0"), "{stderr}");
         assert_eq!(code, Some(2), "{variable}");
     }
     let variables = [("BPF2IAM_PODS", "file:/"), ("HOST_IP", "host")];

@@ -45,27 +45,34 @@ async fn the_port_answers_until_the_drain() {
     );
 }
 
-#[test]
-fn readyz_says_what_is_pending() {
+#[tokio::test]
+async fn readyz_says_what_is_pending() {
     let (pages, readiness) = pages();
-    let readyz = || {
-        let page = http::Pages::get(&pages, "/readyz").unwrap();
+    let readyz = async || {
+        let page = http::Pages::get(&pages, &Uri::from_static("/readyz"))
+            .await
+            .unwrap();
         (page.status.as_u16(), page.body)
     };
     let (pods, listener) = (readiness.guard("pods"), readiness.guard("listener"));
     assert_eq!(
-        readyz(),
+        readyz().await,
         (503, "not ready: waiting for listener, pods\n".to_owned())
     );
     drop(listener);
-    assert_eq!(readyz(), (503, "not ready: waiting for pods\n".to_owned()));
+    assert_eq!(
+        readyz().await,
+        (503, "not ready: waiting for pods\n".to_owned())
+    );
     drop(pods);
-    assert_eq!(readyz(), (200, "ready\n".to_owned()));
+    assert_eq!(readyz().await, (200, "ready\n".to_owned()));
 }
 
-#[test]
-fn metrics_are_open_metrics() {
-    let page = http::Pages::get(&pages().0, "/metrics").unwrap();
+#[tokio::test]
+async fn metrics_are_open_metrics() {
+    let page = http::Pages::get(&pages().0, &Uri::from_static("/metrics"))
+        .await
+        .unwrap();
     assert_eq!(
         page.content_type,
         "application/openmetrics-text; version=1.0.0; charset=utf-8"

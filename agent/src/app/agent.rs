@@ -12,20 +12,23 @@ use crate::{
     admin::{self, Pages},
     attest::Attest,
     clock::Clock,
-    config::{self, Config},
+    config::Config,
     control,
-    creds::{self, Cache, session_name},
+    creds::{self, Cache, sts::Sts},
     drain,
     imds::{self, Server, Service, TokenUse, token},
-    metrics,
-    pods::{self, Source as _, binding::Policy, file::FileSource, index},
+    metrics, notices,
+    pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
     readiness::{Guard, Readiness},
     redirect, warm,
 };
 
 use super::{
+    api::Api,
     listen::listen,
     parts::Parts,
+    pods,
+    policy::policy,
     report::{Attachment, KernelCounters, Report},
 };
 
@@ -58,7 +61,7 @@ impl Agent {
     /// Opens all doors and starts everything but the service. `kernel` are the programs' counters, if there are any.
     pub async fn open(
         config: &Config,
-        source: impl creds::Source,
+        sts: Sts,
         kernel: Option<redirect::Counters>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
@@ -67,13 +70,20 @@ impl Agent {
         let pending = readiness.guard("the programs to be attached");
         let doors = Doors::open(config).await?;
         let bound = doors.bound().context("cannot tell where we listen")?;
-        let pods = open_pods(config, clock, &mut registry)?;
+        let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
+        let node = config.node_name.as_str();
+        let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
-        let cache = open_cache(source, clock, &mut registry);
+        let resolver = Resolver::new(store.clone(), Arc::clone(&policy), lookup);
+        let sts = match &api {
+            Some(api) => api.make_tokens_for(sts),
+            None => sts,
+        };
+        let cache = open_cache(sts, clock, &mut registry);
+        tally::register(store.clone(), Arc::clone(&policy), &mut registry);
         let service = Service {
-            pods: store.clone(),
-            policy: Arc::clone(&policy),
+            pods: resolver.clone(),
             credentials: cache.clone(),
             tokens: token::Authority::new(&token::Key::generate().context("no randomness")?),
             token_use: TokenUse::Optional,
@@ -89,7 +99,7 @@ impl Agent {
             readiness: readiness.clone(),
             attachment: Arc::default(),
             pods: store.clone(),
-            policy: Arc::clone(&policy),
+            resolver,
             cache: cache.clone(),
             kernel,
             registry: Arc::clone(&registry),
@@ -109,6 +119,7 @@ impl Agent {
             readiness,
         };
         agent.start_doors(doors.admin, doors.control, pages);
+        agent.start_notices(&store, &policy, &cache, api);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)
     }
@@ -124,13 +135,31 @@ impl Agent {
             self.spawn("the admin port", done(serve));
         }
         let report = self.report.clone();
-        let serve = control.run(move || report.status(), self.drain());
+        let serve = control.run(report, self.drain());
         self.spawn("the control socket", done(serve));
+    }
+
+    fn start_notices(
+        &mut self,
+        store: &index::Store,
+        policy: &Arc<Policy>,
+        cache: &Cache,
+        api: Option<Api>,
+    ) {
+        let mut crier = None;
+        if let Some((events, writer)) = api.map(Api::into_crier) {
+            let write = writer.run(self.drain());
+            self.spawn("what writes Events", done(write));
+            crier = Some(events);
+        }
+        let (store, policy, cache) = (store.clone(), Arc::clone(policy), cache.clone());
+        let tell = notices::run(store, policy, cache, crier, self.drain());
+        self.spawn("what tells of refusals", done(tell));
     }
 
     fn start_pods(
         &mut self,
-        pods: FileSource,
+        pods: pods::Pods,
         index: index::Writer,
         warm: impl Future<Output = ()> + Send + 'static,
     ) {
@@ -245,35 +274,16 @@ async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_pods(
-    config: &Config,
-    clock: Clock,
-    registry: &mut Registry,
-) -> Result<FileSource, pods::file::Error> {
-    let metrics = pods::metrics::Metrics::new();
-    metrics.register(registry);
-    let config::Pods::Files(directory) = &config.pods;
-    FileSource::open(directory.clone(), config.node_name.as_str(), metrics, clock)
-}
-
 fn imds_metrics(registry: &mut Registry) -> imds::Metrics {
     let metrics = imds::Metrics::new();
     metrics.register(registry);
     metrics
 }
 
-fn open_cache(source: impl creds::Source, clock: Clock, registry: &mut Registry) -> Cache {
+fn open_cache(sts: Sts, clock: Clock, registry: &mut Registry) -> Cache {
     let metrics = creds::Metrics::new();
     metrics.register(registry);
-    let cache = Cache::new(source, clock, metrics);
+    let cache = Cache::new(sts, clock, metrics);
     cache.register(registry);
     cache
-}
-
-fn policy(config: &Config) -> Policy {
-    Policy {
-        base_arn: config.base_role_arn.clone(),
-        default_role: config.default_role.clone(),
-        session_name: session_name(&format!("bpf2iam.{}", config.node_name)).into(),
-    }
 }

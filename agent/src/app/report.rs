@@ -17,11 +17,14 @@ use prometheus_client::{
 };
 
 use crate::{
+    control::{Answers, NoSuchPod},
     creds::{Cache, Identity, State},
+    explain::{Explanation, Question},
     metrics,
     pods::{
-        binding::{self, Binding, Policy},
+        binding::{self, Binding},
         index,
+        resolve::Resolver,
     },
     readiness::Readiness,
     redirect::{Attached, Counters},
@@ -60,7 +63,7 @@ pub(super) struct Report {
     pub(super) readiness: Readiness,
     pub(super) attachment: Arc<OnceLock<Attachment>>,
     pub(super) pods: index::Store,
-    pub(super) policy: Arc<Policy>,
+    pub(super) resolver: Resolver,
     pub(super) cache: Cache,
     pub(super) kernel: KernelCounters,
     pub(super) registry: Arc<Registry>,
@@ -93,6 +96,12 @@ impl Report {
         }
     }
 
+    fn state(&self, identity: &Identity) -> Option<State> {
+        let held = self.cache.snapshot().into_iter();
+        let mut states = held.filter(|held| held.identity == *identity);
+        states.next().map(|held| held.state)
+    }
+
     fn pods(&self) -> Vec<status::Pod> {
         let states: HashMap<Identity, State> = self
             .cache
@@ -104,13 +113,16 @@ impl Report {
             .pods
             .snapshot()
             .pods()
-            .map(|pod| {
-                let binding = binding::decide(pod, &self.policy);
+            .map(|subject| {
+                let binding = binding::decide_for(subject, None, self.resolver.policy());
                 let state = match &binding {
                     Binding::Role(identity, _) => states.get(identity),
-                    Binding::Nothing | Binding::Invalid(_) => None,
+                    Binding::Nothing(_)
+                    | Binding::Invalid(..)
+                    | Binding::Forbidden(..)
+                    | Binding::Unknown(_) => None,
                 };
-                status::Pod::new(pod, &binding, state)
+                status::Pod::new(&subject.pod, &binding, state)
             })
             .collect();
         pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
@@ -127,6 +139,27 @@ impl Report {
             }
         }
         counters
+    }
+}
+
+impl Answers for Report {
+    fn status(&self) -> Status {
+        Self::status(self)
+    }
+
+    async fn explain(&self, question: Question) -> Result<Explanation, NoSuchPod> {
+        let (asked, snapshot) = (question.pod(), self.pods.snapshot());
+        let known = snapshot.pods().find(|subject| subject.pod.name == asked);
+        let subject = known.ok_or(NoSuchPod(asked))?;
+        let account = match question.service_account() {
+            Some(name) => self.resolver.service_account(subject, name).await,
+            None => None,
+        };
+        let policy = self.resolver.policy();
+        let supposed = question.suppose(subject, account, &policy.keys);
+        let words = question.in_words();
+        let state = |identity: &Identity| self.state(identity);
+        Ok(Explanation::new(&supposed, words, policy, state))
     }
 }
 

@@ -4,20 +4,23 @@ use clap::{Arg, CommandFactory as _};
 
 use super::*;
 
-/// `bpf2iam run` with what it requires, and `flags`.
+/// `bpf2iam` with these words after it.
+fn line(words: &[&str]) -> Result<Args, clap::Error> {
+    Args::of(["bpf2iam"].iter().chain(words).map(OsString::from))
+}
+
 fn run(flags: &[&str]) -> Result<Run, clap::Error> {
-    let required = ["bpf2iam", "run", "--pods", "file:/pods"];
-    match Args::try_parse_from(required.iter().chain(flags))?.command {
-        Command::Run(run) => Ok(*run),
-        Command::Status(_) => panic!("another command"),
-    }
+    let Command::Run(run) = line(&[&["run"], flags].concat())?.command else {
+        panic!("another command");
+    };
+    Ok(*run)
 }
 
 fn status(flags: &[&str]) -> Result<Status, clap::Error> {
-    match Args::try_parse_from(["bpf2iam", "status"].iter().chain(flags))?.command {
-        Command::Status(status) => Ok(status),
-        Command::Run(_) => panic!("another command"),
-    }
+    let Command::Status(status) = line(&[&["status"], flags].concat())?.command else {
+        panic!("another command");
+    };
+    Ok(status)
 }
 
 fn flags_of(command: &str) -> Vec<Arg> {
@@ -32,59 +35,66 @@ fn what_is_not_typed_has_the_documented_default() {
     assert_eq!((args.node_name, args.kubepods), (None, None));
     assert!(args.node_ip.is_empty());
     assert_eq!(args.listen_port, 0);
-    assert_eq!(args.pods, "file:/pods");
     assert_eq!(args.cgroup_root, Path::new("/sys/fs/cgroup"));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
-    assert_eq!(args.admin_listen, "0.0.0.0:9998");
-    assert_eq!((args.base_role_arn, args.default_role), (None, None));
-    assert_eq!(
-        (args.log_level, args.log_format),
-        (telemetry::Level::Info, None)
-    );
+    assert_eq!((args.admin_listen, args.metadata_addr), (None, None));
+    let pods = args.kubernetes;
+    assert_eq!((&*pods.pods, pods.kubeconfig), ("kube", None));
+    assert_eq!((pods.api_server, pods.api_token), (None, None));
+    let roles = args.roles;
+    assert_eq!((roles.base_role_arn, roles.default_role), (None, None));
+    assert_eq!(roles.iam_role_key, "iam.amazonaws.com/role");
+    assert_eq!(roles.iam_external_id, "iam.amazonaws.com/external-id");
+    assert_eq!(roles.namespace_key, "iam.amazonaws.com/allowed-roles");
+    let glob = crate::pods::restriction::Format::Glob;
+    assert_eq!(roles.namespace_restriction_format, glob);
+    assert_eq!(roles.compat, crate::pods::compat::Compat::None);
+    assert_eq!(roles.credentials, crate::pods::binding::Exchange::Auto);
+    let log = (args.log.level, args.log.format);
+    assert_eq!(log, (crate::telemetry::Level::Info, None));
     let args = status(&[]).unwrap();
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
     assert_eq!(args.output, Output::Text);
-}
-
-#[test]
-fn every_flag_says_what_it_is_for() {
-    let args = run(&[
-        "--node-name=n",
-        "--node-ip=10.0.0.1",
-        "--node-ip=fd00::1",
-        "--listen-port=8181",
-        "--cgroup-root=/cg",
-        "--kubepods=k",
-        "--runtime-dir=/r",
-        "--admin-listen=off",
-        "--base-role-arn=b",
-        "--default-role=d",
-        "--log-level=trace",
-        "--log-format=json",
-    ])
-    .unwrap();
-    assert_eq!(args.node_name.as_deref(), Some("n"));
-    assert_eq!(args.node_ip, ["10.0.0.1", "fd00::1"]);
-    assert_eq!(args.listen_port, 8181);
-    assert_eq!(args.cgroup_root, Path::new("/cg"));
-    assert_eq!(args.kubepods.as_deref(), Some("k"));
-    assert_eq!(args.runtime.dir, Path::new("/r"));
-    assert_eq!(args.admin_listen, "off");
-    assert_eq!(args.base_role_arn.as_deref(), Some("b"));
-    assert_eq!(args.default_role.as_deref(), Some("d"));
-    assert_eq!(args.log_level, telemetry::Level::Trace);
-    assert_eq!(args.log_format, Some(telemetry::Format::Json));
     for output in [["-o", "json"], ["--output", "json"]] {
         assert_eq!(status(&output).unwrap().output, Output::Json);
     }
 }
 
 #[test]
-fn the_names_of_kube2iam_are_understood() {
-    let args = run(&["--node=n", "--host-ip=10.0.0.1", "--app-port=8181"]).unwrap();
-    assert_eq!(args.node_name.as_deref(), Some("n"));
-    assert_eq!(args.node_ip, ["10.0.0.1"]);
-    assert_eq!(args.listen_port, 8181);
+fn a_switch_is_typed_as_for_go() {
+    let iptables = |flags: &[&str]| run(flags).unwrap().kube2iam.iptables;
+    assert_eq!(iptables(&[]), None);
+    for on in ["--iptables", "--iptables=true", "--iptables=1"] {
+        assert_eq!(iptables(&[on]), Some(Switch::On), "{on}");
+    }
+    for off in ["--iptables=false", "--iptables="] {
+        assert_eq!(iptables(&[off]), Some(Switch::Off), "{off}");
+    }
+    for (flags, says) in [
+        (
+            &["--iptables=maybe"] as &[_],
+            "invalid value 'maybe' for '--iptables[=<BOOL>]'",
+        ),
+        (&["--iptables", "true"], "unexpected argument 'true' found"),
+    ] {
+        let error = run(flags).unwrap_err().to_string();
+        assert!(error.contains(says), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_given_twice_is_what_was_given_last() {
+    let flags = [
+        "--iptables",
+        "--node=a",
+        "--iptables=false",
+        "--node-name=b",
+    ];
+    let args = run(&flags).unwrap();
+    assert_eq!(args.kube2iam.iptables, Some(Switch::Off));
+    assert_eq!(args.node_name.as_deref(), Some("b"));
+    let args = run(&["--node-ip=10.0.0.1", "--host-ip=fd00::1"]).unwrap();
+    assert_eq!(args.node_ip, ["10.0.0.1", "fd00::1"]);
 }
 
 #[test]
@@ -93,89 +103,142 @@ fn every_flag_of_run_has_its_environment_variable() {
     for arg in flags_of("run") {
         let flag = arg.get_long().expect("every argument is a flag").to_owned();
         let variable = format!("BPF2IAM_{}", flag.to_uppercase().replace('-', "_"));
-        assert_eq!(
-            arg.get_env().and_then(|name| name.to_str()),
-            Some(&*variable),
-            "--{flag}"
-        );
+        let env = arg.get_env().and_then(|name| name.to_str());
+        assert_eq!(env, Some(&*variable), "--{flag}");
         assert!(arg.get_help().is_some(), "--{flag}");
         flags.push(flag);
     }
     // A contract: what is added here has to stay.
-    let contract = [
-        "node-name",
-        "node-ip",
-        "listen-port",
-        "pods",
-        "cgroup-root",
-        "kubepods",
-        "runtime-dir",
-        "admin-listen",
-        "base-role-arn",
-        "default-role",
-        "log-level",
-        "log-format",
-    ];
-    assert_eq!(flags, contract);
+    let contract = "node-name node-ip listen-port cgroup-root kubepods runtime-dir admin-listen \
+        metadata-addr pods kubeconfig api-server api-token insecure base-role-arn \
+        auto-discover-base-arn default-role auto-discover-default-role iam-role-key \
+        iam-external-id namespace-key namespace-restrictions namespace-restriction-format compat \
+        credentials log-level log-format verbose metrics-port iptables host-interface \
+        use-regional-sts-endpoint cache-resync-period resolve-duplicate-cache-ips \
+        backoff-max-elapsed-time backoff-max-interval iam-role-session-ttl iam-role-error-ttl debug";
+    assert_eq!(flags.join(" "), contract);
+}
+
+#[test]
+fn the_manual_has_every_flag() {
+    let manual = include_str!("../../../docs/configuration.md");
+    for arg in flags_of("run") {
+        let flag = arg.get_long().unwrap();
+        assert!(manual.contains(&format!("`--{flag}`")), "--{flag}");
+        for alias in arg.get_visible_aliases().unwrap_or_default() {
+            assert!(manual.contains(&format!("`--{alias}`")), "--{alias}");
+        }
+    }
 }
 
 #[test]
 fn wrong_usage_is_told_by_its_flag_and_value() {
-    for (flags, says) in [
+    for (flag, says) in [
         (
-            &["--listen-port=65536"],
+            "--listen-port=65536",
             "invalid value '65536' for '--listen-port <PORT>': 65536 is not",
         ),
         (
-            &["--app-port=http"],
+            "--app-port=http",
             "invalid value 'http' for '--listen-port <PORT>'",
         ),
         (
-            &["--log-level=loud"],
+            "--metrics-port=x",
+            "invalid value 'x' for '--metrics-port <PORT>'",
+        ),
+        (
+            "--log-level=loud",
             "invalid value 'loud' for '--log-level <LEVEL>'",
         ),
         (
-            &["--log-level=INFO"],
+            "--log-level=loud",
             "[possible values: error, warn, info, debug, trace]",
         ),
-        (&["--log-format=xml"], "[possible values: json, text]"),
+        ("--log-format=xml", "[possible values: json, text]"),
         (
-            &["--runtime-dir="],
+            "--namespace-restriction-format=exact",
+            "[possible values: glob, regexp]",
+        ),
+        ("--compat=irsa", "[possible values: none, kube2iam, kiam]"),
+        (
+            "--credentials=keys",
+            "[possible values: auto, assume-role, web-identity]",
+        ),
+        (
+            "--cache-resync-period=30",
+            "invalid value '30' for '--cache-resync-period <DURATION>': it is no duration, such as \
+             30m, 2s or 1h30m",
+        ),
+        (
+            "--runtime-dir=",
             "a value is required for '--runtime-dir <DIR>'",
         ),
-        (&["--iptables"], "unexpected argument '--iptables' found"),
-        (&["--pin-dir=/x"], "unexpected argument '--pin-dir' found"),
-        (&["anything"], "unexpected argument 'anything' found"),
-    ] {
-        let error = run(flags).unwrap_err();
-        assert!(error.to_string().contains(says), "{flags:?}: {error}");
-        assert_eq!(error.exit_code(), 2, "{flags:?}");
-    }
-    for (line, says) in [
-        (&["bpf2iam"] as &[_], "Usage: bpf2iam <COMMAND>"),
-        (&["bpf2iam", "fly"], "unrecognized subcommand 'fly'"),
-        (&["bpf2iam", "run"], "--pods <file:DIR>"),
         (
-            &["bpf2iam", "status", "-o", "yaml"],
-            "[possible values: json, text]",
+            "--default-role",
+            "a value is required for '--default-role <ROLE>'",
         ),
+        ("--pin-dir=/x", "unexpected argument '--pin-dir' found"),
+        ("anything", "unexpected argument 'anything' found"),
+    ] {
+        let error = run(&[flag]).unwrap_err();
+        assert!(error.to_string().contains(says), "{flag}: {error}");
+        assert_eq!(error.exit_code(), 2, "{flag}");
+    }
+    for (words, says) in [
+        (&[] as &[_], "Usage: bpf2iam <COMMAND>"),
+        (&["fly"], "unrecognized subcommand 'fly'"),
+        (&["status", "-o", "yaml"], "[possible values: json, text]"),
         (
-            &["bpf2iam", "status", "--pods=file:/x"],
+            &["status", "--pods=file:/x"],
             "unexpected argument '--pods' found",
         ),
+        (&["--strange=1"], "unexpected argument '--strange' found"),
     ] {
-        let error = Args::try_parse_from(line).unwrap_err();
-        assert!(error.to_string().contains(says), "{line:?}: {error}");
-        assert_eq!(error.exit_code(), 2, "{line:?}");
+        let error = line(words).unwrap_err();
+        assert!(error.to_string().contains(says), "{words:?}: {error}");
+        assert_eq!(error.exit_code(), 2, "{words:?}");
     }
 }
 
 #[test]
+fn kube2iams_command_line_lacks_a_word() {
+    for (flag, words) in [
+        (
+            "--iptables",
+            &["--iptables=true", "--host-ip=10.0.0.1"] as &[_],
+        ),
+        ("--node", &["--node=a", "run"]),
+        ("--app-port", &["--app-port", "8181"]),
+        ("--api-token", &["--api-token=c2VjcmV0"]),
+    ] {
+        let error = line(words).unwrap_err();
+        let says = format!(
+            "{flag} is a flag of `bpf2iam run`; write `run` before all flags, as in `bpf2iam run {flag}`"
+        );
+        assert!(error.to_string().contains(&says), "{words:?}: {error}");
+        assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+#[test]
+fn the_token_is_never_shown() {
+    let args = run(&["--api-token=c2VjcmV0"]).unwrap();
+    assert!(!format!("{args:?}").contains("c2VjcmV0"));
+    let token = args.kubernetes.api_token.unwrap();
+    assert_eq!(token.expose(), "c2VjcmV0");
+    // The help would show what is in the variable.
+    let mut flags = flags_of("run").into_iter();
+    let flag = flags.find(|arg| arg.get_long() == Some("api-token"));
+    assert!(flag.unwrap().is_hide_env_values_set());
+}
+
+#[test]
 fn the_version_is_told() {
-    let version = Args::try_parse_from(["bpf2iam", "--version"]).unwrap_err();
-    assert_eq!(
-        version.to_string(),
-        concat!("bpf2iam ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    let version = line(&["--version"]).unwrap_err();
+    let says = concat!("bpf2iam ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(version.to_string(), says);
+    assert_eq!(version.exit_code(), 0);
+    let version = line(&["run", "--iptables", "--version"]).unwrap_err();
     assert_eq!(version.exit_code(), 0);
 }

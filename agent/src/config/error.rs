@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::id::InvalidRole;
+use crate::{id::InvalidRole, kubernetes::InvalidUrl};
 
 /// Why a setting is refused. Each names the flag, the value, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +54,22 @@ pub enum Error {
     /// No default route tells an address.
     #[error("this machine has no default route that tells its address; give --node-ip")]
     NoNodeIp,
-    /// The watch on Kubernetes is not there.
-    #[error(
-        "--pods is kube, which this version cannot read; give file:DIR, where DIR has the pods' manifests"
-    )]
-    PodsFromKubernetes,
     /// Nothing that pods come from.
-    #[error("--pods is {0:?}; give file:DIR, where DIR has the pods' manifests")]
+    #[error("--pods is {0:?}; give kube, or file:DIR where DIR has the pods' manifests")]
     Pods(String),
+    /// Whose API server?
+    #[error(
+        "--api-token is given without --api-server; give both, or neither to use the cluster's own"
+    )]
+    TokenWithoutServer,
+    /// Not an address of an API server.
+    #[error("--api-server cannot be used")]
+    ApiServer(#[source] InvalidUrl),
+    /// Only an API server mints tokens.
+    #[error(
+        "--credentials is web-identity, which needs the tokens of an API server; give --pods kube"
+    )]
+    WebIdentityOfFiles,
     /// Nothing there.
     #[error("{flag} is {}, which cannot be used; give a directory that is there", path.display())]
     NoDirectory {
@@ -96,6 +104,42 @@ pub enum Error {
         #[source]
         source: AddrParseError,
     },
+    /// Not where a metadata service can be.
+    #[error("{given_by} is {value:?}; give HOST[:PORT] or http://HOST[:PORT], without a path")]
+    MetadataAddr {
+        /// The flag or variable that it came from.
+        given_by: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// It is not to be asked what it is to be asked.
+    #[error(
+        "$AWS_EC2_METADATA_DISABLED is true, so that nothing can be discovered; unset it, or give \
+         --base-role-arn and --default-role"
+    )]
+    MetadataDisabled,
+    /// The API server takes no such annotation.
+    #[error(
+        "{flag} is {value:?}, which is no key of an annotation; give one such as iam.amazonaws.com/role"
+    )]
+    Key {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// A role is no external id.
+    #[error("--iam-role-key and --iam-external-id are both {0:?}; give two keys")]
+    SameKey(String),
+    /// They say two things.
+    #[error("{0} and {1} are both given; give one of them")]
+    Both(&'static str, &'static str),
+    /// There is no node to ask.
+    #[error(
+        "without an agent nothing is discovered; give --base-role-arn and --default-role instead of \
+         --auto-discover-base-arn and --auto-discover-default-role"
+    )]
+    DiscoverOffline,
     /// Not a role.
     #[error("{flag} cannot be used")]
     Role {

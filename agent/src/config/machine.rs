@@ -22,6 +22,10 @@ pub struct Machine {
     pub node_name: Option<String>,
     /// `$HOST_IP`, which manifests fill from `status.hostIP`, or `status.hostIPs` with commas.
     pub host_ip: Option<String>,
+    /// `$AWS_EC2_METADATA_SERVICE_ENDPOINT`, by which the AWS SDKs find the metadata service.
+    pub metadata_endpoint: Option<String>,
+    /// `$AWS_EC2_METADATA_DISABLED`, by which the AWS SDKs are told not to ask it.
+    pub metadata_disabled: Option<String>,
     /// The host name.
     pub host_name: io::Result<String>,
     /// The source addresses of the default routes.
@@ -36,6 +40,8 @@ impl Machine {
         Self {
             node_name: variable("NODE_NAME"),
             host_ip: variable("HOST_IP"),
+            metadata_disabled: variable("AWS_EC2_METADATA_DISABLED"),
+            metadata_endpoint: variable("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
             host_name: fs::read_to_string("/proc/sys/kernel/hostname"),
             sources: NOWHERE.into_iter().filter_map(source_towards).collect(),
             log_format: if io::stderr().is_terminal() {

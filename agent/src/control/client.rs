@@ -10,13 +10,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time};
 
-use crate::status::Status;
+use crate::{
+    explain::{Explanation, Question},
+    status::Status,
+};
 
-use super::{STATUS, socket_path};
+use super::{EXPLAIN, QUESTION, STATUS, socket_path};
 
-/// How long the agent may take: its answer is made from memory.
+/// How long the agent may take: its answer is made from memory, at most with a look at the API server.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much it may answer: some hundred bytes a pod.
 const ANSWER: usize = 16 << 20;
@@ -63,6 +67,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It knows no such pod.
+    #[error("{0}")]
+    NoSuchPod(String),
     /// It answers, but not to this.
     #[error("the agent at {} answers {status}; is it of another version?", path.display())]
     Refused {
@@ -98,14 +105,29 @@ impl Client {
 
     /// What the agent says of itself.
     pub async fn status(&self) -> Result<Status, Error> {
-        let answer = time::timeout(PATIENCE, self.get(STATUS)).await;
+        self.ask(STATUS).await
+    }
+
+    /// Why a pod has the role that it has.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, Error> {
+        let text = serde_json::to_string(question).map_err(|source| self.unreadable(source))?;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair(QUESTION, &text)
+            .finish();
+        self.ask(&format!("{EXPLAIN}?{query}")).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, target: &str) -> Result<T, Error> {
+        let answer = time::timeout(PATIENCE, self.get(target)).await;
         let body = answer.map_err(|_elapsed| Error::Timeout {
             path: self.path.clone(),
         })??;
-        serde_json::from_slice(&body).map_err(|source| Error::Decode {
-            path: self.path.clone(),
-            source,
-        })
+        serde_json::from_slice(&body).map_err(|source| self.unreadable(source))
+    }
+
+    fn unreadable(&self, source: serde_json::Error) -> Error {
+        let path = self.path.clone();
+        Error::Decode { path, source }
     }
 
     async fn get(&self, target: &str) -> Result<Bytes, Error> {
@@ -117,6 +139,10 @@ impl Client {
                 path: self.path.clone(),
                 source,
             })?;
+        if status == StatusCode::GONE {
+            let message = String::from_utf8_lossy(&body).into_owned();
+            return Err(Error::NoSuchPod(message));
+        }
         if status != StatusCode::OK {
             let path = self.path.clone();
             return Err(Error::Refused { path, status });

@@ -7,16 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hyper::StatusCode;
+use hyper::{StatusCode, Uri};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use crate::{
     drain,
+    explain::{Explanation, Question},
     http::{self, Page},
+    id::PodRef,
     status::Status,
 };
 
-use super::{STATUS, socket_path};
+use super::{EXPLAIN, QUESTION, STATUS, socket_path};
 
 /// How many connections may wait to be accepted.
 const QUEUE: u32 = 128;
@@ -59,6 +61,22 @@ pub enum Error {
     },
 }
 
+/// What the agent says to those who may open its socket.
+pub trait Answers: Send + Sync + 'static {
+    /// The agent as it is now.
+    fn status(&self) -> Status;
+    /// Why a pod of this node has the role that it has.
+    fn explain(
+        &self,
+        question: Question,
+    ) -> impl Future<Output = Result<Explanation, NoSuchPod>> + Send;
+}
+
+/// It is not among the pods of this node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no pod of this node that the agent knows; `bpf2iam status` lists those")]
+pub struct NoSuchPod(pub PodRef);
+
 /// The control socket, open. Its file goes when the server goes.
 #[derive(Debug)]
 pub struct Server {
@@ -79,12 +97,9 @@ impl Server {
         listen(&path).map_err(|source| Error::Bind { path, source })
     }
 
-    /// Answers until the drain with what `status` says at the moment of each request.
-    pub async fn run<F>(self, status: F, drain: drain::Watch)
-    where
-        F: Fn() -> Status + Send + Sync + 'static,
-    {
-        http::serve(self.listener, Pages(status), drain).await;
+    /// Answers until the drain with what `answers` says at the moment of each request.
+    pub async fn run(self, answers: impl Answers, drain: drain::Watch) {
+        http::serve(self.listener, Pages(answers), drain).await;
         drop(self.file);
     }
 }
@@ -164,23 +179,47 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-struct Pages<F>(F);
+struct Pages<A>(A);
 
-impl<F: Fn() -> Status + Send + Sync + 'static> http::Pages for Pages<F> {
-    fn get(&self, path: &str) -> Option<Page> {
-        (path == STATUS).then(|| match self.0().to_json() {
-            Ok(body) => Page {
-                status: StatusCode::OK,
-                content_type: "application/json",
-                body,
-            },
-            Err(error) => {
-                tracing::warn!(%error, "cannot write the status");
-                Page::text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "cannot write the status\n",
-                )
-            }
-        })
+impl<A: Answers> http::Pages for Pages<A> {
+    async fn get(&self, target: &Uri) -> Option<Page> {
+        match target.path() {
+            STATUS => Some(json(self.0.status().to_json())),
+            EXPLAIN => Some(self.explain(target.query().unwrap_or_default()).await),
+            _ => None,
+        }
+    }
+}
+
+impl<A: Answers> Pages<A> {
+    async fn explain(&self, query: &str) -> Page {
+        let Some(question) = question(query) else {
+            return Page::text(StatusCode::BAD_REQUEST, "this is no question\n");
+        };
+        match self.0.explain(question).await {
+            Ok(explanation) => json(explanation.to_json()),
+            Err(error) => Page::text(StatusCode::GONE, error.to_string()),
+        }
+    }
+}
+
+fn question(query: &str) -> Option<Question> {
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    let (_, text) = fields.find(|(key, _)| key == QUESTION)?;
+    serde_json::from_str(&text).ok()
+}
+
+fn json(page: serde_json::Result<String>) -> Page {
+    match page {
+        Ok(body) => Page {
+            status: StatusCode::OK,
+            content_type: "application/json",
+            body,
+        },
+        Err(error) => {
+            tracing::warn!(%error, "cannot write an answer");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Page::text(status, "cannot write the answer\n")
+        }
     }
 }

@@ -12,7 +12,12 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{drain, http::tests::exchange, status};
+use crate::{
+    drain,
+    explain::{Explanation, Question, Supposition},
+    http::tests::exchange,
+    status,
+};
 
 use super::*;
 
@@ -22,10 +27,53 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn agent(dir: &Path) -> (drain::Signal, JoinHandle<()>) {
     let (signal, watch) = drain::channel();
     let server = Server::bind(dir).await.unwrap();
-    (
-        signal,
-        tokio::spawn(server.run(status::tests::example, watch)),
-    )
+    (signal, tokio::spawn(server.run(Example, watch)))
+}
+
+/// Knows one pod.
+struct Example;
+
+impl Answers for Example {
+    fn status(&self) -> status::Status {
+        status::tests::example()
+    }
+
+    async fn explain(&self, question: Question) -> Result<Explanation, NoSuchPod> {
+        if question.name == "cart" {
+            Ok(explained(question.in_words()))
+        } else {
+            Err(NoSuchPod(question.pod()))
+        }
+    }
+}
+
+fn explained(supposed: Vec<String>) -> Explanation {
+    Explanation {
+        namespace: "shop".to_owned(),
+        name: "cart".to_owned(),
+        uid: "u".to_owned(),
+        service_account: None,
+        supposed,
+        cases: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_question_arrives_as_it_was_asked() {
+    let dir = TempDir::new().unwrap();
+    let (_signal, _running) = agent(dir.path()).await;
+    let client = Client::new(dir.path());
+    let mut question: Question = "shop/cart".parse().unwrap();
+    let odd = " a&question=%7B}+\u{e9}\n\"";
+    question.suppositions = vec![Supposition::Annotation(odd.to_owned(), None)];
+    let answer = client.explain(&question).await.unwrap();
+    assert_eq!(answer, explained(question.in_words()));
+    question.name = "till".to_owned();
+    let error = client.explain(&question).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "shop/till is no pod of this node that the agent knows; `bpf2iam status` lists those"
+    );
 }
 
 /// A socket in `dir` at which whatever `answer` says is said to one client.
@@ -85,12 +133,14 @@ async fn a_directory_that_is_there_keeps_its_mode() {
 }
 
 #[tokio::test]
-async fn only_the_status_is_there() {
+async fn only_status_and_explanations_are_there() {
     let dir = TempDir::new().unwrap();
     let (_signal, _running) = agent(dir.path()).await;
     for (request, answer) in [
         ("GET /v1/status", "200 OK"),
         ("POST /v1/status", "405 Method Not Allowed"),
+        ("GET /v1/explain", "400 Bad Request"),
+        ("GET /v1/explain?question=x", "400 Bad Request"),
         ("GET /v1/credentials", "404 Not Found"),
         ("GET /latest/meta-data/", "404 Not Found"),
         ("GET /metrics", "404 Not Found"),

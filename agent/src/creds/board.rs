@@ -196,6 +196,7 @@ mod tests {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
             external_id: None,
             session_name: "node".into(),
+            web_identity: None,
         };
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
@@ -214,6 +215,7 @@ mod tests {
             role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
             external_id: None,
             session_name: "node".into(),
+            web_identity: None,
         };
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());

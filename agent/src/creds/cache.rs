@@ -84,6 +84,8 @@ impl Cache {
                 drop(self.start(&mut entries, identity));
             }
         }
+        drop(entries);
+        self.0.office.retain(wanted);
     }
 
     /// How it stands with every identity, in no order.

@@ -1,6 +1,6 @@
 //! The task of one identity: fetch, publish, wait, fetch. It ends only when it is aborted.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 
@@ -10,7 +10,7 @@ use super::{
     Credentials, Identity, Metrics, Source, SourceError,
     board::{Board, Readers},
     metrics::Outcome,
-    pace::Pace,
+    pace::{Lane, Pace},
     schedule::{self, Jitter, Life},
 };
 
@@ -29,6 +29,7 @@ pub(super) struct Office {
 /// [`Source`] without its type.
 trait Fetch: fmt::Debug + Send + Sync {
     fn fetch(self: Arc<Self>, identity: Identity) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+    fn retain(&self, wanted: &HashSet<Identity>);
 }
 
 type Answer = Result<Credentials, SourceError>;
@@ -36,6 +37,10 @@ type Answer = Result<Credentials, SourceError>;
 impl<S: Source> Fetch for S {
     fn fetch(self: Arc<Self>, identity: Identity) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
         Box::pin(async move { Source::fetch(&*self, &identity).await })
+    }
+
+    fn retain(&self, wanted: &HashSet<Identity>) {
+        Source::retain(self, wanted);
     }
 }
 
@@ -49,9 +54,14 @@ impl Office {
         }
     }
 
+    /// Tells the source who is still wanted.
+    pub(super) fn retain(&self, wanted: &HashSet<Identity>) {
+        self.source.retain(wanted);
+    }
+
     /// One attempt, counted and timed.
     async fn attempt(self: Arc<Self>, identity: Identity) -> Answer {
-        let turn = self.pace.turn().await;
+        let turn = self.pace.turn(Lane::of(&identity)).await;
         let start = Instant::now();
         let (answer, outcome) = self.isolated(identity).await;
         drop(turn);

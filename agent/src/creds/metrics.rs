@@ -24,17 +24,20 @@ pub enum Outcome {
     Invalid,
     /// [`SourceError::Unavailable`].
     Unavailable,
+    /// [`SourceError::NoToken`].
+    NoToken,
     /// With a panic: a fault of ours.
     Panicked,
 }
 
 impl Outcome {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Success,
         Self::Denied,
         Self::Throttled,
         Self::Invalid,
         Self::Unavailable,
+        Self::NoToken,
         Self::Panicked,
     ];
 
@@ -46,6 +49,7 @@ impl Outcome {
             Self::Throttled => "throttled",
             Self::Invalid => "invalid",
             Self::Unavailable => "unavailable",
+            Self::NoToken => "no_token",
             Self::Panicked => "panicked",
         }
     }
@@ -59,6 +63,7 @@ impl From<&Result<Credentials, SourceError>> for Outcome {
             Err(SourceError::Throttled { .. }) => Self::Throttled,
             Err(SourceError::Invalid { .. }) => Self::Invalid,
             Err(SourceError::Unavailable { .. }) => Self::Unavailable,
+            Err(SourceError::NoToken { .. }) => Self::NoToken,
         }
     }
 }

@@ -11,19 +11,40 @@ use tokio::{
 };
 
 use super::{
+    Identity,
     metrics::Outcome,
     schedule::{self, Jitter},
 };
 
-/// Calls under way at a time: a full node (110 pods) is served in about a second, and a fleet that starts
-/// does not ask for everything in the same instant.
+/// Calls under way at a time in each lane: a full node (110 pods) is served in about a second, and a fleet that
+/// starts does not ask for everything in the same instant.
 const AT_A_TIME: usize = 16;
 
 /// Lets tasks call STS.
 #[derive(Debug)]
 pub(super) struct Pace {
-    permits: Semaphore,
+    node_keys: Semaphore,
+    tokens: Semaphore,
     throttle: Mutex<Throttle>,
+}
+
+/// Those who queue up together. An API server that hangs shall hold up nobody who needs no token of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Calls that the node's keys sign.
+    NodeKeys,
+    /// Calls that need a token first.
+    Tokens,
+}
+
+impl Lane {
+    /// Where the calls for `identity` queue up.
+    pub(super) const fn of(identity: &Identity) -> Self {
+        match identity.web_identity {
+            None => Self::NodeKeys,
+            Some(_) => Self::Tokens,
+        }
+    }
 }
 
 /// What STS said last about our rate.
@@ -38,7 +59,8 @@ struct Throttle {
 impl Pace {
     pub(super) const fn new() -> Self {
         Self {
-            permits: Semaphore::const_new(AT_A_TIME),
+            node_keys: Semaphore::const_new(AT_A_TIME),
+            tokens: Semaphore::const_new(AT_A_TIME),
             throttle: Mutex::new(Throttle {
                 strikes: 0,
                 until: None,
@@ -46,8 +68,12 @@ impl Pace {
         }
     }
 
-    /// Waits until it is the caller's turn, which lasts until the permit is dropped.
-    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
+    /// Waits until it is the caller's turn in its lane, which lasts until the permit is dropped.
+    pub(super) async fn turn(&self, lane: Lane) -> SemaphorePermit<'_> {
+        let permits = match lane {
+            Lane::NodeKeys => &self.node_keys,
+            Lane::Tokens => &self.tokens,
+        };
         loop {
             let throttle = *self.throttle();
             if let Some(until) = throttle.ahead() {
@@ -55,7 +81,7 @@ impl Pace {
                 let spread = schedule::backoff(throttle.strikes, Jitter::random());
                 tokio::time::sleep_until(until + spread).await;
             }
-            let permit = self.permits.acquire().await;
+            let permit = permits.acquire().await;
             let permit = permit.expect("nobody closes the semaphore");
             if self.throttle().ahead().is_none() {
                 return permit;
@@ -76,7 +102,7 @@ impl Pace {
                 throttle.until = Some(Instant::now() + pause);
             }
             Outcome::Success | Outcome::Denied | Outcome::Invalid => throttle.strikes = 0,
-            Outcome::Unavailable | Outcome::Panicked => {}
+            Outcome::Unavailable | Outcome::NoToken | Outcome::Panicked => {}
         }
     }
 
@@ -99,16 +125,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_so_many_call_at_a_time() {
+    async fn no_more_than_so_many_call_at_a_time_in_a_lane() {
         let pace = Pace::new();
         let mut turns = Vec::new();
         for _ in 0..AT_A_TIME {
-            turns.push(pace.turn().await);
+            turns.push(pace.turn(Lane::NodeKeys).await);
         }
         let patience = Duration::from_mins(1);
-        assert!(tokio::time::timeout(patience, pace.turn()).await.is_err());
+        let other = pace.turn(Lane::Tokens);
+        assert!(tokio::time::timeout(patience, other).await.is_ok());
+        let one_more = pace.turn(Lane::NodeKeys);
+        assert!(tokio::time::timeout(patience, one_more).await.is_err());
         drop(turns.pop());
-        assert!(tokio::time::timeout(patience, pace.turn()).await.is_ok());
+        let one_more = pace.turn(Lane::NodeKeys);
+        assert!(tokio::time::timeout(patience, one_more).await.is_ok());
         drop(turns);
     }
 
@@ -119,7 +149,7 @@ mod tests {
         for _ in 0..8 {
             pace.learn(Outcome::Throttled);
             let start = Instant::now();
-            drop(pace.turn().await);
+            drop(pace.turn(Lane::NodeKeys).await);
             waited.push(start.elapsed());
         }
         assert!(
@@ -140,7 +170,7 @@ mod tests {
         pace.learn(Outcome::Success);
         assert_eq!(pace.throttle().strikes, 0);
         let start = Instant::now();
-        drop(pace.turn().await);
+        drop(pace.turn(Lane::NodeKeys).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 

@@ -107,14 +107,8 @@ pub enum Outcome<'a> {
 pub fn next(outcome: Outcome<'_>, held: Option<Life>, now: Timestamp, jitter: Jitter) -> Duration {
     let wish = match outcome {
         Outcome::Keys(life) => life.refresh_in(now, jitter),
-        Outcome::Failure { error, failures } => match error {
-            SourceError::Denied { .. } | SourceError::Invalid { .. } => {
-                jitter.between(DENIED, DENIED * 2)
-            }
-            SourceError::Throttled { .. } | SourceError::Unavailable { .. } => {
-                backoff(failures, jitter)
-            }
-        },
+        Outcome::Failure { error, .. } if error.is_final() => jitter.between(DENIED, DENIED * 2),
+        Outcome::Failure { failures, .. } => backoff(failures, jitter),
     };
     held.map_or(wish, |life| wish.min(life.left(now)))
         .max(FLOOR)

@@ -1,31 +1,33 @@
-//! `AssumeRole` at STS, with the credentials of the node.
+//! STS: `AssumeRole` with the credentials of the node, and `AssumeRoleWithWebIdentity` with a token of the pod.
 //!
 //! The AWS SDK finds region, credentials and endpoint as it does for every program: standard variables,
 //! profiles, the node's metadata. Always the regional endpoint: the tokens of the global one are not taken
 //! everywhere, and not at once. No key, token or signature leaves this module but inside
 //! [`Credentials`].
 
+mod assume_role;
 mod https;
 mod partition;
 mod refusal;
+mod web_identity;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sts::{
     Client,
-    config::{Builder, IdentityCache, http::HttpResponse},
+    config::{Builder, http::HttpResponse},
     error::SdkError,
-    operation::assume_role::{
-        AssumeRoleError, AssumeRoleOutput, builders::AssumeRoleFluentBuilder,
-    },
     primitives::DateTime,
+    types,
 };
 use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-use super::{Credentials, Derived, Identity, Secret, Source, SourceError};
+use super::{
+    Credentials, Derived, Identity, Secret, Source, SourceError, web_identity::TokenSource,
+};
 
 pub use https::BundleError;
 
@@ -35,7 +37,7 @@ fn behaviour() -> BehaviorVersion {
 }
 
 /// Of a session, in seconds. The node's role assumes the pod's: that is role chaining, for which STS takes
-/// no more than an hour.
+/// no more than an hour. With a web identity it may be longer where the role says so; an hour every role allows.
 const DURATION: i32 = 3600;
 
 /// STS answers in a tenth of this, the look-up of the node's keys included.
@@ -64,14 +66,16 @@ pub enum Error {
     Bundle(#[from] BundleError),
 }
 
-/// Credentials from `AssumeRole`.
+/// Credentials from STS.
 pub struct Sts {
     client: Client,
     region: String,
     clock: Clock,
+    tokens: Option<Arc<dyn TokenSource>>,
 }
 
-type Answer = Result<AssumeRoleOutput, SdkError<AssumeRoleError, HttpResponse>>;
+/// What a call gives.
+type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 impl Sts {
     /// STS as environment, profile and instance metadata describe it.
@@ -109,7 +113,17 @@ impl Sts {
             client: Client::from_conf(config),
             region,
             clock,
+            tokens: None,
         })
+    }
+
+    /// The same, with `tokens` for those who show their own.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<dyn TokenSource>) -> Self {
+        Self {
+            tokens: Some(tokens),
+            ..self
+        }
     }
 
     /// The region whose STS is called.
@@ -117,27 +131,10 @@ impl Sts {
         &self.region
     }
 
-    fn request(&self, identity: &Identity) -> AssumeRoleFluentBuilder {
-        self.client
-            .assume_role()
-            .role_arn(identity.role.as_str())
-            .role_session_name(&*identity.session_name)
-            .set_external_id(identity.external_id.as_ref().map(ToString::to_string))
-            .duration_seconds(DURATION)
-    }
-
-    /// Calls once more with keys that are looked up anew: the SDK would sign with the old ones until it
-    /// thinks that they end.
-    async fn call_afresh(&self, identity: &Identity) -> Answer {
-        let settings = Builder::new().identity_cache(IdentityCache::no_cache());
-        let request = self.request(identity).customize();
-        request.config_override(settings).send().await
-    }
-
-    /// The keys in `answer`, or the name of what it lacks. To the SDK an answer that broke off halfway is a good one,
-    /// and what did not come is empty.
-    fn credentials(&self, answer: &AssumeRoleOutput) -> Result<Credentials, &'static str> {
-        let keys = answer.credentials().ok_or("credentials")?;
+    /// The keys that an answer has, or the name of what it lacks. To the SDK an answer that broke off halfway is a
+    /// good one, and what did not come is empty.
+    fn credentials(&self, keys: Option<&types::Credentials>) -> Result<Credentials, &'static str> {
+        let keys = keys.ok_or("credentials")?;
         Ok(Credentials {
             access_key_id: whole(keys.access_key_id(), "access key")?.to_owned(),
             secret_access_key: Secret::new(whole(keys.secret_access_key(), "secret key")?),
@@ -153,16 +150,25 @@ impl Source for Sts {
     async fn fetch(&self, identity: &Identity) -> Result<Credentials, SourceError> {
         let role = &identity.role;
         partition::check(role, &self.region)?;
-        let mut answer = self.request(identity).send().await;
-        if answer.as_ref().is_err_and(refusal::is_of_expired_keys) {
-            answer = self.call_afresh(identity).await;
-        }
-        let answer = answer.map_err(|error| refusal::source_error(&error, role))?;
-        self.credentials(&answer)
+        let keys = match &identity.web_identity {
+            None => assume_role::call(&self.client, identity).await?,
+            Some(whose) => {
+                let tokens = self.tokens.as_deref();
+                web_identity::call(&self.client, identity, whose, tokens).await?
+            }
+        };
+        self.credentials(keys.as_ref())
             .map_err(|lack| SourceError::Unavailable {
                 role: role.clone(),
                 message: format!("its answer has no {lack}"),
             })
+    }
+
+    fn retain(&self, wanted: &HashSet<Identity>) {
+        if let Some(tokens) = &self.tokens {
+            let wanted = wanted.iter();
+            tokens.retain(&wanted.filter_map(|one| one.web_identity.as_ref()).collect());
+        }
     }
 }
 

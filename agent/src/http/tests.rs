@@ -28,8 +28,8 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> (String, String) {
 struct OnePage;
 
 impl Pages for OnePage {
-    fn get(&self, path: &str) -> Option<Page> {
-        (path == "/page").then(|| Page::text(StatusCode::OK, "hello\n"))
+    async fn get(&self, target: &Uri) -> Option<Page> {
+        (target.path() == "/page").then(|| Page::text(StatusCode::OK, "hello\n"))
     }
 }
 

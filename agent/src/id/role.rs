@@ -1,6 +1,8 @@
 //! IAM roles by their ARN, `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, checked as IAM would.
 
-use std::{fmt, ops::Range, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, str::FromStr, sync::Arc};
+
+use super::Excerpt;
 
 /// A role's whole ARN.
 ///
@@ -18,23 +20,23 @@ pub struct RoleArn {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRole {
     /// It is no ARN of a role at all.
-    #[error("{0:?} is not an IAM role ARN (arn:PARTITION:iam::ACCOUNT:role/NAME)")]
-    Shape(String),
+    #[error("{0} is not an IAM role ARN (arn:PARTITION:iam::ACCOUNT:role/NAME)")]
+    Shape(Excerpt),
     /// The partition is none of AWS's form.
-    #[error("{0:?} names no AWS partition (aws, aws-cn, aws-us-gov, ...)")]
-    Partition(String),
+    #[error("{0} names no AWS partition (aws, aws-cn, aws-us-gov, ...)")]
+    Partition(Excerpt),
     /// The account is not 12 digits.
-    #[error("{0:?} has no account of 12 digits")]
-    Account(String),
+    #[error("{0} has no account of 12 digits")]
+    Account(Excerpt),
     /// The path has characters that IAM does not take, or too many.
-    #[error("{0:?} has a path that IAM does not take (printable ASCII, at most 512 characters)")]
-    Path(String),
+    #[error("{0} has a path that IAM does not take (printable ASCII, at most 512 characters)")]
+    Path(Excerpt),
     /// The name is empty, too long, or has characters that IAM does not take.
-    #[error("{0:?} has no role name that IAM takes (1 to 64 of letters, digits and _+=,.@-)")]
-    Name(String),
+    #[error("{0} has no role name that IAM takes (1 to 64 of letters, digits and _+=,.@-)")]
+    Name(Excerpt),
     /// It is a name without an ARN, and there is no base ARN to put before it.
-    #[error("{0:?} is a role name; give the whole ARN, or --base-role-arn")]
-    NoBase(String),
+    #[error("{0} is a role name; give the whole ARN, or --base-role-arn")]
+    NoBase(Excerpt),
 }
 
 impl RoleArn {
@@ -67,28 +69,25 @@ impl FromStr for RoleArn {
     type Err = InvalidRole;
 
     fn from_str(text: &str) -> Result<Self, InvalidRole> {
-        let arn = Arn::split(text).ok_or_else(|| InvalidRole::Shape(text.to_owned()))?;
+        let arn = Arn::split(text).ok_or_else(|| InvalidRole::Shape(Excerpt::of(text)))?;
         let (path, name) = arn.resource.rsplit_once('/').unwrap_or(("", arn.resource));
         if !is_partition(arn.partition) {
-            return Err(InvalidRole::Partition(text.to_owned()));
+            return Err(InvalidRole::Partition(Excerpt::of(text)));
         }
         if !is_account(arn.account) {
-            return Err(InvalidRole::Account(text.to_owned()));
+            return Err(InvalidRole::Account(Excerpt::of(text)));
         }
         if arn.resource.starts_with('/') || !is_path(path) {
-            return Err(InvalidRole::Path(text.to_owned()));
+            return Err(InvalidRole::Path(Excerpt::of(text)));
         }
         if !is_name(name) {
-            return Err(InvalidRole::Name(text.to_owned()));
+            return Err(InvalidRole::Name(Excerpt::of(text)));
         }
         let partition = 4..4 + arn.partition.len();
         let account = partition.end + 6..partition.end + 6 + arn.account.len();
         let name = text.len() - name.len()..text.len();
-        // IAM takes the prefix in any case (kube2iam passes it on); the rest is left as written.
-        let text = match text.split_at_checked(4) {
-            Some((prefix, rest)) if prefix != "arn:" => format!("arn:{rest}").into(),
-            _ => text.into(),
-        };
+        // The rest is left as written.
+        let text = lower_arn_prefix(text).map_or_else(|| text.into(), Arc::from);
         Ok(Self {
             text,
             partition,
@@ -120,9 +119,19 @@ impl BaseArn {
         if has_arn_prefix(role) {
             return role.parse();
         }
-        let base = base.ok_or_else(|| InvalidRole::NoBase(role.to_owned()))?;
+        let base = base.ok_or_else(|| InvalidRole::NoBase(Excerpt::of(role)))?;
         // kiam's users write a leading slash; no role's path may begin with two.
         format!("{}{}", base.0, role.strip_prefix('/').unwrap_or(role)).parse()
+    }
+
+    /// The ARN's text, which ends with `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What comes after it in the ARN of `role`, if that is below it.
+    pub fn strip<'a>(&self, role: &'a RoleArn) -> Option<&'a str> {
+        role.as_str().strip_prefix(self.as_str())
     }
 }
 
@@ -132,15 +141,12 @@ impl FromStr for BaseArn {
     fn from_str(text: &str) -> Result<Self, InvalidRole> {
         // As in kube2iam the final slash may be left out.
         let base = format!("{}/", text.strip_suffix('/').unwrap_or(text));
-        let with_slash = match base.strip_suffix(":role/") {
-            Some(_) => base.clone(),
-            None if base.contains(":role/") => base.clone(),
-            None => return Err(InvalidRole::Shape(text.to_owned())),
-        };
-        format!("{with_slash}x")
-            .parse::<RoleArn>()
-            .map_err(|error| error.about(text))?;
-        Ok(Self(with_slash))
+        if !base.contains(":role/") {
+            return Err(InvalidRole::Shape(Excerpt::of(text)));
+        }
+        let below = format!("{base}x").parse::<RoleArn>();
+        let below = below.map_err(|error| error.about(text))?;
+        Ok(Self(below.as_str().trim_end_matches('x').to_owned()))
     }
 }
 
@@ -153,7 +159,7 @@ impl fmt::Display for BaseArn {
 impl InvalidRole {
     /// The same reason, about the text that somebody wrote.
     fn about(self, text: &str) -> Self {
-        let text = text.to_owned();
+        let text = Excerpt::of(text);
         match self {
             Self::Shape(_) => Self::Shape(text),
             Self::Partition(_) => Self::Partition(text),
@@ -192,8 +198,17 @@ impl<'a> Arn<'a> {
 }
 
 fn has_arn_prefix(text: &str) -> bool {
-    text.get(..4)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("arn:"))
+    lower_arn_prefix(text).is_some()
+}
+
+/// `text` with `arn:` in lower case, if that is how it begins: kube2iam's users may write it in any.
+pub(crate) fn lower_arn_prefix(text: &str) -> Option<Cow<'_, str>> {
+    let (prefix, rest) = text.split_at_checked("arn:".len())?;
+    match prefix {
+        "arn:" => Some(Cow::Borrowed(text)),
+        _ if prefix.eq_ignore_ascii_case("arn:") => Some(Cow::Owned(format!("arn:{rest}"))),
+        _ => None,
+    }
 }
 
 fn is_partition(text: &str) -> bool {
@@ -220,112 +235,4 @@ fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: &str = "arn:aws:iam::123456789012:role/";
-
-    #[test]
-    fn an_arn_gives_its_parts_and_prints_as_it_was_written() {
-        let text = "arn:aws-cn:iam::123456789012:role/team/a/my.role+=,@_-x";
-        let role: RoleArn = text.parse().unwrap();
-        assert_eq!(role.to_string(), text);
-        assert_eq!(
-            (role.partition(), role.account(), role.name()),
-            ("aws-cn", "123456789012", "my.role+=,@_-x")
-        );
-    }
-
-    #[test]
-    fn what_is_no_role_is_refused_with_its_reason() {
-        let wrong = |text: &str| text.parse::<RoleArn>().unwrap_err();
-        for text in [
-            "",
-            "role",
-            "arn:aws:s3:::bucket",
-            "arn:aws:iam::123456789012:user/u",
-        ] {
-            assert!(matches!(wrong(text), InvalidRole::Shape(_)), "{text}");
-        }
-        assert!(matches!(
-            wrong("arn:aws:iam:eu-west-1:123456789012:role/r"),
-            InvalidRole::Shape(_)
-        ));
-        assert!(matches!(
-            wrong("arn:gcp:iam::123456789012:role/r"),
-            InvalidRole::Partition(_)
-        ));
-        assert!(matches!(
-            wrong("arn:aws:iam::12345678901:role/r"),
-            InvalidRole::Account(_)
-        ));
-        assert!(matches!(
-            wrong(&format!("{BASE}a b/r")),
-            InvalidRole::Path(_)
-        ));
-        assert!(matches!(wrong(&format!("{BASE}/r")), InvalidRole::Path(_)));
-        assert!(matches!(wrong(BASE), InvalidRole::Name(_)));
-        assert!(matches!(wrong(&format!("{BASE}a:b")), InvalidRole::Name(_)));
-        assert!(matches!(
-            wrong(&format!("{BASE}{}", "r".repeat(65))),
-            InvalidRole::Name(_)
-        ));
-    }
-
-    #[test]
-    fn a_base_arn_may_lack_its_slash_and_may_have_a_path() {
-        for (text, printed) in [
-            (BASE, BASE),
-            ("arn:aws:iam::123456789012:role", BASE),
-            (
-                "arn:aws:iam::123456789012:role/path/to",
-                "arn:aws:iam::123456789012:role/path/to/",
-            ),
-            (
-                "arn:aws:iam::123456789012:role/my-role",
-                "arn:aws:iam::123456789012:role/my-role/",
-            ),
-            (
-                "arn:aws:iam::123456789012:role/my.role",
-                "arn:aws:iam::123456789012:role/my.role/",
-            ),
-            (
-                "arn:aws-cn:iam::123456789012:role/my-role",
-                "arn:aws-cn:iam::123456789012:role/my-role/",
-            ),
-        ] {
-            assert_eq!(text.parse::<BaseArn>().unwrap().to_string(), printed);
-        }
-    }
-
-    #[test]
-    fn what_is_no_base_arn_is_refused() {
-        for text in [
-            "",
-            "my-role",
-            "arn:aws:s3:::bucket",
-            "arn:aws:iam::123456789012:user/u",
-            "arn:aws:iam:eu-west-1:123456789012:role/",
-            "arn:aws:iam::123456789012:rolefoo",
-        ] {
-            assert!(text.parse::<BaseArn>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_go_below_the_base_and_arns_stay() {
-        let base: BaseArn = BASE.parse().unwrap();
-        let resolve = |role: &str| BaseArn::resolve(Some(&base), role).map(|role| role.to_string());
-        assert_eq!(resolve("r").unwrap(), format!("{BASE}r"));
-        assert_eq!(resolve("/r").unwrap(), format!("{BASE}r"));
-        assert_eq!(resolve("path/r").unwrap(), format!("{BASE}path/r"));
-        let other = "arn:aws:iam::999999999999:role/r";
-        assert_eq!(resolve(other).unwrap(), other);
-        assert_eq!(resolve("ARN:aws:iam::999999999999:role/r").unwrap(), other);
-        assert!(matches!(resolve(""), Err(InvalidRole::Name(_))));
-        assert!(matches!(
-            BaseArn::resolve(None, "r"),
-            Err(InvalidRole::NoBase(_))
-        ));
-    }
-}
+mod tests;

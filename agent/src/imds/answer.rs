@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    creds::{Credentials, SourceError, State},
+    creds::{Credentials, State},
     id::RoleArn,
 };
 
@@ -27,10 +27,14 @@ const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(15);
 /// What the caller may have.
 #[derive(Clone, Copy, Debug)]
 pub enum Standing<'a> {
-    /// The pod is not in the index: nothing is decided.
+    /// Something that decides about it is not known: nothing is decided.
     Unknown,
     /// No role.
     Nothing,
+    /// No role, for clients that expect an empty list of roles rather than none (kube2iam).
+    Nameless,
+    /// A role that its namespace does not let it have.
+    Forbidden,
     /// Something that cannot be meant.
     Invalid,
     /// This role, and what there is for it.
@@ -44,7 +48,8 @@ impl<'a> Standing<'a> {
     fn role(self) -> Result<Held<'a>, Outcome> {
         match self {
             Self::Unknown => Err(Outcome::PodUnknown),
-            Self::Nothing => Err(Outcome::NoRole),
+            Self::Nothing | Self::Nameless => Err(Outcome::NoRole),
+            Self::Forbidden => Err(Outcome::Forbidden),
             Self::Invalid => Err(Outcome::InvalidRole),
             Self::Role(role, state) => Ok((role, state)),
         }
@@ -55,6 +60,9 @@ impl<'a> Standing<'a> {
 pub fn answer(resource: &Resource, standing: Standing<'_>, now: Timestamp) -> Answer {
     let answer = match resource {
         Resource::Absent => Err(Outcome::Path),
+        Resource::RoleList if matches!(standing, Standing::Nameless) => {
+            Ok(Answer::served(Bytes::new(), now))
+        }
         Resource::RoleList => standing.role().and_then(|held| role_list(held, now)),
         Resource::RoleCredentials(name) => standing
             .role()
@@ -75,10 +83,8 @@ fn keys(state: &State, now: Timestamp) -> Result<&Credentials, Outcome> {
         State::Ready(keys) if keys.expires.duration_since(now) >= LEAST_LIFE => Ok(keys),
         State::Ready(_) => Err(Outcome::Expiring),
         State::Fetching => Err(Outcome::Fetching),
-        State::Failed(error) => Err(match **error {
-            SourceError::Denied { .. } | SourceError::Invalid { .. } => Outcome::Denied,
-            SourceError::Throttled { .. } | SourceError::Unavailable { .. } => Outcome::Unavailable,
-        }),
+        State::Failed(error) if error.is_final() => Err(Outcome::Denied),
+        State::Failed(_) => Err(Outcome::Unavailable),
     }
 }
 

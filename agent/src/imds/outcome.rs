@@ -29,14 +29,18 @@ pub enum Outcome {
     TokenExpired,
     /// A path that does not exist for pods.
     Path,
-    /// The index does not know the pod (yet).
+    /// The pod, or something that decides about its role, is not known (yet).
     PodUnknown,
+    /// No such pod is bound to this node, says the source of pods.
+    PodElsewhere,
     /// The connection comes from an address that is not the pod's.
     OtherAddress,
     /// The pod has no role.
     NoRole,
     /// An annotation of the pod says something that cannot be meant: no role, or no external id.
     InvalidRole,
+    /// The namespace does not let the pod have the role that was named for it.
+    Forbidden,
     /// The pod has a role, but of another name.
     OtherRole,
     /// The first call to STS has not come back yet.
@@ -67,9 +71,11 @@ impl Outcome {
             Self::TokenExpired => "token_expired",
             Self::Path => "path",
             Self::PodUnknown => "pod_unknown",
+            Self::PodElsewhere => "pod_elsewhere",
             Self::OtherAddress => "other_address",
             Self::NoRole => "no_role",
             Self::InvalidRole => "invalid_role",
+            Self::Forbidden => "forbidden",
             Self::OtherRole => "other_role",
             Self::Fetching => "fetching",
             Self::Unavailable => "unavailable",

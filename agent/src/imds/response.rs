@@ -129,8 +129,10 @@ impl Answer {
             }
             // `Served` is no reason; if it were ever given for one, nothing would be shown.
             O::Path
+            | O::PodElsewhere
             | O::OtherAddress
             | O::NoRole
+            | O::Forbidden
             | O::InvalidRole
             | O::OtherRole
             | O::Denied

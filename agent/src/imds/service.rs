@@ -21,9 +21,10 @@ use crate::{
     creds::{self, Identity, State},
     id::RoleArn,
     pods::{
-        Pod,
-        binding::{self, Binding, Policy},
-        index,
+        Subject,
+        binding::{Binding, Rule},
+        compat::Compat,
+        resolve::{Resolution, Resolver},
     },
     telemetry::ACCESS,
 };
@@ -67,10 +68,8 @@ pub enum TokenUse {
 /// Answers the requests of all pods.
 #[derive(Debug)]
 pub struct Service<S> {
-    /// The pods of this node.
-    pub pods: index::Store,
     /// Which role a pod may have.
-    pub policy: Arc<Policy>,
+    pub pods: Resolver,
     /// The roles' credentials.
     pub credentials: S,
     /// Session tokens.
@@ -86,7 +85,7 @@ pub struct Service<S> {
 /// What is learned about a request on its way, for its event.
 #[derive(Debug, Default)]
 struct Seen {
-    pod: Option<Arc<Pod>>,
+    pod: Option<Arc<Subject>>,
     role: Option<RoleArn>,
     /// Whether a valid token came.
     token: bool,
@@ -107,7 +106,7 @@ impl<S: Supply> Service<S> {
         let discarded = time::timeout_at(deadline, discard(body)).await;
         // Only now: what counts is the pod as it is when it gets its answer.
         let mut seen = Seen {
-            pod: self.pods.snapshot().pod(caller.pod).cloned(),
+            pod: self.pods.known(caller.pod),
             ..Seen::default()
         };
         let answer = match discarded.unwrap_or(Err(Outcome::BodyBroken)) {
@@ -169,32 +168,73 @@ impl<S: Supply> Service<S> {
         if *resource == Resource::Absent {
             return Answer::refused(Outcome::Path);
         }
-        if seen.pod.is_none() {
-            let patience = deadline.saturating_duration_since(Instant::now());
-            seen.pod = self.pods.wait_for(caller.pod, patience).await;
+        match self
+            .pods
+            .resolve(caller.pod, caller.container, deadline)
+            .await
+        {
+            Resolution::Decided(subject, binding) => {
+                seen.pod = Some(Arc::clone(&subject));
+                if let Err(why) = own_address(&subject, caller) {
+                    seen.error = Some(why);
+                    return Answer::refused(Outcome::OtherAddress);
+                }
+                self.bound(&binding, resource, deadline, seen).await
+            }
+            Resolution::Unsure(subject, missing) => {
+                seen.pod = subject;
+                seen.error = Some(missing.to_string());
+                // It is too new for us, or gone. In both cases another attempt is the client's best bet.
+                Answer::refused(Outcome::PodUnknown)
+            }
+            Resolution::NotHere => {
+                seen.pod = None;
+                Answer::refused(Outcome::PodElsewhere)
+            }
         }
-        let Some(pod) = &seen.pod else {
-            // It is too new for us, or gone. In both cases another attempt is the client's best bet.
-            return Answer::refused(Outcome::PodUnknown);
-        };
-        if !pod.may_have(caller.client) {
-            // The cgroup says one thing, the address another: a socket that another pod made, or a network within the
-            // pod. Neither is this pod's own call, whatever else it is.
-            seen.error = Some(format!("the pod has no address {}", caller.client));
-            return Answer::refused(Outcome::OtherAddress);
-        }
-        match binding::decide(pod, &self.policy) {
+    }
+
+    async fn bound(
+        &self,
+        binding: &Binding,
+        resource: &Resource,
+        deadline: Instant,
+        seen: &mut Seen,
+    ) -> Answer {
+        let now = || self.clock.now();
+        match binding {
             Binding::Role(identity, _rule) => {
-                let state = self.state(&identity, resource, deadline).await;
-                seen.note(&identity, &state);
+                let state = self.state(identity, resource, deadline).await;
+                seen.note(identity, &state);
                 let standing = Standing::Role(&identity.role, &state);
-                answer(resource, standing, self.clock.now())
+                answer(resource, standing, now())
             }
-            Binding::Nothing => answer(resource, Standing::Nothing, self.clock.now()),
-            Binding::Invalid(error) => {
-                seen.error = Some(error.to_string());
-                answer(resource, Standing::Invalid, self.clock.now())
+            Binding::Nothing(rule) => answer(resource, self.nothing(*rule), now()),
+            Binding::Invalid(_rule, reason) => {
+                seen.error = Some(reason.to_string());
+                answer(resource, Standing::Invalid, now())
             }
+            Binding::Forbidden(role, refusal) => {
+                seen.role = Some(role.clone());
+                seen.error = Some(refusal.to_string());
+                answer(resource, Standing::Forbidden, now())
+            }
+            Binding::Unknown(missing) => {
+                seen.error = Some(missing.to_string());
+                answer(resource, Standing::Unknown, now())
+            }
+        }
+    }
+
+    /// How a pod without a role stands. kube2iam's "default role" was the bare base ARN where there was none, and its
+    /// name was nothing.
+    fn nothing(&self, rule: Option<Rule>) -> Standing<'static> {
+        let policy = self.pods.policy();
+        let named_by_base = policy.compat == Compat::Kube2iam && policy.base_arn.is_some();
+        if named_by_base && rule.is_none() {
+            Standing::Nameless
+        } else {
+            Standing::Nothing
         }
     }
 
@@ -221,7 +261,7 @@ impl<S: Supply> Service<S> {
             .answered(route.kind(), answer.status, answer.outcome, elapsed);
         tracing::info!(
             target: ACCESS,
-            pod = seen.pod.as_deref().map(|pod| tracing::field::display(&pod.name)),
+            pod = seen.pod.as_deref().map(|subject| tracing::field::display(&subject.pod.name)),
             uid = %caller.pod,
             container = caller.container.map(tracing::field::display),
             route = route.kind().as_str(),
@@ -242,6 +282,16 @@ impl Seen {
         if let State::Failed(error) = state {
             self.error = Some(error.to_string());
         }
+    }
+}
+
+/// The cgroup says one thing, the address must not say another: that is a socket that another pod made, or a network
+/// within the pod. Neither is this pod's own call, whatever else it is.
+fn own_address(subject: &Subject, caller: &Caller) -> Result<(), String> {
+    if subject.pod.may_have(caller.client) {
+        Ok(())
+    } else {
+        Err(format!("the pod has no address {}", caller.client))
     }
 }
 

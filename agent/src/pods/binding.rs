@@ -1,22 +1,36 @@
-//! Which role a pod may have: a pure function of the pod and the operator's policy.
+//! Which role a pod may have: a pure function of the pod, what is around it, and the operator's policy.
+//!
+//! The first [`Rule`] that says something decides. A wrong value never falls through to the next rule, and what is not
+//! known yet is never taken for something that says nothing.
+
+mod rule;
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
+
 use crate::{
-    creds::{Identity, session_name},
-    id::{BaseArn, InvalidExternalId, InvalidRole, RoleArn},
+    creds::{Identity, WebIdentity, session_name},
+    id::{BaseArn, ContainerId, InvalidExternalId, InvalidRole, RoleArn},
 };
 
-use super::Pod;
+use super::{
+    Pod, Subject,
+    annotation::{AUDIENCE, Keys, SESSION_NAME, TOKEN_EXPIRATION, of_containers},
+    compat::Compat,
+    restriction,
+};
 
-/// The annotation by which a pod names its role (kube2iam, kiam).
-pub const ROLE: &str = "iam.amazonaws.com/role";
+pub use rule::{Finding, Rule};
 
-/// The annotation by which a pod gives the external id that its role's trust policy asks for (kube2iam, kiam).
-pub const EXTERNAL_ID: &str = "iam.amazonaws.com/external-id";
+/// What STS wants as the audience of a token, unless a ServiceAccount says otherwise.
+const STS_AUDIENCE: &str = "sts.amazonaws.com";
 
-/// The annotation by which a pod names its sessions at STS (kiam).
-pub const SESSION_NAME: &str = "iam.amazonaws.com/session-name";
+/// The life of a token in seconds, unless an annotation says otherwise: as with IRSA.
+const TOKEN_LIFE: u32 = 86_400;
+
+/// What IRSA's users may say.
+const TOKEN_LIVES: std::ops::RangeInclusive<u32> = 600..=86_400;
 
 /// What the operator decided for all pods.
 #[derive(Clone, Debug)]
@@ -27,6 +41,40 @@ pub struct Policy {
     pub default_role: Option<RoleArn>,
     /// The name of our sessions at STS, cleaned.
     pub session_name: Arc<str>,
+    /// What the annotations are called.
+    pub keys: Keys,
+    /// How namespaces restrict roles, if they do.
+    pub restrictions: Option<restriction::Rules>,
+    /// Whose column of the table in [`Compat`].
+    pub compat: Compat,
+    /// How roles are assumed.
+    pub exchange: Exchange,
+}
+
+impl Policy {
+    /// Nobody has a role who does not name a whole ARN; sessions are called `session_name`.
+    pub fn new(session_name: impl Into<Arc<str>>) -> Self {
+        Self {
+            base_arn: None,
+            default_role: None,
+            session_name: session_name.into(),
+            keys: Keys::default(),
+            restrictions: None,
+            compat: Compat::None,
+            exchange: Exchange::Auto,
+        }
+    }
+}
+
+/// How roles are assumed (`--credentials`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Exchange {
+    /// Those of ServiceAccounts by web identity, all others by the node's role.
+    Auto,
+    /// By the node's role, which every trust policy then has to name.
+    AssumeRole,
+    /// By the token of the pod's ServiceAccount.
+    WebIdentity,
 }
 
 /// What a pod gets, and why.
@@ -34,72 +82,183 @@ pub struct Policy {
 pub enum Binding {
     /// The credentials of this identity.
     Role(Identity, Rule),
-    /// No role: to the pod it looks like an instance without one.
-    Nothing,
+    /// No role: to the pod it looks like an instance without one. If no rule said so, none said anything.
+    Nothing(Option<Rule>),
     /// An annotation says something that cannot be meant.
-    Invalid(Invalid),
+    Invalid(Rule, Invalid),
+    /// The namespace does not let its pods have this role.
+    Forbidden(RoleArn, restriction::Refusal),
+    /// It cannot be decided yet.
+    Unknown(Missing),
 }
 
 /// What is wrong with an annotation. It takes the pod's role away: a session that is not the one that was asked for
 /// would be somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// [`ROLE`].
+    /// The role.
     #[error(transparent)]
     Role(#[from] InvalidRole),
-    /// [`EXTERNAL_ID`].
+    /// The external id.
     #[error(transparent)]
     ExternalId(#[from] InvalidExternalId),
+    /// [`TOKEN_EXPIRATION`].
+    #[error("{TOKEN_EXPIRATION} is no number of seconds from 600 to 86400")]
+    TokenExpiration,
+    /// There is nothing whose token could be exchanged.
+    #[error("the pod has no ServiceAccount, and --credentials web-identity needs its token")]
+    NoServiceAccount,
 }
 
-/// The rule that gave a pod its role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// The pod's own annotation, [`ROLE`].
-    Annotation,
-    /// `--default-role`.
-    Default,
+/// What is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The pod itself.
+    #[error("the pod is not known yet")]
+    Pod,
+    /// Its namespace.
+    #[error("the pod's namespace is not known yet")]
+    Namespace,
+    /// Its ServiceAccount.
+    #[error("the pod's ServiceAccount is not known yet")]
+    ServiceAccount,
+    /// Which of its containers has this id; it matters where they have roles of their own.
+    #[error("which container of the pod this is, is not known yet")]
+    Container,
 }
 
-/// Decides what `pod` gets. The first rule that applies wins; a wrong value never falls through to the next.
-pub fn decide(pod: &Pod, policy: &Policy) -> Binding {
-    match role(pod, policy) {
-        Ok(None) => Binding::Nothing,
-        Ok(Some((role, rule))) => match identity(role, pod, policy) {
+/// Decides what the container `id` of a pod gets. Some cgroups of a pod are no container's.
+pub fn decide(subject: &Subject, id: Option<ContainerId>, policy: &Policy) -> Binding {
+    let pod = &subject.pod;
+    if containers(pod).next().is_none() {
+        return decide_for(subject, None, policy);
+    }
+    match id.and_then(|id| pod.container(id)) {
+        Some(name) => decide_for(subject, Some(name), policy),
+        None => Binding::Unknown(Missing::Container),
+    }
+}
+
+/// Decides what the container called `name` gets; without one, what those get that have no role of their own.
+pub fn decide_for(subject: &Subject, name: Option<&str>, policy: &Policy) -> Binding {
+    for rule in Rule::ALL {
+        match rule.find(subject, name, policy) {
+            Finding::Silent => {}
+            Finding::NoRole => return Binding::Nothing(Some(rule)),
+            Finding::Role(role) => return bind(role, rule, subject, policy),
+            Finding::Invalid(reason) => return Binding::Invalid(rule, reason),
+            Finding::Unknown(what) => return Binding::Unknown(what),
+        }
+    }
+    Binding::Nothing(None)
+}
+
+/// Every identity that one of the pod's containers may have, as far as it is known.
+pub fn identities(subject: &Subject, policy: &Policy) -> impl Iterator<Item = Identity> {
+    let names = containers(&subject.pod).map(Some).chain([None]);
+    names.filter_map(|name| match decide_for(subject, name, policy) {
+        Binding::Role(identity, _) => Some(identity),
+        Binding::Nothing(_)
+        | Binding::Invalid(..)
+        | Binding::Forbidden(..)
+        | Binding::Unknown(_) => None,
+    })
+}
+
+/// The names of the containers that have a role of their own, or none.
+pub fn containers(pod: &Pod) -> impl Iterator<Item = &str> {
+    of_containers(&pod.annotations).map(|(name, _)| name)
+}
+
+fn bind(role: RoleArn, rule: Rule, subject: &Subject, policy: &Policy) -> Binding {
+    match refusal(&role, rule, subject, policy) {
+        Err(what) => Binding::Unknown(what),
+        Ok(Some(refusal)) => Binding::Forbidden(role, refusal),
+        Ok(None) => match identity(role, rule, subject, policy) {
             Ok(identity) => Binding::Role(identity, rule),
-            Err(reason) => Binding::Invalid(reason),
+            Err(reason) => Binding::Invalid(rule, reason),
         },
-        Err(reason) => Binding::Invalid(reason.into()),
     }
 }
 
-fn role(pod: &Pod, policy: &Policy) -> Result<Option<(RoleArn, Rule)>, InvalidRole> {
-    if let Some(named) = pod.annotations.get(ROLE) {
-        let role = named_role(named, policy.base_arn.as_ref())?;
-        return Ok(Some((role, Rule::Annotation)));
+/// Why the namespace forbids `role`, if it does. What the operator made everybody's by default is not forbidden.
+fn refusal(
+    role: &RoleArn,
+    rule: Rule,
+    subject: &Subject,
+    policy: &Policy,
+) -> Result<Option<restriction::Refusal>, Missing> {
+    let Some(rules) = &policy.restrictions else {
+        return Ok(None);
+    };
+    if rule == Rule::Default || policy.default_role.as_ref() == Some(role) {
+        return Ok(None);
     }
-    let default = policy.default_role.clone();
-    Ok(default.map(|role| (role, Rule::Default)))
-}
-
-/// The role that an annotation names. An empty one names none, with or without a base ARN to put before it.
-fn named_role(named: &str, base: Option<&BaseArn>) -> Result<RoleArn, InvalidRole> {
-    if named.is_empty() {
-        return Err(InvalidRole::Name(String::new()));
-    }
-    BaseArn::resolve(base, named)
+    let namespace = subject.namespace.as_ref().ok_or(Missing::Namespace)?;
+    Ok(namespace.refusal(role, rules, &policy.keys))
 }
 
 /// The session of a role that a pod gets. As for kube2iam and kiam, an empty annotation says nothing.
-fn identity(role: RoleArn, pod: &Pod, policy: &Policy) -> Result<Identity, Invalid> {
-    let said = |key| pod.annotations.get(key).filter(|text| !text.is_empty());
-    let external_id = said(EXTERNAL_ID).map(|text| text.parse()).transpose()?;
+fn identity(
+    role: RoleArn,
+    rule: Rule,
+    subject: &Subject,
+    policy: &Policy,
+) -> Result<Identity, Invalid> {
+    let said = |key: &str| {
+        subject
+            .pod
+            .annotations
+            .get(key)
+            .filter(|text| !text.is_empty())
+    };
+    let web_identity = match (policy.exchange, rule) {
+        (Exchange::WebIdentity, _) | (Exchange::Auto, Rule::ServiceAccount) => {
+            Some(web_identity(subject)?)
+        }
+        (Exchange::Auto | Exchange::AssumeRole, _) => None,
+    };
+    let external_id = match web_identity {
+        // A token says more than an external id; STS takes none beside it.
+        Some(_) => None,
+        None => said(&policy.keys.external_id)
+            .map(|text| text.parse())
+            .transpose()?,
+    };
     let named = said(SESSION_NAME).map(|name| session_name(name).into());
     Ok(Identity {
         role,
         external_id,
         session_name: named.unwrap_or_else(|| Arc::clone(&policy.session_name)),
+        web_identity,
     })
+}
+
+fn web_identity(subject: &Subject) -> Result<WebIdentity, Invalid> {
+    let pod = &subject.pod;
+    let service_account = pod.service_account.as_deref();
+    let account = subject.service_account.as_deref();
+    let of_account = |key| account.and_then(|account| account.annotations.get(key));
+    let life = pod.annotations.get(TOKEN_EXPIRATION);
+    Ok(WebIdentity {
+        pod: pod.name.clone(),
+        uid: pod.api_uid,
+        service_account: service_account.ok_or(Invalid::NoServiceAccount)?.into(),
+        audience: match of_account(AUDIENCE) {
+            Some(audience) if !audience.is_empty() => audience.as_str().into(),
+            Some(_) | None => STS_AUDIENCE.into(),
+        },
+        life: match life.or_else(|| of_account(TOKEN_EXPIRATION)) {
+            Some(text) => token_life(text)?,
+            None => TOKEN_LIFE,
+        },
+    })
+}
+
+fn token_life(text: &str) -> Result<u32, Invalid> {
+    let life = text.parse().ok();
+    life.filter(|life| TOKEN_LIVES.contains(life))
+        .ok_or(Invalid::TokenExpiration)
 }
 
 #[cfg(test)]

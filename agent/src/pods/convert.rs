@@ -10,21 +10,13 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use crate::id::{ParseError, PodRef, PodUid, is_dns_label, is_dns_subdomain};
+use crate::id::{ContainerId, ParseError, PodRef, PodUid, is_dns_label, is_dns_subdomain};
 
-use super::{Pod, field::Field};
-
-/// The annotation by which the kubelet says what it called the cgroup of a static pod. The pod that stands
-/// for it in the API has a UID of its own, which no cgroup bears.
-pub(super) const CONFIG_HASH: &str = "kubernetes.io/config.hash";
-
-/// The beginnings of the annotations that one of our parts reads.
-const ANNOTATIONS: [&str; 4] = [
-    "iam.amazonaws.com/",
-    "bpf2iam.io/",
-    "container.bpf2iam.io/",
-    "eks.amazonaws.com/",
-];
+use super::{
+    Container, Namespace, Pod, ServiceAccount,
+    annotation::{CONFIG_HASH, Keys, TooMuch},
+    field::Field,
+};
 
 /// What the API server fills in where nothing is said: a namespace, and a ServiceAccount.
 const DEFAULT: &str = "default";
@@ -81,12 +73,15 @@ pub(super) enum Problem {
     /// It is no address.
     #[error("{0:?} is not an IP address")]
     Address(String),
+    /// They would fill our memory.
+    #[error(transparent)]
+    Annotations(#[from] TooMuch),
 }
 
-/// Says why `pod` is none of `node`'s, if so.
-pub(super) fn skip(pod: &api::Pod, node: &str) -> Option<Skip> {
+/// Says why `pod` is none of `node`'s, if so; or why it is none of any node's.
+pub(super) fn skip(pod: &api::Pod, node: Option<&str>) -> Option<Skip> {
     let bound = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    if bound != Some(node) {
+    if node.is_some() && bound != node {
         return Some(Skip::Elsewhere(bound.map(str::to_owned)));
     }
     let status = pod.status.as_ref()?;
@@ -95,16 +90,37 @@ pub(super) fn skip(pod: &api::Pod, node: &str) -> Option<Skip> {
 }
 
 /// Takes what we need out of `pod`.
-pub(super) fn pod(pod: api::Pod) -> Result<Pod, Invalid> {
+pub(super) fn pod(pod: api::Pod, keys: &Keys) -> Result<Pod, Invalid> {
     let spec = pod.spec.unwrap_or_default();
+    let status = pod.status.unwrap_or_default();
+    let (api_uid, hash) = (uid(&pod.metadata)?, config_hash(&pod.metadata)?);
     Ok(Pod {
-        uid: uid(&pod.metadata)?,
+        uid: hash.unwrap_or(api_uid),
+        api_uid,
         name: name(&pod.metadata)?,
-        service_account: service_account(spec.service_account_name)?,
+        service_account: match hash {
+            Some(_) => None,
+            None => Some(service_account(spec.service_account_name)?),
+        },
         host_network: spec.host_network.unwrap_or_default(),
-        ips: ips(&pod.status.unwrap_or_default())?,
-        annotations: annotations(pod.metadata.annotations.unwrap_or_default()),
+        ips: ips(&status)?,
+        containers: containers(&status),
+        annotations: annotations(pod.metadata.annotations, keys)?,
     })
+}
+
+/// Takes what we need out of a namespace.
+pub(super) fn namespace(metadata: ObjectMeta, keys: &Keys) -> Result<Namespace, Invalid> {
+    Ok(Namespace::new(annotations(metadata.annotations, keys)?))
+}
+
+/// Takes what we need out of a ServiceAccount.
+pub(super) fn service_account_of(
+    metadata: ObjectMeta,
+    keys: &Keys,
+) -> Result<ServiceAccount, Invalid> {
+    let annotations = annotations(metadata.annotations, keys)?;
+    Ok(ServiceAccount { annotations })
 }
 
 /// The name of an object and its namespace.
@@ -121,25 +137,30 @@ pub(super) fn name(metadata: &ObjectMeta) -> Result<PodRef, Invalid> {
     Ok(PodRef::new(namespace, name))
 }
 
-/// The UID as the pod's cgroup bears it.
+/// The UID at the API server.
 fn uid(metadata: &ObjectMeta) -> Result<PodUid, Invalid> {
     let field = ["metadata", "uid"];
-    let uid = required(metadata.uid.as_deref(), field)?
+    required(metadata.uid.as_deref(), field)?
         .parse()
-        .map_err(|error| wrong(field, Problem::Uid(error)))?;
+        .map_err(|error| wrong(field, Problem::Uid(error)))
+}
+
+/// What stands in the name of a static pod's cgroup instead of a UID.
+fn config_hash(metadata: &ObjectMeta) -> Result<Option<PodUid>, Invalid> {
     let annotations = metadata.annotations.as_ref();
     let Some(hash) = annotations.and_then(|all| all.get(CONFIG_HASH)) else {
-        return Ok(uid);
+        return Ok(None);
     };
     let invalid = || Invalid {
         field: Field::from(["metadata", "annotations"]).key(CONFIG_HASH),
-        problem: Problem::Hash(hash.clone()),
+        problem: Problem::Hash(hash.chars().take(64).collect()),
     };
     // With dashes it would be the UID of an ordinary pod, and whoever writes annotations could pass for it.
     if hash.contains('-') {
         return Err(invalid());
     }
-    hash.parse().map_err(|_no_uid: ParseError| invalid())
+    let parsed = hash.parse().map_err(|_no_uid: ParseError| invalid())?;
+    Ok(Some(parsed))
 }
 
 fn service_account(name: Option<String>) -> Result<String, Invalid> {
@@ -167,10 +188,35 @@ fn ips(status: &PodStatus) -> Result<Vec<IpAddr>, Invalid> {
     numbered.collect()
 }
 
-fn annotations(all: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    all.into_iter()
-        .filter(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)))
-        .collect()
+/// The containers of every kind that were started. Whose id is none that a cgroup bears, is left out.
+fn containers(status: &PodStatus) -> Vec<Container> {
+    let kinds = [
+        &status.init_container_statuses,
+        &status.container_statuses,
+        &status.ephemeral_container_statuses,
+    ];
+    let all = kinds.into_iter().flatten().flatten();
+    all.filter_map(|container| {
+        Some(Container {
+            id: container_id(container.container_id.as_deref()?)?,
+            name: container.name.clone(),
+        })
+    })
+    .collect()
+}
+
+/// The id in `containerd://ID`.
+fn container_id(text: &str) -> Option<ContainerId> {
+    let (_runtime, id) = text.split_once("://")?;
+    id.parse().ok()
+}
+
+fn annotations(
+    all: Option<BTreeMap<String, String>>,
+    keys: &Keys,
+) -> Result<BTreeMap<String, String>, Invalid> {
+    keys.keep(all.unwrap_or_default())
+        .map_err(|error| wrong(["metadata", "annotations"], error.into()))
 }
 
 fn required<'a, const N: usize>(

@@ -16,8 +16,9 @@ use std::{
 use crate::id::PodUid;
 
 use super::{
-    Pod,
-    manifest::{self, Manifest, Place, Problem},
+    Pod, Subject,
+    manifest::{self, Manifest, Place, Problem, Reads},
+    surroundings::Surroundings,
 };
 
 /// A file has at most this many bytes: a `ConfigMap` takes no more, nor does the API server for one object.
@@ -62,32 +63,37 @@ impl Error {
 /// What a directory says.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    /// The pods that count; no two have the same UID.
-    pub(super) pods: Vec<Pod>,
+    /// The pods that count, with what is around them; no two have the same UID.
+    pub(super) pods: Vec<Subject>,
+    /// What is around pods, of these or of others.
+    pub(super) around: Surroundings,
     /// What does not count.
     pub(super) errors: Vec<manifest::Error>,
 }
 
-/// Reads the manifests in `dir` for the agent of `node`.
-pub(super) fn read(dir: &Path, node: &str) -> Result<Reading, Error> {
+/// Reads the manifests in `dir`.
+pub(super) fn read(dir: &Path, reads: &Reads) -> Result<Reading, Error> {
     let mut all = Manifest::default();
     for file in files(dir)? {
         let mut one = match content(&file) {
-            Ok(Some(text)) => manifest::parse(&file, &text, node),
+            Ok(Some(text)) => manifest::parse(&file, &text, reads),
             Ok(None) => continue,
             Err(Problem::Unreadable(source)) if is_exhaustion(&source) => {
                 let dir = dir.to_owned();
                 return Err(Error::Read { dir, source });
             }
             Err(problem) => Manifest {
-                pods: Vec::new(),
                 errors: vec![about(&file, problem)],
+                ..Manifest::default()
             },
         };
         all.pods.append(&mut one.pods);
+        all.namespaces.append(&mut one.namespaces);
+        all.service_accounts.append(&mut one.service_accounts);
         all.errors.append(&mut one.errors);
     }
-    Ok(without_doubles(all))
+    let around = surroundings(&mut all);
+    Ok(without_doubles(all, around))
 }
 
 /// The files that count, in the order of their names.
@@ -163,20 +169,34 @@ fn about(file: &Path, problem: Problem) -> manifest::Error {
     }
 }
 
+/// What is around the pods. Of two manifests of one name the last counts, as if they were applied in their order.
+fn surroundings(all: &mut Manifest) -> Surroundings {
+    let mut around = Surroundings::default();
+    for (name, namespace) in all.namespaces.drain(..) {
+        around.put_namespace(&name, namespace);
+    }
+    for ((namespace, name), account) in all.service_accounts.drain(..) {
+        around.put_service_account(&namespace, &name, account);
+    }
+    around
+}
+
 /// Takes out the pods that share their UID. It names one cgroup, and nobody can tell whose that is.
-fn without_doubles(all: Manifest) -> Reading {
+fn without_doubles(all: Manifest, around: Surroundings) -> Reading {
     let mut by_uid = BTreeMap::<PodUid, Vec<(Pod, Place)>>::new();
     for (pod, place) in all.pods {
         by_uid.entry(pod.uid).or_default().push((pod, place));
     }
     let mut reading = Reading {
         pods: Vec::new(),
+        around,
         errors: all.errors,
     };
     for mut same in by_uid.into_values() {
         let (first, first_place) = same.remove(0);
         if same.is_empty() {
-            reading.pods.push(first);
+            let subject = reading.around.all_around(Arc::new(first));
+            reading.pods.push(subject);
             continue;
         }
         let doubles = same.into_iter().map(|(pod, place)| manifest::Error {

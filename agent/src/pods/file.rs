@@ -22,8 +22,10 @@ use crate::clock::Clock;
 
 use super::{
     Source,
+    annotation::Keys,
     directory::{self, Reading},
     index,
+    manifest::Reads,
     metrics::Metrics,
 };
 use report::Report;
@@ -53,7 +55,13 @@ pub struct FileSource {
 
 impl FileSource {
     /// Reads the manifests in `dir` for the agent of `node` a first time, and begins to watch it.
-    pub fn open(dir: PathBuf, node: &str, metrics: Metrics, clock: Clock) -> Result<Self, Error> {
+    pub fn open(
+        dir: PathBuf,
+        node: &str,
+        keys: Keys,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let changed = Arc::new(Notify::new());
         let watcher = watcher(&changed).map_err(|source| Error::Watch {
             dir: dir.clone(),
@@ -61,7 +69,10 @@ impl FileSource {
         })?;
         let mut directory = Directory {
             path: dir,
-            node: node.to_owned(),
+            reads: Reads {
+                node: Some(node.to_owned()),
+                keys,
+            },
             watcher,
         };
         let look = directory.look();
@@ -135,7 +146,7 @@ fn is_change(event: EventKind) -> bool {
 #[derive(Debug)]
 struct Directory {
     path: PathBuf,
-    node: String,
+    reads: Reads,
     watcher: RecommendedWatcher,
 }
 
@@ -161,7 +172,7 @@ impl Directory {
     /// Watches first and reads then, so that no change falls between.
     fn look(&mut self) -> Look {
         let watched = self.watch();
-        let reading = directory::read(&self.path, &self.node);
+        let reading = directory::read(&self.path, &self.reads);
         Look { reading, watched }
     }
 

@@ -3,29 +3,29 @@
 //! Readers see whole snapshots. Until the writer has said once that it knows all pods, the index is not
 //! ready, and a pod that is missing in it is unknown rather than absent.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::id::PodUid;
 
-use super::Pod;
+use super::Subject;
 
 /// All pods at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    pods: HashMap<PodUid, Arc<Pod>>,
+    pods: HashMap<PodUid, Arc<Subject>>,
     complete: bool,
 }
 
 impl Snapshot {
-    /// The pod with this UID.
-    pub fn pod(&self, uid: PodUid) -> Option<&Arc<Pod>> {
+    /// The pod with this UID, with what is around it.
+    pub fn pod(&self, uid: PodUid) -> Option<&Arc<Subject>> {
         self.pods.get(&uid)
     }
 
     /// Every pod, in no order.
-    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
+    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Subject>> {
         self.pods.values()
     }
 
@@ -59,10 +59,11 @@ pub struct Changes {
 impl Writer {
     /// Replaces everything by `pods`, which are all that there are. Readers hear of it only if something is
     /// different.
-    pub fn reset(&self, pods: impl IntoIterator<Item = Pod>) -> Changes {
+    pub fn reset(&self, pods: impl IntoIterator<Item = impl Into<Arc<Subject>>>) -> Changes {
         let pods: HashMap<_, _> = pods
             .into_iter()
-            .map(|pod| (pod.uid, Arc::new(pod)))
+            .map(Into::into)
+            .map(|subject: Arc<Subject>| (subject.pod.uid, subject))
             .collect();
         let mut changes = Changes::default();
         self.0.send_if_modified(|snapshot| {
@@ -81,7 +82,7 @@ impl Writer {
 }
 
 impl Changes {
-    fn between(old: &HashMap<PodUid, Arc<Pod>>, new: &HashMap<PodUid, Arc<Pod>>) -> Self {
+    fn between(old: &HashMap<PodUid, Arc<Subject>>, new: &HashMap<PodUid, Arc<Subject>>) -> Self {
         let stayed = new.iter().filter(|(uid, _)| old.contains_key(uid)).count();
         let same = new.iter().filter(|(uid, pod)| old.get(uid) == Some(pod));
         Self {
@@ -102,14 +103,6 @@ impl Store {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Waits for the pod with this UID to appear, at most `patience`.
-    pub async fn wait_for(&self, uid: PodUid, patience: Duration) -> Option<Arc<Pod>> {
-        let mut reader = self.0.clone();
-        let known = reader.wait_for(|snapshot| snapshot.pods.contains_key(&uid));
-        let snapshot = tokio::time::timeout(patience, known).await.ok()?.ok()?;
-        snapshot.pod(uid).cloned()
-    }
-
     /// Each snapshot from now on, the present one first.
     pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
         let mut reader = self.0.clone();
@@ -120,26 +113,17 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, iter};
-
-    use tokio::time::Instant;
-
     use super::*;
-    use crate::id::PodRef;
+    use crate::{id::PodRef, pods::Pod};
 
-    const PATIENCE: Duration = Duration::from_millis(900);
+    fn pod(number: u8) -> Subject {
+        let uid = format!("00000000-0000-0000-0000-0000000000{number:02x}");
+        let name = PodRef::new("shop", format!("cart-{number}"));
+        Subject::alone(Pod::new(uid.parse().unwrap(), name))
+    }
 
-    fn pod(number: u8) -> Pod {
-        Pod {
-            uid: format!("00000000-0000-0000-0000-0000000000{number:02x}")
-                .parse()
-                .unwrap(),
-            name: PodRef::new("shop", format!("cart-{number}")),
-            service_account: "default".to_owned(),
-            host_network: false,
-            ips: Vec::new(),
-            annotations: BTreeMap::new(),
-        }
+    fn uid(number: u8) -> PodUid {
+        pod(number).pod.uid
     }
 
     #[test]
@@ -147,7 +131,7 @@ mod tests {
         let (writer, store) = new();
         assert!(!store.snapshot().complete());
         assert_eq!(store.snapshot().pods().len(), 0);
-        writer.reset(iter::empty());
+        writer.reset([] as [Subject; 0]);
         assert!(store.snapshot().complete());
     }
 
@@ -155,7 +139,7 @@ mod tests {
     fn a_reset_replaces_everything_and_tells_what_changed() {
         let (writer, store) = new();
         let mut moved = pod(2);
-        moved.ips.push([10, 0, 0, 7].into());
+        moved.service_account = None;
         for (pods, added, removed, changed) in [
             (vec![pod(1), pod(2)], 2, 0, 0),
             (vec![pod(2), pod(1)], 0, 0, 0),
@@ -172,7 +156,7 @@ mod tests {
             let snapshot = store.snapshot();
             assert_eq!(snapshot.pods().len(), pods.len());
             for pod in pods {
-                assert_eq!(snapshot.pod(pod.uid).map(Arc::as_ref), Some(&pod));
+                assert_eq!(snapshot.pod(pod.pod.uid).map(Arc::as_ref), Some(&pod));
             }
         }
         assert!(store.snapshot().complete());
@@ -201,56 +185,8 @@ mod tests {
         let (writer, store) = new();
         writer.reset([pod(1)]);
         let before = store.snapshot();
-        writer.reset([]);
-        assert!(before.pod(pod(1).uid).is_some());
-        assert!(store.snapshot().pod(pod(1).uid).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_known_pod_is_not_waited_for() {
-        let (writer, store) = new();
-        writer.reset([pod(1)]);
-        let start = Instant::now();
-        let found = store.wait_for(pod(1).uid, PATIENCE).await;
-        assert_eq!(found.as_deref(), Some(&pod(1)));
-        assert_eq!(start.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pod_that_appears_ends_the_wait_and_another_does_not() {
-        let (writer, store) = new();
-        let start = Instant::now();
-        let late = async {
-            for pods in [vec![], vec![pod(2)], vec![pod(2), pod(1)]] {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                writer.reset(pods);
-            }
-        };
-        let (found, ()) = tokio::join!(store.wait_for(pod(1).uid, PATIENCE), late);
-        assert_eq!(found.as_deref(), Some(&pod(1)));
-        assert_eq!(start.elapsed(), Duration::from_millis(300));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_wait_is_bounded_whether_all_pods_are_known_or_not() {
-        let (writer, store) = new();
-        for complete in [false, true] {
-            if complete {
-                writer.reset([pod(2)]);
-            }
-            let start = Instant::now();
-            assert_eq!(store.wait_for(pod(1).uid, PATIENCE).await, None);
-            assert_eq!(start.elapsed(), PATIENCE, "{complete}");
-            assert_eq!(store.snapshot().complete(), complete);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_writer_nobody_waits() {
-        let (writer, store) = new();
-        drop(writer);
-        let start = Instant::now();
-        assert_eq!(store.wait_for(pod(1).uid, PATIENCE).await, None);
-        assert_eq!(start.elapsed(), Duration::ZERO);
+        writer.reset([] as [Subject; 0]);
+        assert!(before.pod(uid(1)).is_some());
+        assert!(store.snapshot().pod(uid(1)).is_none());
     }
 }

@@ -2,23 +2,20 @@
 //!
 //! Each document counts or is refused for itself, and each refusal names file, line, column and field.
 //! Nothing is kept of what the file said before: a pod whose manifest is wrong now is not known. Pods of
-//! other nodes and finished ones are left out. Namespaces and ServiceAccounts are checked, as far as
-//! nothing asks for more; other kinds are none of our business.
+//! other nodes and finished ones are left out. Namespaces and ServiceAccounts count for their annotations; other kinds
+//! are none of our business.
 
 mod error;
 mod node;
 
 use std::{io::Cursor, path::Path, sync::Arc};
 
-use k8s_openapi::{
-    api::core::v1::{self as api, Namespace, ServiceAccount},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::core::v1 as api;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::{Pod, convert, field::Field};
+use super::{Namespace, Pod, ServiceAccount, annotation::Keys, convert, field::Field};
 use node::Node;
 
 pub(super) use error::{Error, Place, Problem};
@@ -41,15 +38,28 @@ const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContain
 pub(super) struct Manifest {
     /// The pods that count, each with the place of its UID.
     pub(super) pods: Vec<(Pod, Place)>,
+    /// The namespaces, by name.
+    pub(super) namespaces: Vec<(String, Namespace)>,
+    /// The ServiceAccounts, by namespace and name.
+    pub(super) service_accounts: Vec<((String, String), ServiceAccount)>,
     /// What does not count.
     pub(super) errors: Vec<Error>,
 }
 
-/// Reads `text`, which is what stands in `file`, for the agent of `node`.
-pub(super) fn parse(file: &Path, text: &str, node: &str) -> Manifest {
+/// Whose manifests are read, and which annotations.
+#[derive(Clone, Debug)]
+pub(super) struct Reads {
+    /// The node whose pods count; those of any node if there is none.
+    pub(super) node: Option<String>,
+    /// What the annotations are called.
+    pub(super) keys: Keys,
+}
+
+/// Reads `text`, which is what stands in `file`.
+pub(super) fn parse(file: &Path, text: &str, reads: &Reads) -> Manifest {
     let mut reader = Reader {
         file: file.into(),
-        node,
+        reads,
         found: Manifest::default(),
     };
     let mut text = Cursor::new(text);
@@ -76,7 +86,7 @@ fn options() -> serde_saphyr::Options {
 
 struct Reader<'a> {
     file: Arc<Path>,
-    node: &'a str,
+    reads: &'a Reads,
     found: Manifest,
 }
 
@@ -102,8 +112,8 @@ impl Reader<'_> {
             }
             "Pod" => self.pod(object),
             "List" => self.list(object),
-            "Namespace" => named(&typed::<Namespace>(object.value.value())?.metadata),
-            "ServiceAccount" => named(&typed::<ServiceAccount>(object.value.value())?.metadata),
+            "Namespace" => self.namespace(object),
+            "ServiceAccount" => self.service_account(object),
             other => {
                 let place = Place::at(&self.file, object.referenced);
                 tracing::debug!(%place, kind = other, "a manifest of another kind is left out");
@@ -116,11 +126,29 @@ impl Reader<'_> {
         let pod: api::Pod = typed(without_containers(object.value.value()))?;
         let uid = node::locate(object, &Field::from(["metadata", "uid"]));
         let place = Place::at(&self.file, uid);
-        if let Some(reason) = convert::skip(&pod, self.node) {
+        if let Some(reason) = convert::skip(&pod, self.reads.node.as_deref()) {
             tracing::debug!(%place, %reason, "a pod is left out");
             return Ok(());
         }
-        self.found.pods.push((convert::pod(pod)?, place));
+        let pod = convert::pod(pod, &self.reads.keys)?;
+        self.found.pods.push((pod, place));
+        Ok(())
+    }
+
+    fn namespace(&mut self, object: &Spanned<Node>) -> Result<(), Problem> {
+        let namespace: api::Namespace = typed(object.value.value())?;
+        let name = convert::name(&namespace.metadata)?.name().to_owned();
+        let namespace = convert::namespace(namespace.metadata, &self.reads.keys)?;
+        self.found.namespaces.push((name, namespace));
+        Ok(())
+    }
+
+    fn service_account(&mut self, object: &Spanned<Node>) -> Result<(), Problem> {
+        let account: api::ServiceAccount = typed(object.value.value())?;
+        let name = convert::name(&account.metadata)?;
+        let name = (name.namespace().to_owned(), name.name().to_owned());
+        let account = convert::service_account_of(account.metadata, &self.reads.keys)?;
+        self.found.service_accounts.push((name, account));
         Ok(())
     }
 
@@ -158,11 +186,6 @@ fn typed<T: DeserializeOwned>(object: Value) -> Result<T, Problem> {
         field: error.path().into(),
         wrong: error.into_inner(),
     })
-}
-
-fn named(metadata: &ObjectMeta) -> Result<(), Problem> {
-    convert::name(metadata)?;
-    Ok(())
 }
 
 #[cfg(test)]

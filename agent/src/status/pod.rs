@@ -8,10 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     creds::State,
     id::{PodUid, RoleArn},
-    pods::{
-        self,
-        binding::{Binding, ROLE, Rule},
-    },
+    pods::{self, binding::Binding},
 };
 
 /// A pod of this node.
@@ -89,14 +86,20 @@ impl Role {
         match binding {
             Binding::Role(identity, rule) => Self::Bound {
                 role: identity.role.clone(),
-                rule: name(*rule).to_owned(),
+                rule: rule.as_str().to_owned(),
                 keys: state.map_or(Keys::Fetching, Keys::from),
             },
-            Binding::Nothing => Self::None {
-                reason: format!("no annotation {ROLE}, and no --default-role"),
+            Binding::Nothing(_) => Self::None {
+                reason: "nothing names a role for it".to_owned(),
             },
-            Binding::Invalid(invalid) => Self::None {
+            Binding::Invalid(_, invalid) => Self::None {
                 reason: invalid.to_string(),
+            },
+            Binding::Forbidden(role, refusal) => Self::None {
+                reason: format!("{role}: {refusal}"),
+            },
+            Binding::Unknown(missing) => Self::None {
+                reason: missing.to_string(),
             },
         }
     }
@@ -114,13 +117,6 @@ impl From<&State> for Keys {
                 message: error.to_string(),
             },
         }
-    }
-}
-
-const fn name(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Annotation => "annotation",
-        Rule::Default => "default",
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     creds::{Credentials, Derived, Identity, Secret, SourceError, State},
-    id::{InvalidRole, PodRef, RoleArn},
+    id::{Excerpt, InvalidRole, PodRef, RoleArn},
     pods::{
         self,
         binding::{Binding, Rule},
@@ -20,14 +20,8 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn pod(name: &str, digit: char) -> pods::Pod {
-    pods::Pod {
-        uid: digit.to_string().repeat(32).parse().unwrap(),
-        name: PodRef::new("shop", name),
-        service_account: "default".to_owned(),
-        host_network: false,
-        ips: Vec::new(),
-        annotations: BTreeMap::new(),
-    }
+    let uid = digit.to_string().repeat(32).parse().unwrap();
+    pods::Pod::new(uid, PodRef::new("shop", name))
 }
 
 fn role(name: &str) -> RoleArn {
@@ -41,6 +35,7 @@ fn bound(name: &str, rule: Rule) -> Binding {
         role: role(name),
         external_id: None,
         session_name: "session".into(),
+        web_identity: None,
     };
     Binding::Role(identity, rule)
 }
@@ -65,7 +60,10 @@ fn denied(name: &str) -> State {
 
 /// An agent in which everything occurs.
 pub(crate) fn example() -> Status {
-    let invalid = Binding::Invalid(InvalidRole::NoBase("red".to_owned()).into());
+    let invalid = Binding::Invalid(
+        Rule::Annotation,
+        InvalidRole::NoBase(Excerpt::of("red")).into(),
+    );
     let pods = vec![
         Pod::new(
             &pod("web", 'a'),
@@ -83,7 +81,7 @@ pub(crate) fn example() -> Status {
             &bound("pay", Rule::Annotation),
             Some(&denied("pay")),
         ),
-        Pod::new(&pod("plain", 'e'), &Binding::Nothing, None),
+        Pod::new(&pod("plain", 'e'), &Binding::Nothing(None), None),
         Pod::new(&pod("typo", 'f'), &invalid, None),
     ];
     let program = |name: &str, id| Program {
@@ -177,7 +175,7 @@ fn programs_get_flat_objects() {
     });
     let plain = json!({
         "namespace": "shop", "name": "plain", "uid": "e".repeat(32),
-        "reason": "no annotation iam.amazonaws.com/role, and no --default-role",
+        "reason": "nothing names a role for it",
     });
     assert_eq!(json["pods"][0], web);
     assert_eq!(json["pods"][1]["state"], "fetching");

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::terminal::Colour;
-
-use super::{
-    Keys, Pod, Role, Status,
+use crate::{
     table::{Cell, Tone, paint, table},
+    terminal::Colour,
 };
+
+use super::{Keys, Pod, Role, Status};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(status: &Status, now: Timestamp, colour: Colour) -> String {

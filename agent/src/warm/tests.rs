@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     creds::{Credentials, Derived, Metrics, Secret, Source, SourceError, State},
     id::{PodRef, RoleArn},
-    pods::{Pod, index},
+    pods::{Pod, Subject, annotation::ROLE, index},
 };
 
 use super::*;
@@ -64,7 +64,7 @@ impl World {
         let policy = Policy {
             base_arn: Some(BASE.parse().unwrap()),
             default_role,
-            session_name: "node".into(),
+            ..Policy::new("node")
         };
         let task = tokio::spawn(run(store, Arc::new(policy), cache.clone(), watch));
         Self {
@@ -78,7 +78,7 @@ impl World {
 
     /// Says which pods there are, and then which roles are ready.
     async fn ready(&self, pods: impl IntoIterator<Item = Pod>) -> Vec<String> {
-        self.writer.reset(pods);
+        self.writer.reset(pods.into_iter().map(Subject::alone));
         tokio::time::sleep(SETTLE).await;
         let mut roles: Vec<String> = self
             .cache
@@ -100,14 +100,13 @@ fn pod(role: Option<&str>) -> Pod {
     static NUMBER: AtomicU8 = AtomicU8::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let uid = format!("00000000-0000-0000-0000-0000000000{number:02x}");
-    let annotations = role.map(|role| (binding::ROLE.to_owned(), role.to_owned()));
+    let annotations = role.map(|role| (ROLE.to_owned(), role.to_owned()));
     Pod {
-        uid: uid.parse().unwrap(),
-        name: PodRef::new("shop", format!("pod-{number}")),
-        service_account: "default".to_owned(),
-        host_network: false,
-        ips: Vec::new(),
         annotations: BTreeMap::from_iter(annotations),
+        ..Pod::new(
+            uid.parse().unwrap(),
+            PodRef::new("shop", format!("pod-{number}")),
+        )
     }
 }
 
@@ -165,6 +164,7 @@ async fn nothing_is_dropped_before_all_pods_are_known() {
         role: format!("{BASE}early").parse().unwrap(),
         external_id: None,
         session_name: "node".into(),
+        web_identity: None,
     };
     let states = world.cache.watch(&identity);
     tokio::time::sleep(SETTLE).await;

@@ -130,6 +130,7 @@ fn identity(role: &str) -> Identity {
             .unwrap(),
         external_id: None,
         session_name: "bpf2iam".into(),
+        web_identity: None,
     }
 }
 

@@ -1,21 +1,25 @@
-//! What an error of STS means, by its code on the wire.
+//! What an error of STS means, by its code on the wire, and what to look at where a web identity is refused.
 
 use std::error::Error;
 
 use aws_sdk_sts::{
     config::http::HttpResponse,
-    error::{ProvideErrorMetadata as _, SdkError},
-    operation::assume_role::AssumeRoleError,
+    error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::id::RoleArn;
+use crate::{
+    chain::{chain, one_line},
+    id::Excerpt,
+};
 
-use super::super::SourceError;
+use super::super::{Identity, SourceError, WebIdentity};
 
-/// So much of a message is passed on: an encoded authorization failure has thousands of characters.
-const LENGTH: usize = 400;
+type Failure<E> = SdkError<E, HttpResponse>;
 
-type Failure = SdkError<AssumeRoleError, HttpResponse>;
+/// What the errors of all calls can do.
+pub(super) trait Refusal: ProvideErrorMetadata + Error + 'static {}
+
+impl<E: ProvideErrorMetadata + Error + 'static> Refusal for E {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -28,13 +32,17 @@ enum Kind {
 }
 
 /// What went wrong, in our terms and STS's words.
-pub(super) fn source_error(failure: &Failure, role: &RoleArn) -> SourceError {
-    let role = role.clone();
+pub(super) fn source_error(failure: &Failure<impl Refusal>, identity: &Identity) -> SourceError {
+    let role = identity.role.clone();
     let Some((code, message)) = told(failure) else {
         return SourceError::Unavailable {
             role,
             message: untold(failure),
         };
+    };
+    let message = match &identity.web_identity {
+        Some(whose) => with_advice(code, message, whose, identity),
+        None => message,
     };
     match kind(code, status(failure)) {
         Kind::Denied => SourceError::Denied { role, message },
@@ -44,33 +52,68 @@ pub(super) fn source_error(failure: &Failure, role: &RoleArn) -> SourceError {
             code: code.to_owned(),
             message,
         },
-        Kind::OurKeys => SourceError::Unavailable {
+        Kind::OurKeys if identity.web_identity.is_none() => SourceError::Unavailable {
             role,
             message: format!("the node's own keys or its clock are wrong: {code}: {message}"),
         },
-        Kind::Unavailable => SourceError::Unavailable {
+        Kind::OurKeys | Kind::Unavailable => SourceError::Unavailable {
             role,
             message: format!("{code}: {message}"),
         },
     }
 }
 
+/// STS's words, and after them what to look at: they name neither the pod nor what it showed.
+fn with_advice(code: &str, message: String, whose: &WebIdentity, identity: &Identity) -> String {
+    let audience = Excerpt::of(&whose.audience);
+    let advice = match code {
+        "AccessDenied" | "AccessDeniedException" | "IDPRejectedClaim" => format!(
+            "the role's trust policy must allow sts:AssumeRoleWithWebIdentity to the cluster's OIDC provider, \
+             with sub \"{}\" and aud {audience}",
+            whose.subject()
+        ),
+        "InvalidIdentityToken" => format!(
+            "account {} needs an IAM OIDC provider for the cluster's issuer, with the audience {audience}, \
+             and the issuer's keys must be public",
+            identity.role.account()
+        ),
+        "ExpiredToken" | "ExpiredTokenException" => {
+            "a new token was not taken either: compare the API server's clock with STS's".to_owned()
+        }
+        _ => return message,
+    };
+    let message = message.trim_end_matches('.');
+    format!("{message}; {advice}")
+}
+
 /// Whether the keys that the call was signed with have ended, and others would do.
-pub(super) fn is_of_expired_keys(failure: &Failure) -> bool {
+pub(super) fn is_of_expired_keys(failure: &Failure<impl Refusal>) -> bool {
     told(failure).is_some_and(|(code, _)| matches!(code, "ExpiredToken" | "ExpiredTokenException"))
 }
 
+/// Whether another token might be taken: this one has ended, or is of keys or a pod that are not any more.
+pub(super) fn is_of_the_token(failure: &Failure<impl Refusal>) -> bool {
+    told(failure).is_some_and(|(code, _)| {
+        matches!(
+            code,
+            "ExpiredToken" | "ExpiredTokenException" | "IDPRejectedClaim" | "InvalidIdentityToken"
+        )
+    })
+}
+
 /// The code and the message of STS, if it was STS that answered.
-fn told(failure: &Failure) -> Option<(&str, String)> {
+fn told(failure: &Failure<impl Refusal>) -> Option<(&str, String)> {
     let error = failure.as_service_error()?;
     Some((
         error.code()?,
-        readable(error.message().unwrap_or("no message")),
+        // What follows the first line in the message about a wrong signature is the signed request, with the session
+        // token of the node in it.
+        one_line(error.message().unwrap_or("no message")),
     ))
 }
 
 /// What there is to say when STS said nothing.
-fn untold(failure: &Failure) -> String {
+fn untold(failure: &Failure<impl Refusal>) -> String {
     match status(failure) {
         0 => chain(failure),
         status => format!("HTTP {status}, and not in STS's words: {}", chain(failure)),
@@ -78,7 +121,7 @@ fn untold(failure: &Failure) -> String {
 }
 
 /// Of the answer; 0 when there is none.
-fn status(failure: &Failure) -> u16 {
+fn status<E>(failure: &Failure<E>) -> u16 {
     failure
         .raw_response()
         .map_or(0, |answer| answer.status().as_u16())
@@ -128,30 +171,4 @@ const fn kind_of_status(status: u16) -> Kind {
         400..=499 => Kind::Invalid,
         _ => Kind::Unavailable,
     }
-}
-
-/// All causes of an error, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    readable(&text)
-}
-
-/// The first line, and not all of a long one: what follows in the message about a wrong signature is the
-/// signed request, with the session token of the node in it.
-fn readable(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let mut text: String = line.chars().take(LENGTH).collect();
-    if text.len() < line.len() {
-        text.push_str("...");
-    }
-    text
 }

@@ -1,5 +1,6 @@
 mod https;
 mod server;
+mod web_identity;
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -26,6 +27,7 @@ fn identity() -> Identity {
         role: "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
         external_id: None,
         session_name: "node-1".into(),
+        web_identity: None,
     }
 }
 
@@ -112,6 +114,7 @@ enum Kind {
     Throttled,
     Invalid,
     Unavailable,
+    NoToken,
 }
 
 impl From<&SourceError> for Kind {
@@ -121,6 +124,7 @@ impl From<&SourceError> for Kind {
             SourceError::Throttled { .. } => Self::Throttled,
             SourceError::Invalid { .. } => Self::Invalid,
             SourceError::Unavailable { .. } => Self::Unavailable,
+            SourceError::NoToken { .. } => Self::NoToken,
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::creds::{Derived, Secret};
+use crate::creds::{Derived, Secret, SourceError};
 
 use super::*;
 
@@ -214,6 +214,7 @@ fn who_has_no_role_finds_nothing_in_the_whole_tree() {
     for (standing, why) in [
         (Standing::Nothing, Outcome::NoRole),
         (Standing::Invalid, Outcome::InvalidRole),
+        (Standing::Forbidden, Outcome::Forbidden),
         (Standing::Unknown, Outcome::PodUnknown),
     ] {
         for resource in [Resource::RoleList, named("my-role"), Resource::IamInfo] {
@@ -223,13 +224,26 @@ fn who_has_no_role_finds_nothing_in_the_whole_tree() {
     }
 }
 
+/// kube2iam, where there is a base ARN and no default role.
+#[test]
+fn an_empty_list_of_roles_is_all_that_the_nameless_get() {
+    let list = answer(&Resource::RoleList, Standing::Nameless, time(ISSUED));
+    assert_eq!(list, Answer::served(Bytes::new(), time(ISSUED)));
+    for resource in [named("my-role"), named(""), Resource::IamInfo] {
+        let got = answer(&resource, Standing::Nameless, time(ISSUED));
+        assert_eq!(got, Answer::refused(Outcome::NoRole), "{resource:?}");
+    }
+}
+
 #[test]
 fn what_does_not_exist_depends_on_nothing() {
     let (role, state) = (role(), ready());
     for standing in [
         Standing::Unknown,
         Standing::Nothing,
+        Standing::Nameless,
         Standing::Invalid,
+        Standing::Forbidden,
         Standing::Role(&role, &state),
     ] {
         let got = answer(&Resource::Absent, standing, time(ISSUED));

@@ -131,6 +131,8 @@ fn what_is_not_for_the_pod_looks_like_what_does_not_exist() {
         Outcome::NoRole,
         Outcome::InvalidRole,
         Outcome::OtherAddress,
+        Outcome::PodElsewhere,
+        Outcome::Forbidden,
         Outcome::OtherRole,
         Outcome::Denied,
     ] {

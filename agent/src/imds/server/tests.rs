@@ -22,11 +22,7 @@ use crate::{
         Metrics, TokenUse,
         token::{Authority, Key},
     },
-    pods::{
-        Pod,
-        binding::{Policy, ROLE},
-        index,
-    },
+    pods::{Pod, Subject, annotation::ROLE, binding::Policy, index, resolve::Resolver},
 };
 
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
@@ -122,27 +118,14 @@ fn ready() -> State {
 /// A server that does not run yet.
 fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Writer, Registry) {
     let (pods, store) = index::new();
-    let _changes = pods.reset([Pod {
-        uid: UID.parse().unwrap(),
-        name: PodRef::new("shop", "cart"),
-        service_account: "default".to_owned(),
-        host_network: false,
-        ips: Vec::new(),
-        annotations: [(
-            ROLE.to_owned(),
-            "arn:aws:iam::123456789012:role/my-role".to_owned(),
-        )]
-        .into(),
-    }]);
+    let mut pod = Pod::new(UID.parse().unwrap(), PodRef::new("shop", "cart"));
+    let role = "arn:aws:iam::123456789012:role/my-role".to_owned();
+    pod.annotations = [(ROLE.to_owned(), role)].into();
+    let _changes = pods.reset([Subject::alone(pod)]);
     let (mut registry, metrics) = (Registry::default(), Metrics::new());
     metrics.register(&mut registry);
     let service = Service {
-        pods: store,
-        policy: Arc::new(Policy {
-            base_arn: None,
-            default_role: None,
-            session_name: "node".into(),
-        }),
+        pods: Resolver::new(store, Arc::new(Policy::new("node")), None),
         credentials: Arc::new(Fixed(watch::Sender::new(ready()))),
         tokens: Authority::new(&Key::new([7; 32])),
         token_use: TokenUse::Optional,

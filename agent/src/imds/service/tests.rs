@@ -14,9 +14,16 @@ use super::*;
 use crate::{
     attest::Via,
     creds::{Credentials, Derived, Secret, SourceError},
-    id::{CgroupId, NetnsCookie, PodRef},
+    id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::token::Key,
-    pods::binding::ROLE,
+    pods::{
+        Pod,
+        annotation::ROLE,
+        binding::Policy,
+        index,
+        resolve::{Found, Lookup},
+        restriction,
+    },
 };
 
 const ANNOTATED: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
@@ -51,6 +58,7 @@ impl Script {
             role: ARN.parse().unwrap(),
             external_id: None,
             session_name: "node".into(),
+            web_identity: None,
         };
         let _receiver = self.watch(&identity);
         self.0.lock().unwrap()[&identity].send_replace(state);
@@ -78,16 +86,16 @@ fn start() -> Timestamp {
 
 fn pod(uid: &str, name: &str, role: Option<&str>) -> Pod {
     Pod {
-        uid: uid.parse().unwrap(),
-        name: PodRef::new("shop", name),
-        service_account: "default".to_owned(),
-        host_network: false,
-        ips: Vec::new(),
         annotations: role
             .map(|role| (ROLE.to_owned(), role.to_owned()))
             .into_iter()
             .collect(),
+        ..Pod::new(uid.parse().unwrap(), PodRef::new("shop", name))
     }
+}
+
+fn subjects(pods: impl IntoIterator<Item = Pod>) -> impl Iterator<Item = Subject> {
+    pods.into_iter().map(Subject::alone)
 }
 
 fn pods() -> Vec<Pod> {
@@ -123,18 +131,17 @@ fn throttled() -> State {
 }
 
 fn world() -> World {
+    world_with(Policy::new("node"), None)
+}
+
+fn world_with(policy: Policy, lookup: Option<Arc<dyn Lookup>>) -> World {
     let (writer, store) = index::new();
-    let _changes = writer.reset(pods());
+    let _changes = writer.reset(subjects(pods()));
     let script = Script::default();
     let (mut registry, metrics) = (Registry::default(), Metrics::new());
     metrics.register(&mut registry);
     let service = Service {
-        pods: store,
-        policy: Arc::new(Policy {
-            base_arn: None,
-            default_role: None,
-            session_name: "node".into(),
-        }),
+        pods: Resolver::new(store, Arc::new(policy), lookup),
         credentials: script.clone(),
         tokens: Authority::new(&Key::new([7; 32])),
         token_use: TokenUse::Optional,
@@ -254,7 +261,9 @@ async fn a_pod_that_becomes_known_in_time_is_served() {
     let appears = async {
         time::sleep(Duration::from_millis(500)).await;
         let late = pod(LATE, "late", Some(ARN));
-        let _changes = world.writer.reset(pods().into_iter().chain([late]));
+        let _changes = world
+            .writer
+            .reset(subjects(pods().into_iter().chain([late])));
     };
     let (got, ()) = tokio::join!(world.get(LATE, LIST), appears);
     assert_eq!((got.status, got.body.as_str()), (200, "my-role"));
@@ -277,7 +286,7 @@ async fn a_pod_that_is_gone_is_served_no_more() {
     let world = world();
     world.script.say(ready());
     assert_eq!(world.get(ANNOTATED, CREDENTIALS).await.status, 200);
-    let _changes = world.writer.reset([]);
+    let _changes = world.writer.reset(subjects([]));
     assert_eq!(world.get(ANNOTATED, CREDENTIALS).await.status, 503);
 }
 
@@ -298,7 +307,7 @@ async fn a_pod_is_served_at_its_own_addresses_only_once_they_are_known() {
             ips,
             ..pod(ANNOTATED, "cart", Some(ARN))
         };
-        let _changes = world.writer.reset([pod]);
+        let _changes = world.writer.reset(subjects([pod]));
         for target in [LIST, CREDENTIALS, INFO] {
             assert_eq!(world.get(ANNOTATED, target).await.status, status);
         }
@@ -306,12 +315,71 @@ async fn a_pod_is_served_at_its_own_addresses_only_once_they_are_known() {
     world.counted(r#"imds_refusals_total{reason="other_address"} 3"#);
 }
 
+/// Knows for certain that there is no such pod.
+#[derive(Debug)]
+struct Nobody;
+
+impl Lookup for Nobody {
+    fn find(&self, _: PodUid, _: Option<Arc<Subject>>) -> Found<'_> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_not_on_this_node_is_refused_at_once() {
+    let world = world_with(Policy::new("node"), Some(Arc::new(Nobody)));
+    for target in [LIST, CREDENTIALS, INFO] {
+        let got = world.get(LATE, target).await;
+        assert_eq!((got.status, got.after), (404, Duration::ZERO));
+    }
+    world.counted(r#"imds_refusals_total{reason="pod_elsewhere"} 3"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_the_namespace_forbids_is_refused_at_once() {
+    let restrictions = Some(restriction::Rules::default());
+    let policy = Policy {
+        restrictions,
+        ..Policy::new("node")
+    };
+    let world = world_with(policy, None);
+    world.script.say(ready());
+    for target in [LIST, CREDENTIALS, INFO] {
+        let got = world.get(ANNOTATED, target).await;
+        assert_eq!((got.status, got.after), (404, Duration::ZERO));
+    }
+    world.counted(r#"imds_refusals_total{reason="forbidden"} 3"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_kube2iam_says_to_a_pod_without_a_role_is_said_where_it_is_wanted() {
+    for (compat, base, status) in [
+        (Compat::None, true, 404),
+        (Compat::Kiam, true, 404),
+        (Compat::Kube2iam, false, 404),
+        (Compat::Kube2iam, true, 200),
+    ] {
+        let base = base.then(|| "arn:aws:iam::123456789012:role/".parse().unwrap());
+        let policy = Policy {
+            compat,
+            base_arn: base,
+            ..Policy::new("node")
+        };
+        let world = world_with(policy, None);
+        let got = world.get(PLAIN, LIST).await;
+        assert_eq!(got.status, status, "{compat:?}");
+        assert_eq!(got.body.is_empty(), status == 200);
+        assert_eq!(world.get(PLAIN, CREDENTIALS).await.status, 404);
+        assert_eq!(world.get(PLAIN, INFO).await.status, 404);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_annotation_that_is_gone_counts_at_once() {
     let world = world();
     world.script.say(ready());
     assert_eq!(world.get(ANNOTATED, LIST).await.status, 200);
-    let _changes = world.writer.reset([pod(ANNOTATED, "cart", None)]);
+    let _changes = world.writer.reset(subjects([pod(ANNOTATED, "cart", None)]));
     assert_eq!(world.get(ANNOTATED, LIST).await.status, 404);
     assert_eq!(world.get(ANNOTATED, CREDENTIALS).await.status, 404);
 }
@@ -374,7 +442,7 @@ async fn both_waits_together_are_no_longer_than_one() {
     let world = world();
     let appears = async {
         time::sleep(Duration::from_millis(700)).await;
-        let _changes = world.writer.reset([pod(LATE, "late", Some(ARN))]);
+        let _changes = world.writer.reset(subjects([pod(LATE, "late", Some(ARN))]));
     };
     let (got, ()) = tokio::join!(world.get(LATE, LIST), appears);
     assert_eq!(got.status, 503);

@@ -1,9 +1,13 @@
-use k8s_openapi::api::core::v1::{PodIP, PodSpec};
+use k8s_openapi::api::core::v1::{ContainerStatus, PodIP, PodSpec};
 
 use super::*;
 
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 const HASH: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+fn pod(pod: api::Pod) -> Result<Pod, Invalid> {
+    super::pod(pod, &Keys::default())
+}
 
 /// The least that the API server stores of a pod on a node.
 fn least() -> api::Pod {
@@ -42,12 +46,8 @@ fn with_status(status: PodStatus) -> api::Pod {
 fn a_pod_without_anything_special_gets_what_the_api_server_would_fill_in() {
     let ours = pod(least()).unwrap();
     let expected = Pod {
-        uid: UID.parse().unwrap(),
-        name: PodRef::new("shop", "cart-0"),
-        service_account: "default".to_owned(),
-        host_network: false,
-        ips: vec![],
-        annotations: BTreeMap::new(),
+        service_account: Some("default".to_owned()),
+        ..Pod::new(UID.parse().unwrap(), PodRef::new("shop", "cart-0"))
     };
     assert_eq!(ours, expected);
     let mut nowhere = least();
@@ -79,6 +79,64 @@ fn only_annotations_that_somebody_reads_are_kept() {
 fn a_static_pod_has_the_uid_that_its_cgroup_bears() {
     let ours = pod(annotated(&[(CONFIG_HASH, HASH)])).unwrap();
     assert_eq!(ours.uid.to_string(), HASH);
+    assert_eq!(ours.api_uid.to_string(), UID);
+    assert_eq!(ours.service_account, None);
+}
+
+#[test]
+fn containers_of_every_kind_are_known_once_they_were_started() {
+    let status = |name: &str, id: Option<&str>| ContainerStatus {
+        name: name.to_owned(),
+        container_id: id.map(str::to_owned),
+        ..ContainerStatus::default()
+    };
+    let (a, b, c) = ("a".repeat(64), "b".repeat(64), "c".repeat(64));
+    let ours = pod(with_status(PodStatus {
+        init_container_statuses: Some(vec![status("init", Some(&format!("containerd://{a}")))]),
+        container_statuses: Some(vec![
+            status("main", Some(&format!("cri-o://{b}"))),
+            status("slow", None),
+            status("empty", Some("")),
+            status("odd", Some("containerd://short")),
+        ]),
+        ephemeral_container_statuses: Some(vec![status("debug", Some(&format!("docker://{c}")))]),
+        ..PodStatus::default()
+    }))
+    .unwrap();
+    for (id, name) in [(&a, Some("init")), (&b, Some("main")), (&c, Some("debug"))] {
+        assert_eq!(ours.container(id.parse().unwrap()), name);
+    }
+    assert_eq!(ours.containers.len(), 3);
+}
+
+#[test]
+fn more_than_a_reasonable_pod_says_is_refused() {
+    let long = "x".repeat(20_000);
+    let keys: Vec<_> = (0..7).map(|at| format!("bpf2iam.io/{at}")).collect();
+    for (number, good) in [(6, true), (7, false)] {
+        let all: Vec<_> = keys
+            .iter()
+            .take(number)
+            .map(|key| (key.as_str(), long.as_str()))
+            .collect();
+        assert_eq!(pod(annotated(&all)).is_ok(), good, "{number}");
+    }
+    let ours = pod(annotated(&[("bpf2iam.io/a", &"\u{e9}".repeat(100_000))])).unwrap();
+    assert!(ours.annotations["bpf2iam.io/a"].len() > 32_000);
+    assert!(ours.annotations["bpf2iam.io/a"].len() < 33_000);
+}
+
+#[test]
+fn annotations_are_kept_whatever_the_operator_calls_them() {
+    let keys = Keys {
+        role: "example.org/role".to_owned(),
+        ..Keys::default()
+    };
+    let ours = super::pod(
+        annotated(&[("example.org/role", "a"), ("example.org/id", "b")]),
+        &keys,
+    );
+    assert!(ours.unwrap().annotations.keys().eq(["example.org/role"]));
 }
 
 #[test]
@@ -179,11 +237,11 @@ fn a_pod_of_another_node_or_one_that_has_ended_is_skipped_for_a_reason() {
         (phase("Succeeded"), Some("it has ended: Succeeded")),
         (phase("Failed"), Some("it has ended: Failed")),
     ] {
-        let skipped = skip(&pod, "node-1").map(|skip| skip.to_string());
+        let skipped = skip(&pod, Some("node-1")).map(|skip| skip.to_string());
         assert_eq!(skipped.as_deref(), reason);
-        let elsewhere = skip(&pod, "node-2").map(|skip| skip.to_string());
+        let elsewhere = skip(&pod, Some("node-2")).map(|skip| skip.to_string());
         assert_eq!(elsewhere.as_deref(), Some("it is bound to the node node-1"));
     }
-    let unbound = skip(&api::Pod::default(), "node-1").unwrap();
+    let unbound = skip(&api::Pod::default(), Some("node-1")).unwrap();
     assert_eq!(unbound.to_string(), "it is bound to no node");
 }

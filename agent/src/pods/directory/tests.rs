@@ -4,6 +4,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::pods::annotation::Keys;
 
 fn uid(number: u8) -> String {
     format!("00000000-0000-0000-0000-0000000000{number:02x}")
@@ -24,10 +25,18 @@ fn scratch(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
+fn reads() -> Reads {
+    Reads {
+        node: Some("node-1".to_owned()),
+        keys: Keys::default(),
+    }
+}
+
 /// The names of the pods in `dir`, and what is wrong there, without the path of the directory.
 fn told(dir: &TempDir) -> (Vec<String>, Vec<String>) {
-    let reading = read(dir.path(), "node-1").unwrap();
-    let names = reading.pods.iter().map(|pod| pod.name.name().to_owned());
+    let reading = read(dir.path(), &reads()).unwrap();
+    let names = reading.pods.iter();
+    let names = names.map(|subject| subject.pod.name.name().to_owned());
     let prefix = format!("{}/", dir.path().display());
     let errors = reading
         .errors
@@ -132,7 +141,7 @@ fn a_directory_that_is_not_to_be_read_is_an_error_that_names_it() {
     let dir = scratch(&[("file", "")]);
     for name in ["missing", "file"] {
         let path = dir.path().join(name);
-        let error = read(&path, "node-1").unwrap_err();
+        let error = read(&path, &reads()).unwrap_err();
         let expected = format!("cannot read the directory of manifests {}", path.display());
         assert_eq!(error.to_string(), expected);
     }
@@ -144,7 +153,7 @@ fn too_many_files_are_taken_for_a_mistake() {
     for number in 0..MAX_FILES {
         File::create(dir.path().join(format!("{number}.yaml"))).unwrap();
     }
-    assert!(read(dir.path(), "node-1").is_ok());
+    assert!(read(dir.path(), &reads()).is_ok());
     File::create(dir.path().join("one-more.yaml")).unwrap();
-    assert!(matches!(read(dir.path(), "node-1"), Err(Error::TooMany(_))));
+    assert!(matches!(read(dir.path(), &reads()), Err(Error::TooMany(_))));
 }

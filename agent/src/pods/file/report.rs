@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     clock::Clock,
-    pods::{Pod, index, metrics::Metrics},
+    pods::{Subject, index, metrics::Metrics},
 };
 
 use super::{Error, Look};
@@ -67,7 +67,7 @@ impl Report {
     }
 
     /// The pods that there are, if that can be told, and what is wrong.
-    fn count(&self, look: Look) -> (Option<Vec<Pod>>, BTreeSet<String>) {
+    fn count(&self, look: Look) -> (Option<Vec<Subject>>, BTreeSet<String>) {
         let Look { reading, watched } = look;
         match reading {
             Ok(reading) => {

@@ -17,6 +17,13 @@ fn manifest(name: &str, number: u8) -> String {
     )
 }
 
+fn reads() -> Reads {
+    Reads {
+        node: Some("node-1".to_owned()),
+        keys: Keys::default(),
+    }
+}
+
 /// An agent's source on a directory of its own.
 struct Running {
     scratch: TempDir,
@@ -35,7 +42,8 @@ impl Running {
         }
         let (mut registry, metrics) = (Registry::default(), Metrics::new());
         metrics.register(&mut registry);
-        let source = FileSource::open(dir, "node-1", metrics, Clock::system()).unwrap();
+        let source =
+            FileSource::open(dir, "node-1", Keys::default(), metrics, Clock::system()).unwrap();
         let (writer, store) = index::new();
         let running = Self {
             scratch,
@@ -84,7 +92,9 @@ impl Drop for Running {
 }
 
 fn names(snapshot: &index::Snapshot) -> Vec<String> {
-    let names = snapshot.pods().map(|pod| pod.name.name().to_owned());
+    let names = snapshot
+        .pods()
+        .map(|subject| subject.pod.name.name().to_owned());
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
     names
@@ -254,7 +264,7 @@ async fn our_own_reading_does_not_make_us_read_again() {
     watcher
         .watch(&running.dir(), RecursiveMode::NonRecursive)
         .unwrap();
-    directory::read(&running.dir(), "node-1").unwrap();
+    directory::read(&running.dir(), &reads()).unwrap();
     assert!(time::timeout(QUIET * 4, changed.notified()).await.is_err());
     fs::write(running.dir().join("b.yaml"), "").unwrap();
     time::timeout(PATIENCE, changed.notified()).await.unwrap();
@@ -266,7 +276,14 @@ async fn a_directory_that_is_not_there_at_the_start_is_an_error() {
     fs::write(scratch.path().join("file"), "").unwrap();
     for name in ["missing", "file"] {
         let dir = scratch.path().join(name);
-        let error = FileSource::open(dir, "node-1", Metrics::new(), Clock::system()).unwrap_err();
+        let error = FileSource::open(
+            dir,
+            "node-1",
+            Keys::default(),
+            Metrics::new(),
+            Clock::system(),
+        )
+        .unwrap_err();
         assert!(matches!(error, Error::Read { .. }), "{error}");
     }
 }

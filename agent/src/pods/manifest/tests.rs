@@ -36,7 +36,11 @@ fn pod_with(line: &str, instead: &str) -> String {
 }
 
 fn read(text: &str) -> Manifest {
-    parse(Path::new("pods/a.yaml"), text, "node-1")
+    let reads = Reads {
+        node: Some("node-1".to_owned()),
+        keys: Keys::default(),
+    };
+    parse(Path::new("pods/a.yaml"), text, &reads)
 }
 
 /// The names of the pods in `text`, and what is wrong with the rest.
@@ -55,7 +59,7 @@ fn a_pod_is_taken_as_far_as_somebody_asks_for_it() {
     assert_eq!(place.to_string(), "pods/a.yaml:6:8");
     assert_eq!(pod.uid.to_string(), UID);
     assert_eq!(pod.name.to_string(), "shop/cart-0");
-    assert_eq!(pod.service_account, "cart");
+    assert_eq!(pod.service_account.as_deref(), Some("cart"));
     assert!(pod.host_network);
     assert_eq!(pod.ips.len(), 2);
     assert_eq!(pod.annotations.len(), 1);

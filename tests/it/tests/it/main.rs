@@ -16,8 +16,10 @@ mod wait;
 mod world;
 
 mod admin;
+mod cluster;
 mod command;
 mod drain;
+mod events;
 mod faults;
 mod lifetime;
 mod manifests;
@@ -27,3 +29,4 @@ mod rude;
 mod secrets;
 mod start;
 mod tokens;
+mod web_identity;

@@ -7,7 +7,7 @@ use std::{
 
 use bpf2iam::{
     attest::{Attest, Caller, Refusal, Via},
-    id::{CgroupId, NetnsCookie, PodUid},
+    id::{CgroupId, ContainerId, NetnsCookie, PodUid},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -40,6 +40,11 @@ impl Pod {
 
     pub(crate) fn uid(self) -> String {
         format!("0f1e2d3c-4b5a-6978-8796-0000000000{:02x}", self.0)
+    }
+
+    /// The id of its container `app`.
+    pub(crate) fn container(self) -> String {
+        format!("{:02x}", self.0).repeat(32)
     }
 
     /// As the API server would show it, with `role` in its annotation.
@@ -77,7 +82,7 @@ impl Attest for ByAddress {
                 Ok(Caller {
                     cgroup: CgroupId::new(1000 + u64::from(pod.0)),
                     pod: PodUid::from_str(&pod.uid()).unwrap(),
-                    container: None,
+                    container: Some(ContainerId::from_str(&pod.container()).unwrap()),
                     client: peer.ip(),
                     netns: NetnsCookie::new(u64::from(pod.0)),
                     via: Via::Redirect,

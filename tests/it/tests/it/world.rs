@@ -15,6 +15,7 @@ use bpf2iam::{
     control,
     status::{self, Keys, Role, Status},
 };
+use bpf2iam_standins::apiserver::ApiServer;
 use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
 
@@ -47,6 +48,7 @@ pub(crate) struct World {
     listener: SocketAddr,
     admin: Option<SocketAddr>,
     sts: StsHost,
+    api: Option<ApiServer>,
     directory: TempDir,
     pub(crate) log: Log,
     /// Pages of the admin port and of the control socket.
@@ -91,6 +93,11 @@ impl World {
     /// The agent, to be stopped while something else happens.
     pub(crate) fn take_agent(&mut self) -> Agent {
         self.agent.take().expect("it was not stopped")
+    }
+
+    /// The API server, if pods come from one.
+    pub(crate) const fn api(&self) -> &ApiServer {
+        self.api.as_ref().expect("pods come from there")
     }
 
     /// STS, while it is up.

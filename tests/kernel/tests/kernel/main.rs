@@ -11,6 +11,8 @@ mod counters;
 #[cfg(test)]
 mod direct;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forgery;

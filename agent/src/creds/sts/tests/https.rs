@@ -5,7 +5,6 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
-    sync::Arc,
     thread,
 };
 

@@ -39,6 +39,11 @@ impl Answer {
         Self::new(200, SUCCESS)
     }
 
+    /// The same keys, for a web identity.
+    pub(super) fn success_of_web_identity() -> Self {
+        Self::new(200, SUCCESS.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"))
+    }
+
     /// An error as STS writes it.
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         let body = format!(

@@ -12,8 +12,12 @@ use bpf2iam::{
     creds::sts::Sts,
     telemetry::Format,
 };
-use bpf2iam_standins::sts::Rule;
+use bpf2iam_standins::{
+    apiserver::{self, ApiServer},
+    sts::Rule,
+};
 use clap::Parser as _;
+use serde_json::Value;
 
 use crate::{log::Log, pod::Pod, sts_host::StsHost};
 
@@ -24,6 +28,7 @@ use super::{BASE_ARN, NODE_KEY, NODE_SECRET, NODE_TOKEN, REGION, World};
 pub(crate) struct Setup {
     pods: Vec<(Pod, Option<&'static str>)>,
     files: Vec<(&'static str, &'static str)>,
+    objects: Option<Vec<Value>>,
     args: Vec<String>,
     rules: Vec<Rule>,
     sts_is_down: bool,
@@ -42,10 +47,21 @@ impl Setup {
         self
     }
 
+    /// Pods come from an API server, which has these objects. Of manifests there are none then.
+    pub(crate) fn cluster(mut self, objects: impl IntoIterator<Item = Value>) -> Self {
+        self.objects.get_or_insert_default().extend(objects);
+        self
+    }
+
     /// One more argument of `bpf2iam run`.
     pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
+    }
+
+    /// More arguments of `bpf2iam run`.
+    pub(crate) fn args<const N: usize>(self, args: [&str; N]) -> Self {
+        args.into_iter().fold(self, Self::arg)
     }
 
     /// How STS misbehaves from the start.
@@ -73,7 +89,7 @@ impl Setup {
     }
 
     /// The agent with its doors open, not yet serving.
-    pub(crate) async fn open(self) -> anyhow::Result<World> {
+    pub(crate) async fn open(mut self) -> anyhow::Result<World> {
         let (log, logging) = Log::capture();
         let directory = tempfile::tempdir()?;
         for part in ["pods", "run", "cgroup"] {
@@ -89,6 +105,11 @@ impl Setup {
         if !self.sts_is_down {
             sts.start().await;
         }
+        let api = self.objects.take().map(cluster).transpose()?;
+        if let Some(api) = &api {
+            self.args.push("--pods=kube".to_owned());
+            self.args.push(format!("--api-server={}", api.url()));
+        }
         let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
         let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
         Ok(World {
@@ -96,12 +117,22 @@ impl Setup {
             admin: agent.bound().admin,
             agent: Some(agent),
             sts,
+            api,
             directory,
             log,
             said: RefCell::default(),
             _logging: logging,
         })
     }
+}
+
+/// An API server with these objects.
+fn cluster(objects: Vec<Value>) -> anyhow::Result<ApiServer> {
+    let server = ApiServer::start(apiserver::Config::default())?;
+    for object in objects {
+        server.put(object)?;
+    }
+    Ok(server)
 }
 
 /// All of it given: region and keys are looked for nowhere.
@@ -139,6 +170,8 @@ fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
     let machine = Machine {
         node_name: None,
         host_ip: None,
+        metadata_endpoint: None,
+        metadata_disabled: None,
         host_name: Ok("host".to_owned()),
         sources: Vec::new(),
         log_format: Format::Json,

@@ -1,0 +1,30 @@
+//! The policy of flags alone, where no agent runs and no node can be asked.
+
+use crate::{
+    args,
+    pods::{binding::Policy, restriction},
+};
+
+use super::{Error, restrictions, roles};
+
+/// By what would be decided with these flags. Nothing can be discovered: what was to be, has to be given.
+pub fn policy(args: &args::Roles) -> Result<Policy, Error> {
+    let (named, discover) = roles::Roles::new(args)?;
+    if discover.is_some() {
+        return Err(Error::DiscoverOffline);
+    }
+    let rules = |format| restriction::Rules {
+        format,
+        compat: args.compat,
+        base_arn: named.base.clone(),
+    };
+    Ok(Policy {
+        restrictions: restrictions(args).map(rules),
+        base_arn: named.base.clone(),
+        default_role: named.default,
+        keys: roles::keys(args)?,
+        compat: args.compat,
+        exchange: args.credentials,
+        ..Policy::new("bpf2iam.NODE")
+    })
+}

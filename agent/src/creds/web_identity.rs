@@ -1,0 +1,72 @@
+//! The token that proves to STS who a pod is. Who makes it is somebody else's business.
+//!
+//! It is a [`Secret`] from the moment it is read to the moment it is sent to STS.
+
+use std::{collections::HashSet, fmt, pin::Pin};
+
+use super::{Secret, WebIdentity};
+
+/// Makes tokens, and keeps them while they are good.
+pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
+    /// A token of `whose` that STS should take. It ends by itself within a few seconds.
+    fn token<'a>(&'a self, whose: &'a WebIdentity) -> Minting<'a>;
+
+    /// STS did not take `token`: whoever asks next gets another.
+    fn refused(&self, whose: &WebIdentity, token: &Secret);
+
+    /// From now on only tokens of `wanted` are needed.
+    fn retain(&self, wanted: &HashSet<&WebIdentity>);
+}
+
+/// A token, in a while.
+pub type Minting<'a> = Pin<Box<dyn Future<Output = Result<Secret, TokenError>> + Send + 'a>>;
+
+/// Why there is no token. In the server's words where it said something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// There is nobody who makes any.
+    #[error("pods come from files here; tokens come from an API server (--pods kube)")]
+    NoSource,
+    /// We are not allowed to ask for it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is another pod of this name by now.
+    #[error("the pod is gone, and another one has its name: {0}")]
+    OtherPod(String),
+    /// There is no such pod, or no such ServiceAccount.
+    #[error("it does not exist: {0}")]
+    NotFound(String),
+    /// The API server does not make such a token: not for this ServiceAccount, audience or life.
+    #[error("the API server does not make it: {0}")]
+    Refused(String),
+    /// The API server was not reached, gave no answer in time, or one that is none.
+    #[error("no answer from the API server: {0}")]
+    Unavailable(String),
+}
+
+impl TokenError {
+    /// Whether it will be the same until somebody changes something.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::NoSource
+            | Self::Forbidden(_)
+            | Self::OtherPod(_)
+            | Self::NotFound(_)
+            | Self::Refused(_) => true,
+            Self::Unavailable(_) => false,
+        }
+    }
+
+    /// Whether the pod that the token was for exists no more.
+    pub const fn is_of_a_gone_pod(&self) -> bool {
+        matches!(self, Self::OtherPod(_))
+    }
+}
+
+impl WebIdentity {
+    /// What its tokens are about, as trust policies name it.
+    pub fn subject(&self) -> String {
+        let namespace = self.pod.namespace();
+        format!("system:serviceaccount:{namespace}:{}", self.service_account)
+    }
+}

@@ -1,0 +1,131 @@
+//! The explanation for people.
+
+use jiff::Timestamp;
+
+use crate::{
+    status::Keys,
+    table::{Cell, Tone, paint, table},
+    terminal::Colour,
+};
+
+use super::{Case, Explanation, Found, Outcome, Restriction, Step};
+
+/// The whole page, at the time `now`.
+pub(super) fn page(explanation: &Explanation, now: Timestamp, colour: Colour) -> String {
+    let cases = explanation.cases.iter();
+    let parts: Vec<_> = std::iter::once(head(explanation, colour))
+        .chain(cases.map(|one| case(one, now, colour)))
+        .collect();
+    parts.join("\n")
+}
+
+fn head(explanation: &Explanation, colour: Colour) -> String {
+    let title = format!("{}/{}", explanation.namespace, explanation.name);
+    let account = match &explanation.service_account {
+        Some(name) => format!("ServiceAccount {name}"),
+        None => "no ServiceAccount".to_owned(),
+    };
+    let title = paint(&plain(&title), Tone::Heading, colour);
+    let mut head = format!("{title}, {}, uid {}\n", plain(&account), explanation.uid);
+    for supposed in &explanation.supposed {
+        let line = format!("supposed: {}", plain(supposed));
+        head.push_str(&paint(&line, Tone::Waiting, colour));
+        head.push('\n');
+    }
+    head
+}
+
+fn case(case: &Case, now: Timestamp, colour: Colour) -> String {
+    let whose = match &case.container {
+        Some(name) => format!("Container {name}"),
+        None => "Containers without a role of their own".to_owned(),
+    };
+    let whose = paint(&plain(&whose), Tone::Heading, colour);
+    let (text, tone) = outcome(&case.outcome);
+    let result = paint(&plain(&text), tone, colour);
+    let mut lines = format!("{whose}: {result}\n");
+    let rows = case.steps.iter().map(row).collect();
+    lines.push_str(&table(["RULE", "WHERE", "SAYS"], rows, colour));
+    for (title, text) in [
+        ("namespace", restriction(&case.restriction)),
+        ("session", session(&case.outcome)),
+        ("keys", keys(case, now)),
+    ] {
+        if let Some(text) = text {
+            lines.push_str(&format!("{title}: {}\n", plain(&text)));
+        }
+    }
+    lines
+}
+
+fn row(step: &Step) -> [Cell; 3] {
+    let mark = if step.decides { "> " } else { "  " };
+    let (says, tone) = match &step.finding {
+        Found::Silent => ("-".to_owned(), Tone::Plain),
+        Found::NoRole => ("no role".to_owned(), Tone::Plain),
+        Found::Role { role } => (role.clone(), Tone::Plain),
+        Found::Invalid { reason } => (format!("wrong: {reason}"), Tone::Bad),
+        Found::Unknown { reason } => (reason.clone(), Tone::Waiting),
+    };
+    [
+        Cell::from(format!("{mark}{}", step.rule)),
+        Cell::from(&step.place),
+        Cell::new(&says, tone),
+    ]
+}
+
+fn outcome(outcome: &Outcome) -> (String, Tone) {
+    match outcome {
+        Outcome::Role { role, .. } => (role.clone(), Tone::Good),
+        Outcome::Nothing { reason } => (format!("no role: {reason}"), Tone::Bad),
+        Outcome::Unknown { reason } => (format!("not decided: {reason}"), Tone::Waiting),
+    }
+}
+
+fn restriction(restriction: &Restriction) -> Option<String> {
+    match restriction {
+        Restriction::Off => Some("restricts nothing (--namespace-restrictions is off)".to_owned()),
+        Restriction::NotAsked => None,
+        Restriction::Exempt => Some("every pod may have the default role".to_owned()),
+        Restriction::Permitted { by } => Some(format!("permits the role, by {}", by.join(", "))),
+        Restriction::Refused { reason, entries } if entries.is_empty() => {
+            Some(format!("refuses the role: {reason}"))
+        }
+        Restriction::Refused { reason, entries } => Some(format!(
+            "refuses the role: {reason}; permitted are {}",
+            entries.join(", ")
+        )),
+    }
+}
+
+fn session(outcome: &Outcome) -> Option<String> {
+    let Outcome::Role {
+        by,
+        session_name,
+        external_id,
+        ..
+    } = outcome
+    else {
+        return None;
+    };
+    let external_id = match external_id {
+        Some(id) => format!(", with the external id {id}"),
+        None => String::new(),
+    };
+    Some(format!("{session_name}, assumed by {by}{external_id}"))
+}
+
+fn keys(case: &Case, now: Timestamp) -> Option<String> {
+    Some(match case.keys.as_ref()? {
+        Keys::Fetching => "being fetched".to_owned(),
+        Keys::Ready { expires, .. } if *expires > now => format!("ready, until {expires}"),
+        Keys::Ready { expires, .. } => format!("expired at {expires}"),
+        Keys::Failed { message } => format!("none: {message}"),
+    })
+}
+
+/// What came from outside in part, without control characters.
+fn plain(text: &str) -> String {
+    let char = |char: char| if char.is_control() { ' ' } else { char };
+    text.chars().map(char).collect()
+}

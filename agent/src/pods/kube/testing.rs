@@ -1,0 +1,124 @@
+//! What the tests of this part have in common: objects, a stand-in to ask, and what was logged.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use bpf2iam_standins::apiserver::{ApiServer, Config};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+
+use crate::{
+    id::PodUid,
+    kubernetes::{self, Client, Server, Settings, Trust},
+    telemetry,
+    terminal::Colour,
+};
+
+use super::metrics::Metrics;
+
+/// The node whose agent we are.
+pub(super) const NODE: &str = "node-1";
+
+pub(super) fn server() -> ApiServer {
+    ApiServer::start(Config::default()).unwrap()
+}
+
+pub(super) async fn client(server: &ApiServer) -> Client {
+    let url = Server::parse(&server.url(), None, Trust::Authorities).unwrap();
+    kubernetes::connect(&Settings::Server(url)).await.unwrap()
+}
+
+pub(super) fn uid(number: u8) -> PodUid {
+    let uid = format!("00000000-0000-0000-0000-0000000000{number:02x}");
+    uid.parse().unwrap()
+}
+
+/// The pod `shop/NAME` of our node, of the ServiceAccount `till`, with this role.
+pub(super) fn pod(name: &str, number: u8, role: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "shop", "name": name, "uid": uid(number).to_string(),
+            "annotations": {"iam.amazonaws.com/role": role, "example.com/else": "x"},
+        },
+        "spec": {"nodeName": NODE, "serviceAccountName": "till", "containers": []},
+        "status": {"phase": "Running"},
+    })
+}
+
+pub(super) fn namespace(name: &str, role: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "annotations": {"bpf2iam.io/default-role": role}},
+    })
+}
+
+pub(super) fn service_account(namespace: &str, name: &str, role: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {
+            "namespace": namespace, "name": name,
+            "annotations": {"eks.amazonaws.com/role-arn": role},
+        },
+    })
+}
+
+/// `object` with something else in one of its places.
+pub(super) fn with(mut object: Value, pointer: &str, value: Value) -> Value {
+    *object.pointer_mut(pointer).unwrap() = value;
+    object
+}
+
+/// Numbers, and the page where they stand.
+pub(super) fn metrics() -> (Metrics, Registry) {
+    let (metrics, mut registry) = (Metrics::new(), Registry::default());
+    metrics.register(&mut registry);
+    (metrics, registry)
+}
+
+/// The number on that page which is called `name`, labels included.
+pub(super) fn number(registry: &Registry, name: &str) -> i64 {
+    let mut page = String::new();
+    prometheus_client::encoding::text::encode(&mut page, registry).unwrap();
+    let prefix = format!("{name} ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.unwrap_or_else(|| panic!("no {name} in\n{page}"))
+        .parse()
+        .unwrap()
+}
+
+/// What is logged by this thread from now on, as the operator reads it by default.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    pub(super) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let logged = Self::default();
+        let writer = logged.clone();
+        let settings = telemetry::Settings {
+            level: telemetry::Level::Info,
+            format: telemetry::Format::Text,
+        };
+        let subscriber = telemetry::subscriber(settings, Colour::Off, move || writer.clone());
+        (logged, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines that contain `text`.
+    pub(super) fn lines(&self, text: &str) -> Vec<String> {
+        let all = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = all.lines().filter(|line| line.contains(text));
+        lines.map(ToOwned::to_owned).collect()
+    }
+}
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
