@@ -152,7 +152,11 @@ impl Answers for Report {
         let known = snapshot.pods().find(|subject| subject.pod.name == asked);
         let subject = known.ok_or(NoSuchPod(asked))?;
         let account = match question.service_account() {
-            Some(name) => self.resolver.service_account(subject, name).await,
+            Some(name) => {
+                self.resolver
+                    .service_account(&question.namespace, name)
+                    .await
+            }
             None => None,
         };
         let policy = self.resolver.policy();

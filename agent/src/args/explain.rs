@@ -8,6 +8,7 @@ use super::{Output, Roles, Runtime};
 
 /// Which pod to explain, and what to suppose.
 #[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
 pub struct Explain {
     /// The pod
     #[arg(value_name = "NAMESPACE/POD")]

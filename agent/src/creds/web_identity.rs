@@ -33,9 +33,12 @@ pub enum TokenError {
     /// There is another pod of this name by now.
     #[error("the pod is gone, and another one has its name: {0}")]
     OtherPod(String),
-    /// There is no such pod, or no such ServiceAccount.
-    #[error("it does not exist: {0}")]
-    NotFound(String),
+    /// There is no such pod any more.
+    #[error("the pod is gone: {0}")]
+    NoPod(String),
+    /// There is no such ServiceAccount.
+    #[error("the ServiceAccount does not exist: {0}")]
+    NoServiceAccount(String),
     /// The API server does not make such a token: not for this ServiceAccount, audience or life.
     #[error("the API server does not make it: {0}")]
     Refused(String),
@@ -51,7 +54,8 @@ impl TokenError {
             Self::NoSource
             | Self::Forbidden(_)
             | Self::OtherPod(_)
-            | Self::NotFound(_)
+            | Self::NoPod(_)
+            | Self::NoServiceAccount(_)
             | Self::Refused(_) => true,
             Self::Unavailable(_) => false,
         }
@@ -59,7 +63,7 @@ impl TokenError {
 
     /// Whether the pod that the token was for exists no more.
     pub const fn is_of_a_gone_pod(&self) -> bool {
-        matches!(self, Self::OtherPod(_))
+        matches!(self, Self::OtherPod(_) | Self::NoPod(_))
     }
 }
 

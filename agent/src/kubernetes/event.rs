@@ -38,12 +38,15 @@ use crate::{
 
 pub use metrics::Metrics;
 
-use super::refusal;
+use super::refusal::{self, Manifest};
 use limit::Limit;
 use metrics::Outcome;
 
 /// So many notices wait to be written. They are many only where the API server is slow, and then they wait for nothing.
 const WAITING: usize = 128;
+
+/// What the agent has to be allowed.
+const EVENTS: &str = "create and patch events.events.k8s.io";
 
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -182,9 +185,8 @@ impl Error {
     fn explained(&self, notice: &Notice) -> String {
         match self {
             Self::Refused(status) if status.is_forbidden() && !refusal::is_of_policy(status) => {
-                let verbs = "create and patch";
-                let resource = "events.events.k8s.io";
-                refusal::lack(verbs, resource, notice.pod.namespace(), &self.to_string())
+                let (manifest, namespace) = (Manifest::Rbac, notice.pod.namespace());
+                refusal::lack(EVENTS, manifest, namespace, &self.to_string())
             }
             Self::Refused(_) | Self::Client(_) | Self::TimedOut => self.to_string(),
         }

@@ -23,11 +23,37 @@ pub(super) fn is_of_policy(status: &Status) -> bool {
     status.message.contains("ValidatingAdmissionPolicy")
 }
 
-/// That the agent may not `verb` a resource, and where it is written that it may.
-pub(super) fn lack(verb: &str, resource: &str, namespace: &str, said: &str) -> String {
+/// Whether it is about an object of this kind.
+pub(super) fn is_of_kind(status: &Status, plural: &str) -> bool {
+    let details = status.details.as_ref();
+    details.is_some_and(|details| details.kind == plural)
+}
+
+/// A shipped manifest that says what the agent may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manifest {
+    /// What every agent needs.
+    Rbac,
+    /// What it needs for tokens besides.
+    WebIdentity,
+}
+
+impl Manifest {
+    /// The ClusterRole in it, and its name.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Rbac => ["bpf2iam", "deploy/rbac.yaml"],
+            Self::WebIdentity => ["bpf2iam-web-identity", "deploy/web-identity.yaml"],
+        }
+    }
+}
+
+/// That the agent may not do something in a namespace, and where it is written that it may.
+pub(super) fn lack(what: &str, manifest: Manifest, namespace: &str, said: &str) -> String {
+    let [role, file] = manifest.names();
     format!(
-        "the agent may not {verb} {resource} in the namespace {namespace}; the ClusterRole bpf2iam has to allow it, \
-         as the one in deploy/ does: {said}"
+        "the agent may not {what} in the namespace {namespace}; the ClusterRole {role} has to allow it, as the one in \
+         {file} does: {said}"
     )
 }
 
@@ -54,9 +80,18 @@ mod tests {
 
     #[test]
     fn a_lack_names_verb_resource_and_where_the_rule_is() {
-        let told = lack("create", "serviceaccounts/token", "shop", "no");
-        for part in ["may not create serviceaccounts/token", "shop", "in deploy/"] {
-            assert!(told.contains(part), "{told}");
+        for (manifest, role, file) in [
+            (Manifest::Rbac, "bpf2iam has", "deploy/rbac.yaml"),
+            (
+                Manifest::WebIdentity,
+                "bpf2iam-web-identity has",
+                "deploy/web-identity.yaml",
+            ),
+        ] {
+            let told = lack("create events", manifest, "shop", "no");
+            for part in ["may not create events", "shop", role, file] {
+                assert!(told.contains(part), "{told}");
+            }
         }
     }
 }

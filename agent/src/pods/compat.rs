@@ -9,11 +9,10 @@ use clap::ValueEnum;
 /// | pod without a role, where there is a base ARN | 404 to the list of roles | 200 and an empty list | as `none` |
 /// | regular expression in a namespace's list of allowed roles | the whole role, grouped: `^(?:BASE(?:ENTRY))$` | anywhere in the role, after the text of the base ARN: `BASEENTRY`; one that is wrong is left out | as `none` |
 /// | regular expression of a namespace's permitted roles | the whole role, grouped: `^(?:EXPRESSION)$` | as `none` | anywhere in the role, as where kiam is not strict |
-/// | metadata paths that nobody knows | only those that are allowed | passed on | as `none` |
-/// | `--default-role` and restrictions of a namespace | exempt if it was configured | exempt | as `none` |
 ///
-/// Two rows in which nothing is taken over: a refusal of the namespace is a 404 at once, where kube2iam takes two
-/// seconds to say so; and a token is looked at, where kube2iam does not.
+/// Nothing else is taken over. A refusal of the namespace is a 404 at once, where kube2iam takes two seconds to say so; a
+/// token is looked at, where kube2iam does not; the list of roles is answered with and without its slash; a default role
+/// is exempt from restrictions if there is one, where kube2iam takes the bare base ARN for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Compat {
     /// Nobody's: the safe column.

@@ -210,7 +210,7 @@ impl Writer {
         if let Some(subjects) = self.world.subjects() {
             let changes = self.index.reset(subjects);
             if changes != index::Changes::default() {
-                tracing::debug!(?changes, "pods changed");
+                tracing::trace!(?changes, "pods changed");
             }
         }
         if self.world.is_synced()

@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 use crate::id::{ContainerId, PodUid};
 
 use super::{
-    Pod, ServiceAccount, Subject,
+    ServiceAccount, Subject,
     binding::{self, Binding, Missing, Policy},
     index::Store,
 };
@@ -24,11 +24,18 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub trait Lookup: fmt::Debug + Send + Sync {
     /// The pod with this UID on this node and all that is around it; or that there is none. `known` is what the index
     /// has of it, and need not be asked for again.
-    fn find(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Found<'_>;
+    fn find(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Found<'_, Option<Subject>>;
+
+    /// The ServiceAccount of this namespace and name, for the sake of an explanation.
+    fn service_account<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Found<'a, Arc<ServiceAccount>>;
 }
 
 /// What a look-up gives, in a while.
-pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Option<Subject>, Unanswered>> + Send + 'a>>;
+pub type Found<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send + 'a>>;
 
 /// The source gave no answer. It says why itself, in the log; whoever asked can but wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,25 +80,14 @@ impl Resolver {
         self.store.snapshot().pod(uid).cloned()
     }
 
-    /// The ServiceAccount called `name` in the namespace of `subject`, for the sake of an explanation. `None` if nobody
-    /// can tell.
+    /// The ServiceAccount called `name` in `namespace`, for the sake of an explanation. `None` if nobody can tell.
     pub async fn service_account(
         &self,
-        subject: &Subject,
+        namespace: &str,
         name: &str,
     ) -> Option<Arc<ServiceAccount>> {
-        let mut pod = Pod::clone(&subject.pod);
-        pod.service_account = Some(name.to_owned());
-        let wanted = Subject {
-            pod: Arc::new(pod),
-            service_account: None,
-            ..subject.clone()
-        };
-        let uid = wanted.pod.uid;
         let lookup = self.lookup.as_ref()?;
-        let found = lookup.find(uid, Some(Arc::new(wanted))).await.ok()??;
-        let asked_for = found.pod.service_account.as_deref() == Some(name);
-        found.service_account.filter(|_| asked_for)
+        lookup.service_account(namespace, name).await.ok()
     }
 
     /// What the container `id` of the pod `uid` gets, at the latest at `deadline`.

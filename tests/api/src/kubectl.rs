@@ -7,7 +7,7 @@ use bpf2iam_support::process::{Process, output};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::Cluster;
+use crate::{Cluster, account::Account};
 
 /// Longer than any single thing takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -15,7 +15,16 @@ const PATIENCE: Duration = Duration::from_mins(1);
 impl Cluster {
     /// What `kubectl ARGS` prints; fails if it does, with what it said.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let output = output(self.kubectl_command()?.args(args), PATIENCE)?;
+        self.kubectl_as(None, args)
+    }
+
+    /// The same, as `account`, if not as the administrator.
+    pub fn kubectl_as(&self, account: Option<&Account>, args: &[&str]) -> Result<String> {
+        let mut kubectl = self.kubectl_command()?;
+        if let Some(account) = account {
+            kubectl.env("KUBECONFIG", account.kubeconfig());
+        }
+        let output = output(kubectl.args(args), PATIENCE)?;
         let said = String::from_utf8_lossy(&output.stderr);
         let what = args.join(" ");
         ensure!(output.status.success(), "kubectl {what}: {}", said.trim());
@@ -33,6 +42,15 @@ impl Cluster {
         self.kubectl(&["get", "--raw", path])
     }
 
+    /// What the API server answers to `POST PATH`.
+    pub fn post(&self, account: Option<&Account>, path: &str, object: &Value) -> Result<Value> {
+        let file = written(object)?;
+        let file = file.path().to_str().context("a path that is text")?;
+        let args = ["create", "--raw", path, "--filename", file];
+        let printed = self.kubectl_as(account, &args)?;
+        serde_json::from_str(&printed).with_context(|| format!("POST {path}"))
+    }
+
     /// Applies a manifest, or all of a directory, as an operator would.
     pub fn apply_file(&self, path: &Path) -> Result<()> {
         let path = path.to_str().context("a path that is text")?;
@@ -41,9 +59,13 @@ impl Cluster {
 
     /// Applies one object.
     pub fn apply(&self, object: &Value) -> Result<()> {
-        let mut file = NamedTempFile::new().context("a scratch file")?;
-        file.write_all(object.to_string().as_bytes())?;
-        self.apply_file(file.path())
+        self.apply_file(written(object)?.path())
+    }
+
+    /// Sets annotations of an object such as `pod/web` (`KEY=VALUE`), or takes them away (`KEY-`).
+    pub fn annotate(&self, namespace: &str, object: &str, annotations: &[&str]) -> Result<()> {
+        let what = ["annotate", "--overwrite", "--namespace", namespace, object];
+        self.kubectl(&[&what[..], annotations].concat()).map(drop)
     }
 
     /// Sets the status of an object such as `pod/web`, as a kubelet would. A namespace of `""` is for objects that
@@ -63,6 +85,11 @@ impl Cluster {
         Process::spawn("kubectl", kubectl)
     }
 
+    /// kubectl itself, to be run elsewhere.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// kubectl, which keeps what it learns about the API beside its kubeconfig.
     fn kubectl_command(&self) -> Result<Command> {
         let home = self.kubeconfig.with_file_name("home");
@@ -74,4 +101,10 @@ impl Cluster {
             .env("KUBECONFIG", &self.kubeconfig);
         Ok(kubectl)
     }
+}
+
+fn written(object: &Value) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new().context("a scratch file")?;
+    file.write_all(object.to_string().as_bytes())?;
+    Ok(file)
 }

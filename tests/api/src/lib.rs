@@ -6,6 +6,7 @@
 
 pub mod account;
 mod cluster;
+pub mod deploy;
 mod kubectl;
 pub mod line;
 pub mod object;

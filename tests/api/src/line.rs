@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::AsFd as _,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc},
@@ -37,6 +37,8 @@ struct Shared {
 struct State {
     flow: Flow,
     pairs: Vec<Weak<Pair>>,
+    /// What callers said, by connection, on a line that is tapped.
+    said: Option<Vec<Vec<u8>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,23 @@ impl Line {
         let entered = entered.recv().context("the line's thread")?;
         entered.with_context(|| format!("cannot enter {}", far.0.display()))?;
         Ok(line)
+    }
+
+    /// Taps what goes to a server that speaks without TLS: whoever calls the line's address talks to `server`, in
+    /// the same network, and what the caller says is kept.
+    pub fn tap(network: &Netns, server: SocketAddr) -> Result<Self> {
+        let near = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let line = Self::lay((network, near), (&network.path(), server))?;
+        line.shared.lock().said = Some(Vec::new());
+        Ok(line)
+    }
+
+    /// What callers said so far, by connection. Nothing, unless the line is tapped.
+    pub fn said(&self) -> Vec<String> {
+        let state = self.shared.lock();
+        let said = state.said.iter().flatten();
+        said.map(|said| String::from_utf8_lossy(said).into_owned())
+            .collect()
     }
 
     /// Where the near end is.
@@ -121,10 +140,22 @@ impl Shared {
         }
     }
 
-    fn remember(&self, pair: &Arc<Pair>) {
+    /// On a line that is tapped, gives the connection's number.
+    fn remember(&self, pair: &Arc<Pair>) -> Option<usize> {
         let mut state = self.lock();
         state.pairs.retain(|pair| pair.strong_count() > 0);
         state.pairs.push(Arc::downgrade(pair));
+        let said = state.said.as_mut()?;
+        said.push(Vec::new());
+        Some(said.len() - 1)
+    }
+
+    fn keep(&self, connection: usize, words: &[u8]) {
+        let mut state = self.lock();
+        let said = state.said.as_mut();
+        if let Some(said) = said.and_then(|said| said.get_mut(connection)) {
+            said.extend_from_slice(words);
+        }
     }
 
     /// Waits while the line is held.
@@ -147,19 +178,22 @@ fn serve(listener: &TcpListener, far: SocketAddr, shared: &Arc<Shared>) -> io::R
             end.set_nodelay(true)?;
         }
         let pair = Arc::new([near, far]);
-        shared.remember(&pair);
-        for (from, to) in [(0, 1), (1, 0)] {
+        let tapped = shared.remember(&pair);
+        for (from, to, tapped) in [(0, 1, tapped), (1, 0, None)] {
             let (pair, shared) = (Arc::clone(&pair), Arc::clone(shared));
-            thread::spawn(move || copy(&pair[from], &pair[to], &shared));
+            thread::spawn(move || copy(&pair[from], &pair[to], &shared, tapped));
         }
     }
 }
 
 /// Copies until one of the two is closed, and closes the other in this direction.
-fn copy(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared) {
+fn copy(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, tapped: Option<usize>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         shared.wait();
+        if let Some(connection) = tapped {
+            shared.keep(connection, &buffer[..read]);
+        }
         if to.write_all(&buffer[..read]).is_err() {
             break;
         }

@@ -6,9 +6,13 @@ use std::{
 };
 
 use anyhow::Result;
+use bpf2iam_support::pod::Spec;
 use serde_json::{Value, json};
 
 use crate::Cluster;
+
+/// What the kubelet sets on the pod that stands for a static one at the API server.
+pub const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// A name for something that no other test has: they run side by side on one cluster.
 pub fn unique(stem: &str) -> String {
@@ -39,6 +43,23 @@ pub fn pod(namespace: &str, name: &str, node: &str) -> Value {
         "metadata": { "namespace": namespace, "name": name },
         "spec": { "nodeName": node, "containers": [{ "name": "main", "image": "none" }] },
     })
+}
+
+/// A pod on `node` that is to be what `spec` says.
+pub fn pod_of(spec: &Spec, node: &str) -> Value {
+    let containers = spec.containers.iter();
+    let containers: Vec<_> = containers
+        .map(|name| json!({ "name": name, "image": "none" }))
+        .collect();
+    let mut pod = pod(&spec.namespace, &spec.name, node);
+    pod["metadata"]["annotations"] = json!(spec.annotations);
+    pod["spec"]["containers"] = containers.into();
+    pod["spec"]["hostNetwork"] = spec.host_network.into();
+    // The API server takes no static pod that has one.
+    if !spec.annotations.contains_key(MIRROR) {
+        pod["spec"]["serviceAccountName"] = json!(spec.service_account);
+    }
+    pod
 }
 
 impl Cluster {

@@ -15,6 +15,7 @@ mod desk;
 mod door;
 mod events;
 mod failure;
+mod fault;
 mod format;
 mod keys;
 mod kind;

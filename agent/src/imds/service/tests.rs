@@ -17,11 +17,11 @@ use crate::{
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::token::Key,
     pods::{
-        Pod,
+        Pod, ServiceAccount,
         annotation::ROLE,
         binding::Policy,
         index,
-        resolve::{Found, Lookup},
+        resolve::{Found, Lookup, Unanswered},
         restriction,
     },
 };
@@ -320,8 +320,12 @@ async fn a_pod_is_served_at_its_own_addresses_only_once_they_are_known() {
 struct Nobody;
 
 impl Lookup for Nobody {
-    fn find(&self, _: PodUid, _: Option<Arc<Subject>>) -> Found<'_> {
+    fn find(&self, _: PodUid, _: Option<Arc<Subject>>) -> Found<'_, Option<Subject>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn service_account<'a>(&'a self, _: &'a str, _: &'a str) -> Found<'a, Arc<ServiceAccount>> {
+        Box::pin(async { Err(Unanswered) })
     }
 }
 

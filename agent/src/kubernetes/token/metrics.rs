@@ -44,8 +44,8 @@ impl<T> From<&Result<T, TokenError>> for Outcome {
         match answer {
             Ok(_) => Self::Success,
             Err(TokenError::Forbidden(_)) => Self::Forbidden,
-            Err(TokenError::OtherPod(_) | TokenError::NotFound(_)) => Self::Gone,
-            Err(TokenError::Refused(_)) => Self::Refused,
+            Err(TokenError::OtherPod(_) | TokenError::NoPod(_)) => Self::Gone,
+            Err(TokenError::NoServiceAccount(_) | TokenError::Refused(_)) => Self::Refused,
             Err(TokenError::Unavailable(_) | TokenError::NoSource) => Self::Unavailable,
         }
     }

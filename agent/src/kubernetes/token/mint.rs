@@ -18,7 +18,13 @@ use crate::{
     creds::{Secret, WebIdentity, web_identity::TokenError},
 };
 
-use super::{super::refusal, life::Life};
+use super::{
+    super::refusal::{self, Manifest},
+    life::Life,
+};
+
+/// What the agent has to be allowed.
+const TOKENS: &str = "create serviceaccounts/token";
 
 /// The server makes a token in 10 ms.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -98,11 +104,12 @@ fn of_status(status: &Status, whose: &WebIdentity) -> TokenError {
     }
     if status.is_forbidden() {
         let namespace = whose.pod.namespace();
-        let lack = refusal::lack("create", "serviceaccounts/token", namespace, &said);
+        let lack = refusal::lack(TOKENS, Manifest::WebIdentity, namespace, &said);
         return TokenError::Forbidden(lack);
     }
     match status.code {
-        404 => TokenError::NotFound(said),
+        404 if refusal::is_of_kind(status, "pods") => TokenError::NoPod(said),
+        404 => TokenError::NoServiceAccount(said),
         409 => TokenError::OtherPod(said),
         400 | 405 | 422 => TokenError::Refused(said),
         _ => TokenError::Unavailable(said),
@@ -135,7 +142,8 @@ mod tests {
             TokenError::NoSource => "no source",
             TokenError::Forbidden(_) => "forbidden",
             TokenError::OtherPod(_) => "other pod",
-            TokenError::NotFound(_) => "not found",
+            TokenError::NoPod(_) => "no pod",
+            TokenError::NoServiceAccount(_) => "no account",
             TokenError::Refused(_) => "refused",
             TokenError::Unavailable(_) => "unavailable",
         }
@@ -143,7 +151,6 @@ mod tests {
 
     #[test]
     fn each_refusal_of_the_server_is_what_it_says() {
-        let pods = "pods \"cart-0\" not found";
         for (code, reason, message, expected, told) in [
             (
                 403,
@@ -155,7 +162,7 @@ mod tests {
             (422, "Invalid", POLICY, "forbidden", "admission policy"),
             (403, "Forbidden", POLICY, "forbidden", "admission policy"),
             (409, "Conflict", UID, "other pod", "does not match"),
-            (404, "NotFound", pods, "not found", "cart-0"),
+            (404, "NotFound", "missing", "no account", "missing"),
             (
                 400,
                 "BadRequest",
@@ -179,6 +186,17 @@ mod tests {
             let error = of_status(&status, &whose());
             assert_eq!(kind(&error), expected, "{code} {message}: {error}");
             assert!(error.to_string().contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_not_there_is_told_from_an_account() {
+        for (plural, expected) in [("pods", "no pod"), ("serviceaccounts", "no account")] {
+            let details = serde_json::json!({"name": "cart", "kind": plural});
+            let status = Status::failure("not found", "NotFound")
+                .with_code(404)
+                .with_details(serde_json::from_value(details).unwrap());
+            assert_eq!(kind(&of_status(&status, &whose())), expected);
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) struct Episode {
     resource: &'static str,
     verbs: &'static str,
     failures: u32,
+    last: Option<Reason>,
     said: Vec<Reason>,
     since: Option<Instant>,
 }
@@ -36,6 +37,7 @@ impl Episode {
             resource,
             verbs,
             failures: 0,
+            last: None,
             said: Vec::new(),
             since: None,
         }
@@ -49,7 +51,14 @@ impl Episode {
     /// Takes note of a failure.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let reason = failure.reason();
-        self.failures = self.failures.saturating_add(1);
+        // A server that has forgotten where we were, is there again.
+        let is_there = reason.forgets() && self.last.is_some_and(|last| !last.forgets());
+        self.failures = if is_there {
+            1
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.last = Some(reason);
         self.since.get_or_insert_with(Instant::now);
         if self.said.contains(&reason) {
             tracing::debug!(of = self.of, reason = reason.as_str(), error = %failure, "again");
@@ -64,7 +73,7 @@ impl Episode {
                 of,
                 reason = reason.as_str(),
                 "the API server does not let us: {error}. The ClusterRole bpf2iam has to allow {} of {}, as the \
-                 one in deploy/ does, and has to be bound to the agent's ServiceAccount",
+                 one in deploy/rbac.yaml does, and has to be bound to the agent's ServiceAccount",
                 self.verbs,
                 self.resource,
             ),
@@ -111,6 +120,7 @@ impl Episode {
             );
         }
         self.failures = 0;
+        self.last = None;
         self.said.clear();
     }
 }
@@ -149,6 +159,17 @@ mod tests {
         for (wish, seconds) in [(1, 1), (20, 20), (3600, 30)] {
             assert_eq!(failures(1).pause(wish, 0.5), Duration::from_secs(seconds));
         }
+    }
+
+    #[test]
+    fn a_server_that_is_there_again_is_asked_for_all_soon() {
+        let mut episode = failures(9);
+        episode.failed(&Failure::Disordered);
+        assert!(episode.pause(0, 1.0) <= SOON);
+        for _ in 0..6 {
+            episode.failed(&Failure::Disordered);
+        }
+        assert!(episode.pause(0, 1.0) > SOON * 20, "not again and again");
     }
 
     #[test]

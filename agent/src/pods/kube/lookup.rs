@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1 as api;
+use k8s_openapi::{api::core::v1 as api, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, api::ListParams, core::PartialObjectMeta as Metadata};
 use tokio::{
     sync::{OnceCell, Semaphore},
@@ -23,7 +23,8 @@ use crate::{
     pods::{
         Namespace, Pod, ServiceAccount, Subject,
         annotation::{CONFIG_HASH, Keys},
-        binding, convert,
+        binding,
+        convert::{self, Invalid},
         resolve::{Found, Lookup, Unanswered},
     },
 };
@@ -122,7 +123,7 @@ impl KubeLookup {
         self.report(found)
     }
 
-    fn report(&self, found: Result<Option<Subject>, Failure>) -> Answer {
+    fn report<T>(&self, found: Result<T, Failure>) -> Result<T, Unanswered> {
         match found {
             Ok(subject) => {
                 lock(&self.episode).over();
@@ -174,24 +175,28 @@ impl KubeLookup {
         }))
     }
 
-    /// The pod whose cgroup has this name, among all that are bound to this node.
+    /// The pod whose cgroup has this name, among all that are bound to this node. What each of them is called is enough
+    /// to find it: whole, they are megabytes.
     async fn pod_of_node(&self, uid: PodUid) -> Result<Option<Pod>, Failure> {
-        let pods = Api::<api::Pod>::all(self.client.clone());
+        let pods = Api::<Metadata<api::Pod>>::all(self.client.clone());
         let params = ListParams::default().fields(&of_node(&self.node));
         let text = uid.to_string();
-        let mut candidates = Vec::new();
-        for pod in pods.list(&params).await?.items {
-            if may_be(&pod, &text) {
-                candidates.extend(self.pod(pod, uid)?);
+        let mut found = None;
+        for candidate in pods.list(&params).await?.items {
+            if !may_be(&candidate.metadata, &text) {
+                continue;
+            }
+            let name = convert::name(&candidate.metadata).map_err(invalid)?;
+            if let Some(pod) = self.pod_called(&name, uid).await?
+                && found.replace(pod).is_some()
+            {
+                return Err(Failure::Ambiguous);
             }
         }
-        match candidates.len() {
-            0 | 1 => Ok(candidates.pop()),
-            _ => Err(Failure::Ambiguous),
-        }
+        Ok(found)
     }
 
-    /// The pod of this name, if it is still the same.
+    /// The pod of this name, if it is the one.
     async fn pod_called(&self, name: &PodRef, uid: PodUid) -> Result<Option<Pod>, Failure> {
         let pods = Api::<api::Pod>::namespaced(self.client.clone(), name.namespace());
         match pods.get_opt(name.name()).await? {
@@ -205,8 +210,7 @@ impl KubeLookup {
         if convert::skip(&pod, Some(&self.node)).is_some() {
             return Ok(None);
         }
-        let pod =
-            convert::pod(pod, &self.keys).map_err(|error| Failure::Invalid(error.to_string()))?;
+        let pod = convert::pod(pod, &self.keys).map_err(invalid)?;
         Ok(Some(pod).filter(|pod| pod.uid == uid))
     }
 
@@ -216,22 +220,25 @@ impl KubeLookup {
             return Ok(Arc::default());
         };
         let namespace = convert::namespace(found.metadata, &self.keys);
-        let namespace = namespace.map_err(|error| Failure::Invalid(error.to_string()))?;
+        let namespace = namespace.map_err(invalid)?;
         Ok(Arc::new(namespace))
     }
 
     async fn service_account_of(&self, pod: &Pod) -> Result<Arc<ServiceAccount>, Failure> {
-        let Some(name) = &pod.service_account else {
-            return Ok(Arc::default());
-        };
+        match &pod.service_account {
+            Some(name) => self.account(pod.name.namespace(), name).await,
+            None => Ok(Arc::default()),
+        }
+    }
+
+    async fn account(&self, namespace: &str, name: &str) -> Result<Arc<ServiceAccount>, Failure> {
         let client = self.client.clone();
-        let accounts =
-            Api::<Metadata<api::ServiceAccount>>::namespaced(client, pod.name.namespace());
+        let accounts = Api::<Metadata<api::ServiceAccount>>::namespaced(client, namespace);
         let Some(found) = accounts.get_opt(name).await? else {
             return Ok(Arc::default());
         };
         let account = convert::service_account_of(found.metadata, &self.keys);
-        let account = account.map_err(|error| Failure::Invalid(error.to_string()))?;
+        let account = account.map_err(invalid)?;
         Ok(Arc::new(account))
     }
 
@@ -254,8 +261,20 @@ impl KubeLookup {
 }
 
 impl Lookup for KubeLookup {
-    fn find(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Found<'_> {
+    fn find(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Found<'_, Option<Subject>> {
         Box::pin(self.answer(uid, known))
+    }
+
+    fn service_account<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Found<'a, Arc<ServiceAccount>> {
+        Box::pin(async {
+            let _turn = self.turns.acquire().await;
+            let found = time::timeout(PATIENCE, self.account(namespace, name)).await;
+            self.report(found.unwrap_or(Err(Failure::TimedOut)))
+        })
     }
 }
 
@@ -274,10 +293,15 @@ fn lacks_container(known: &Subject) -> bool {
 }
 
 /// Whether a cgroup may be named `uid` for this pod.
-fn may_be(pod: &api::Pod, uid: &str) -> bool {
-    let annotations = pod.metadata.annotations.as_ref();
+fn may_be(pod: &ObjectMeta, uid: &str) -> bool {
+    let annotations = pod.annotations.as_ref();
     let hash = annotations.and_then(|annotations| annotations.get(CONFIG_HASH));
-    pod.metadata.uid.as_deref() == Some(uid) || hash.is_some_and(|hash| hash == uid)
+    pod.uid.as_deref() == Some(uid) || hash.is_some_and(|hash| hash == uid)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
+fn invalid(error: Invalid) -> Failure {
+    Failure::Invalid(error.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

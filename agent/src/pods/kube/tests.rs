@@ -377,11 +377,7 @@ async fn events_that_come_twice_or_in_another_order_make_no_difference() {
 
 #[tokio::test]
 async fn a_server_that_lost_everything_is_believed() {
-    let config = Config {
-        bookmarks: Duration::from_millis(100),
-        ..Config::default()
-    };
-    let server = ApiServer::start(config).unwrap();
+    let server = server();
     for number in 0..20 {
         server.put(namespace(&format!("n-{number}"), "x")).unwrap();
     }

@@ -6,15 +6,15 @@
 //! object.
 //!
 //! This is not [`kube`]'s own watcher: that one asks anew without a pause when a server hangs up at once, lists as of
-//! any time in the past, waits for ever for the end of a stream that an old server does not know, and never notices that
-//! a restored etcd counts from an earlier version.
+//! any time in the past, waits for ever for the end of a stream that an old server does not know, and does not notice
+//! that a restored etcd counts from an earlier version.
 
 use std::{convert::Infallible, fmt, future::poll_fn, pin::Pin, time::Duration};
 
 use futures_util::Stream;
 use kube::{
     Api, Resource,
-    api::{ListParams, WatchEvent, WatchParams},
+    api::{ListParams, ObjectList, WatchEvent, WatchParams},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::{self, Instant};
@@ -138,7 +138,10 @@ where
     /// Follows until something fails.
     async fn follow(&mut self, listener: &mut impl Listener<K>) -> Result<Infallible, Failure> {
         let mut events = match self.position.clone() {
-            Some(position) => self.resume(&position).await?,
+            Some(position) => {
+                self.check(&position).await?;
+                self.resume(&position).await?
+            }
             None => self.list(listener).await?,
         };
         loop {
@@ -206,15 +209,10 @@ where
 
     /// Tells of all objects page by page, and gives the version as of which they are.
     async fn pages(&mut self, listener: &mut impl Listener<K>) -> Result<String, Failure> {
-        let mut params = ListParams {
-            field_selector: self.fields.clone(),
-            limit: Some(PAGE),
-            ..ListParams::default()
-        };
+        let mut params = self.list_params();
         listener.hear(Event::Restarted).await;
         loop {
-            let page = time::timeout(self.patience.answer, self.api.list(&params)).await;
-            let page = page.map_err(|_late| Failure::TimedOut)??;
+            let page = self.page(&params).await?;
             for object in page.items {
                 self.heard();
                 listener.hear(Event::Listed(object)).await;
@@ -223,6 +221,38 @@ where
             if params.continue_token.is_none() {
                 return page.metadata.resource_version.ok_or(Failure::Disordered);
             }
+        }
+    }
+
+    /// After a failure, makes sure that it is the same server. One whose etcd was lost or restored would tell nothing
+    /// before its versions are past `position`, and nobody would know what was missed.
+    async fn check(&self, position: &str) -> Result<(), Failure> {
+        let params = ListParams {
+            limit: Some(1),
+            ..self.list_params()
+        };
+        let now = self.page(&params).await?.metadata.resource_version;
+        let (now, then) = (
+            now.as_deref().and_then(Version::parse),
+            Version::parse(position),
+        );
+        if now < then {
+            Err(Failure::Disordered)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn page(&self, params: &ListParams) -> Result<ObjectList<K>, Failure> {
+        let page = time::timeout(self.patience.answer, self.api.list(params)).await;
+        Ok(page.map_err(|_late| Failure::TimedOut)??)
+    }
+
+    fn list_params(&self) -> ListParams {
+        ListParams {
+            field_selector: self.fields.clone(),
+            limit: Some(PAGE),
+            ..ListParams::default()
         }
     }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     id::PodRef,
     pods::{
-        Container, Namespace,
+        Container, Namespace, Pod,
         annotation::{DEFAULT_ROLE, ROLE},
         index,
     },
@@ -62,7 +62,7 @@ struct Scripted {
 }
 
 impl Lookup for Scripted {
-    fn find(&self, uid: PodUid, _: Option<Arc<Subject>>) -> Found<'_> {
+    fn find(&self, uid: PodUid, _: Option<Arc<Subject>>) -> Found<'_, Option<Subject>> {
         assert_eq!(uid, self::uid());
         self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = {
@@ -77,6 +77,10 @@ impl Lookup for Scripted {
             time::sleep(STEP).await;
             answer
         })
+    }
+
+    fn service_account<'a>(&'a self, _: &'a str, _: &'a str) -> Found<'a, Arc<ServiceAccount>> {
+        Box::pin(async { Err(Unanswered) })
     }
 }
 

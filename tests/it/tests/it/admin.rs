@@ -223,7 +223,7 @@ async fn the_status_says_how_it_stands_with_each_pod() {
         json["pods"][2]["reason"]
             .as_str()
             .unwrap()
-            .starts_with("no annotation"),
+            .starts_with("nothing names a role"),
         "{json}"
     );
     assert_eq!(json["counters"]["agent"]["imds_tokens_issued"], 1);

@@ -53,21 +53,50 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     )
 }
 
-/// The contract with scripts and charts.
-const FLAGS: [(&str, &str, &str); 12] = [
-    ("--node-name", "--node", "BPF2IAM_NODE_NAME"),
-    ("--node-ip", "--host-ip", "BPF2IAM_NODE_IP"),
-    ("--listen-port", "--app-port", "BPF2IAM_LISTEN_PORT"),
-    ("--pods", "", "BPF2IAM_PODS"),
-    ("--cgroup-root", "", "BPF2IAM_CGROUP_ROOT"),
-    ("--kubepods", "", "BPF2IAM_KUBEPODS"),
-    ("--runtime-dir", "", "BPF2IAM_RUNTIME_DIR"),
-    ("--admin-listen", "", "BPF2IAM_ADMIN_LISTEN"),
-    ("--base-role-arn", "", "BPF2IAM_BASE_ROLE_ARN"),
-    ("--default-role", "", "BPF2IAM_DEFAULT_ROLE"),
-    ("--log-level", "", "BPF2IAM_LOG_LEVEL"),
-    ("--log-format", "", "BPF2IAM_LOG_FORMAT"),
+/// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
+const FLAGS: [&str; 38] = [
+    "node-name",
+    "listen-port",
+    "node-ip",
+    "cgroup-root",
+    "kubepods",
+    "runtime-dir",
+    "admin-listen",
+    "metadata-addr",
+    "pods",
+    "kubeconfig",
+    "api-server",
+    "api-token",
+    "insecure",
+    "base-role-arn",
+    "auto-discover-base-arn",
+    "default-role",
+    "auto-discover-default-role",
+    "iam-role-key",
+    "iam-external-id",
+    "namespace-key",
+    "namespace-restrictions",
+    "namespace-restriction-format",
+    "compat",
+    "credentials",
+    "log-level",
+    "log-format",
+    "verbose",
+    "metrics-port",
+    "iptables",
+    "host-interface",
+    "use-regional-sts-endpoint",
+    "cache-resync-period",
+    "resolve-duplicate-cache-ips",
+    "backoff-max-elapsed-time",
+    "backoff-max-interval",
+    "iam-role-session-ttl",
+    "iam-role-error-ttl",
+    "debug",
 ];
+
+/// kube2iam's names of flags that we call otherwise.
+const ALIASES: [&str; 3] = ["--node", "--host-ip", "--app-port"];
 
 #[tokio::test]
 async fn help_lists_each_flag_and_no_other() {
@@ -79,21 +108,16 @@ async fn help_lists_each_flag_and_no_other() {
     let words: Vec<_> = help
         .split(|c: char| c.is_whitespace() || "[]:,=".contains(c))
         .collect();
-    for word in FLAGS
-        .iter()
-        .flat_map(|(flag, alias, variable)| [flag, alias, variable])
-    {
-        assert!(word.is_empty() || words.contains(word), "{word} in\n{help}");
+    let variables = FLAGS.map(|flag| format!("BPF2IAM_{}", flag.to_uppercase().replace('-', "_")));
+    let flags = FLAGS.map(|flag| format!("--{flag}"));
+    let expected = flags.iter().chain(&variables).map(String::as_str);
+    for word in expected.chain(ALIASES) {
+        assert!(words.contains(&word), "{word} in\n{help}");
     }
-    let flags = help
-        .lines()
-        .map(str::trim_start)
-        .filter(|line| line.starts_with("--"));
-    for line in flags {
-        let known = FLAGS
-            .iter()
-            .any(|(flag, ..)| line.starts_with(&format!("{flag} <")));
-        assert!(known, "{line}");
+    let lines = help.lines().map(str::trim_start);
+    for line in lines.filter(|line| line.starts_with("--")) {
+        let flag = line.split([' ', '[']).next().unwrap();
+        assert!(flags.iter().any(|known| known == flag), "{line}");
     }
 }
 
@@ -225,4 +249,60 @@ async fn the_status_of_an_agent_is_printed_for_people_and_for_programs() {
     assert_eq!(json_value["pods"][0]["state"], "ready");
     let leaks = world.leaks(vec![text, json]);
     assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[tokio::test]
+async fn a_pod_is_explained_by_files_and_flags_alone() {
+    let Some(command) = bpf2iam("a_pod_is_explained_by_files_and_flags_alone") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = Pod::new(1).manifest(Some("cart")).to_string();
+    fs::write(directory.path().join("pod.json"), manifest).unwrap();
+    let pods = format!("--pods=file:{}", directory.path().display());
+    let base = format!("--base-role-arn={BASE_ARN}");
+    let ask = async |more: &[&str]| {
+        let args = ["explain", "shop/pod-1", &pods, &base];
+        run(Command::new(&command).args(args).args(more)).await
+    };
+    let (code, page, _) = ask(&[]).await;
+    assert_eq!(code, Some(0), "{page}");
+    let role = format!("role of their own: {BASE_ARN}cart\n");
+    assert!(page.contains(&role), "{page}");
+    let (code, page, _) = ask(&["--role=till", "-o", "json"]).await;
+    assert_eq!(code, Some(0), "{page}");
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let outcome = &page["cases"][0]["outcome"];
+    assert_eq!(outcome["role"], format!("{BASE_ARN}till"), "{page}");
+    for (more, code, says) in [
+        (&["--namespace-restrictions"][..], 0, ""),
+        (&["--auto-discover-base-arn"], 2, "--auto-discover-base-arn"),
+        (&["--annotation=x"], 2, "KEY=VALUE"),
+        (&["--pods=kube"], 2, "file:DIR"),
+        (&["--pods=file:/nonexistent"], 1, "/nonexistent"),
+        (&["--iam-role-key=a b"], 2, "--iam-role-key"),
+    ] {
+        let (ended, _, said) = ask(more).await;
+        assert_eq!(ended, Some(code), "{more:?}: {said}");
+        assert!(said.contains(says), "{more:?}: {said}");
+    }
+    let args = ["explain", "shop/pod-2", &pods];
+    let (code, _, said) = run(Command::new(&command).args(args)).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no manifest of the pod shop/pod-2"), "{said}");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_explains_nothing() {
+    let Some(command) = bpf2iam("an_agent_that_is_not_there_explains_nothing") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let dir = format!("--runtime-dir={}", directory.path().display());
+    let args = ["explain", "shop/cart", &dir];
+    let (code, _, said) = run(Command::new(&command).args(args)).await;
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("error: no agent answers at "), "{said}");
+    let (code, _, _) = run(Command::new(&command).args(["explain", "cart"])).await;
+    assert_eq!(code, Some(2));
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use bpf2iam_standins::sts::{Config, Rule, Sts};
+use bpf2iam_standins::sts::{Config, KeySource, Rule, Sts, Trust};
 
 use crate::{wait::until, world::REGION};
 
@@ -32,6 +32,13 @@ impl StsHost {
             running: None,
             secrets: Vec::new(),
         }
+    }
+
+    /// The same, for an account that knows the cluster whose tokens have these keys, and roles that trust its pods.
+    pub(crate) fn with_provider(mut self, keys: KeySource, trust: Vec<Trust>) -> Self {
+        self.config.keys = Some(keys);
+        self.config.trust = trust;
+        self
     }
 
     pub(crate) fn url(&self) -> String {

@@ -55,7 +55,7 @@ fn of_account(pod: Pod, role: Option<&str>) -> Value {
 
 fn cluster() -> Setup {
     let objects = [namespace(), account(Some("a-role")), of_account(A, None)];
-    Setup::default().cluster(objects)
+    Setup::default().cluster(objects).trust("a-role", SUBJECT)
 }
 
 /// How often the API server was asked for a token, whatever it said.
@@ -125,6 +125,49 @@ async fn a_token_that_sts_calls_expired_is_replaced_once() {
     assert_eq!(world.fetches("success").await, 1);
     assert_eq!(world.fetches("unavailable").await, 0);
     assert_no_token_in(&world);
+}
+
+/// Pod A gets nothing, and people are told so: with `told`.
+async fn assert_refused(world: &World, told: &[&str]) {
+    until(
+        async || world.log.records("no new credentials").len(),
+        |said| *said > 0,
+    )
+    .await;
+    assert!(world.client(A).get(ROLES).await.is_absent());
+    let events = async || world.api().objects(Kind::Event);
+    let events = until(events, |events| !events.is_empty()).await;
+    assert_eq!(events[0]["reason"], "RoleRefusedBySTS");
+    let note = events[0]["note"].as_str().unwrap();
+    for part in told {
+        assert!(note.contains(part), "{part} in {note}");
+    }
+    assert_no_token_in(world);
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_trust_the_service_account_is_told_with_the_subject() {
+    let objects = [namespace(), account(Some("a-role")), of_account(A, None)];
+    let other = "system:serviceaccount:shop:other";
+    let world = Setup::default()
+        .cluster(objects)
+        .trust("a-role", other)
+        .start()
+        .await;
+    assert_refused(&world, &["trust policy", SUBJECT, "sts.amazonaws.com"]).await;
+    assert_eq!(world.calls("a-role"), 1);
+    assert_eq!(world.fetches("denied").await, 1);
+}
+
+#[tokio::test]
+async fn an_audience_that_the_account_does_not_know_is_told() {
+    let mut account = account(Some("a-role"));
+    account["metadata"]["annotations"]["eks.amazonaws.com/audience"] = "elsewhere".into();
+    let objects = [namespace(), account, of_account(A, None)];
+    let world = Setup::default().cluster(objects).start().await;
+    assert_refused(&world, &["audience", "elsewhere", "123456789012"]).await;
+    assert_eq!(world.calls("a-role"), 2, "a new token, and no more");
+    assert_eq!(world.fetches("invalid").await, 1);
 }
 
 #[tokio::test]
@@ -256,8 +299,11 @@ async fn what_the_server_does_not_grant_is_told_apart() {
         tokens.token(&short).await,
     ];
     assert!(matches!(got[0], Err(TokenError::OtherPod(_))), "{got:?}");
-    assert!(matches!(got[1], Err(TokenError::NotFound(_))), "{got:?}");
-    assert!(matches!(got[2], Err(TokenError::NotFound(_))), "{got:?}");
+    assert!(matches!(got[1], Err(TokenError::NoPod(_))), "{got:?}");
+    assert!(
+        matches!(got[2], Err(TokenError::NoServiceAccount(_))),
+        "{got:?}"
+    );
     assert!(matches!(got[3], Err(TokenError::Refused(_))), "{got:?}");
 
     let policy = Failure::new(422).message("ValidatingAdmissionPolicy 'bpf2iam' denied request");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::{
     Request, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ impl State {
         mangles: Vec<Mangle>,
     ) -> Result<Reply, Refusal> {
         let answer = match (&ask.target, ask.verb) {
-            (Target::Unknown, _) => return Err(Refusal::unknown()),
+            (Target::Unknown, _) => return nowhere(&ask.path),
             (Target::Collection(kind, namespace), Verb::Watch) => {
                 return self.watch(*kind, namespace, request, mangles);
             }
@@ -60,7 +60,7 @@ impl State {
                 StatusCode::CREATED,
                 &self.mint().answer(key, request.body())?,
             ),
-            (Target::Keys, Verb::Get) => whole(StatusCode::OK, &self.signer.jwks()),
+            (Target::Keys, Verb::Get) => self.keys(request)?,
             (Target::Discovery, Verb::Get) => {
                 whole(StatusCode::OK, &self.discovery(request.headers()))
             }
@@ -69,6 +69,20 @@ impl State {
             _ => return Err(Refusal::method_not_allowed()),
         };
         Ok(Reply::Answer(answer))
+    }
+
+    /// The keys have a type of their own, and no other.
+    fn keys(&self, request: &Request<Bytes>) -> Result<Response, Refusal> {
+        const TYPE: &str = "application/jwk-set+json";
+        let accept = request.headers().get(ACCEPT).map(HeaderValue::as_bytes);
+        if !matches!(accept, None | Some(b"*/*")) && accept != Some(TYPE.as_bytes()) {
+            let message = format!("406: Not Acceptable\n\nAvailable representations: {TYPE}");
+            return Err(Refusal::not_acceptable(&message));
+        }
+        let mut response = whole(StatusCode::OK, &self.signer.jwks());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(TYPE));
+        Ok(response)
     }
 
     fn get(&self, kind: Kind, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
@@ -105,8 +119,10 @@ impl State {
         let scope = scope(namespace, &options);
         let beginning = match self.beginning(kind, &scope, &options) {
             Ok(beginning) => beginning,
-            // A watch that cannot resume is told so in the watch.
-            Err(refusal) if refusal.code == StatusCode::GONE => {
+            // A watch that cannot begin where it should is told so in the watch.
+            Err(refusal)
+                if matches!(refusal.code, StatusCode::GONE | StatusCode::GATEWAY_TIMEOUT) =>
+            {
                 let event = json!({"type": "ERROR", "object": refusal.status()});
                 return Ok(Reply::Answer(json_response(
                     StatusCode::OK,
@@ -206,6 +222,18 @@ impl State {
             "id_token_signing_alg_values_supported": ["ES256"],
         })
     }
+}
+
+/// Groups that are served know which resources they have; of anything else there is not even a `Status`.
+fn nowhere(path: &str) -> Result<Reply, Refusal> {
+    if path.starts_with("/api/v1/") || path.starts_with("/apis/events.k8s.io/v1/") {
+        return Err(Refusal::unknown());
+    }
+    let mut response = Response::new(Bytes::from_static(b"404 page not found\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    Ok(Reply::Answer(response))
 }
 
 fn query(request: &Request<Bytes>) -> &str {

@@ -97,6 +97,11 @@ pub(super) fn is_true(value: &str) -> bool {
 }
 
 impl Target {
+    /// Whether strangers may see it.
+    pub(super) const fn is_public(&self) -> bool {
+        matches!(self, Self::Health | Self::Release)
+    }
+
     fn parse(path: &str) -> Self {
         match path {
             "/openid/v1/jwks" => return Self::Keys,

@@ -2,36 +2,45 @@
 
 use serde_json::{Map, Value};
 
+use crate::random;
+
 use super::{
+    fault::Fault,
     kind::Kind,
     object::{Object, ObjectError},
     refusal::Refusal,
 };
 
-const WHAT: &str = "Event.events.k8s.io";
-
-/// Fields that must have a text, and the most characters that each may have.
-const TEXTS: [(&str, usize); 4] = [
-    ("reportingController", 128),
-    ("reportingInstance", 128),
-    ("action", 128),
-    ("reason", 128),
-];
-
-/// The most characters of the note.
-const MAX_NOTE: usize = 1024;
-
-/// What an event keeps for ever: only its series goes on.
-const FIXED: [&str; 9] = [
-    "regarding",
-    "related",
-    "reason",
-    "note",
-    "type",
-    "eventTime",
-    "action",
+/// Fields that must have a text.
+const TEXTS: [&str; 4] = [
     "reportingController",
     "reportingInstance",
+    "action",
+    "reason",
+];
+
+/// The most bytes of each.
+const MAX_TEXT: usize = 128;
+
+/// The most bytes of the note. It is called a message in what is said about it, as in older events.
+const MAX_NOTE: usize = 1024;
+
+/// What generated names end with.
+const SUFFIX: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+const NOTE: &str = "message";
+
+/// What an event keeps for ever, and what it is called: only its series goes on.
+const FIXED: [(&str, &str); 9] = [
+    ("regarding", "involvedObject"),
+    ("related", "related"),
+    ("reason", "reason"),
+    ("note", NOTE),
+    ("type", "type"),
+    ("eventTime", "eventTime"),
+    ("action", "action"),
+    ("reportingController", "reportingController"),
+    ("reportingInstance", "reportingInstance"),
 ];
 
 /// An event that shall be created in `namespace`.
@@ -53,7 +62,7 @@ pub(super) fn new(namespace: &str, body: &[u8]) -> Result<Object, Refusal> {
     let event = Object::of_kind(Kind::Event, fields).map_err(Refusal::from)?;
     let mut faults = Vec::new();
     check_texts(&event, &mut faults);
-    check_rest(&event, namespace, &mut faults);
+    check_rest(&event, &mut faults);
     refuse(&event, &faults)?;
     Ok(event)
 }
@@ -61,30 +70,34 @@ pub(super) fn new(namespace: &str, body: &[u8]) -> Result<Object, Refusal> {
 /// Whether `before` may become `after`.
 pub(super) fn check_change(before: &Object, after: &Object) -> Result<(), Refusal> {
     let mut faults = Vec::new();
-    for field in FIXED {
-        if before.fields().get(field) != after.fields().get(field) {
-            faults.push(format!("{field}: Invalid value: field is immutable"));
+    for (field, called) in FIXED {
+        let (old, new) = (before.fields().get(field), after.fields().get(field));
+        if old != new {
+            let new = new.unwrap_or(&Value::Null);
+            faults.push(Fault::invalid(called, new, "field is immutable"));
         }
     }
     check_series(after, &mut faults);
     refuse(after, &faults)
 }
 
-fn refuse(event: &Object, faults: &[String]) -> Result<(), Refusal> {
+fn refuse(event: &Object, faults: &[Fault]) -> Result<(), Refusal> {
     if faults.is_empty() {
         return Ok(());
     }
-    Err(Refusal::invalid(WHAT, &event.key.name, faults))
+    Err(invalid(&event.key.name, faults))
+}
+
+/// Events are said to have no group, as older ones had none.
+fn invalid(name: &str, faults: &[Fault]) -> Refusal {
+    Refusal::invalid("", Kind::Event.name(), name, faults)
 }
 
 /// Sets what the path says, and makes a name where only its beginning is given.
 fn name(namespace: &str, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
     let missing = || {
-        Refusal::invalid(
-            WHAT,
-            "",
-            &["metadata.name: Required value: name or generateName is required".to_owned()],
-        )
+        let what = "name or generateName is required";
+        invalid("", &[Fault::required("metadata.name", what)])
     };
     let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
     let metadata = metadata.ok_or_else(missing)?;
@@ -99,63 +112,78 @@ fn name(namespace: &str, fields: &mut Map<String, Value>) -> Result<(), Refusal>
     if metadata.get("name").is_none() {
         let beginning = metadata.get("generateName").and_then(Value::as_str);
         let beginning = beginning.ok_or_else(missing)?;
-        let end: u32 = rand::random::<u32>() & 0xf_ffff;
-        let name = format!("{beginning}{end:05x}");
+        let name = random::text(beginning, SUFFIX, beginning.len() + 5);
+        if beginning.ends_with('.') {
+            let what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'";
+            let fault = Fault::invalid("metadata.generateName", &beginning.into(), what);
+            return Err(invalid(&name, &[fault]));
+        }
         metadata.insert("name".to_owned(), name.into());
     }
     Ok(())
 }
 
-fn check_texts(event: &Object, faults: &mut Vec<String>) {
-    for (field, most) in TEXTS {
+fn check_texts(event: &Object, faults: &mut Vec<Fault>) {
+    for field in TEXTS {
         let text = event.text(&[field]);
         if text.is_empty() {
-            faults.push(format!("{field}: Required value"));
-        } else if text.len() > most {
-            faults.push(format!(
-                "{field}: Invalid value: can have at most {most} characters"
-            ));
+            faults.push(Fault::required(field, ""));
+        }
+        if text.len() > MAX_TEXT {
+            let what = format!("can have at most {MAX_TEXT} characters");
+            faults.push(Fault::invalid(field, &"".into(), &what));
         }
     }
+    let reporter = event.text(&[TEXTS[0]]);
+    if !reporter.is_empty() && !is_qualified(reporter) {
+        let what = "name part must consist of alphanumeric characters, '-', '_' or '.', \
+                    and must start and end with an alphanumeric character";
+        faults.push(Fault::invalid(TEXTS[0], &reporter.into(), what));
+    }
     if event.text(&["note"]).len() > MAX_NOTE {
-        faults.push(format!(
-            "note: Invalid value: can have at most {MAX_NOTE} characters"
-        ));
+        let what = format!("can have at most {MAX_NOTE} characters");
+        faults.push(Fault::invalid(NOTE, &"".into(), &what));
     }
 }
 
-fn check_rest(event: &Object, namespace: &str, faults: &mut Vec<String>) {
+/// Whether it is `NAME` or `DOMAIN/NAME`.
+fn is_qualified(text: &str) -> bool {
+    let (domain, name) = text.split_once('/').unwrap_or(("x", text));
+    let good = |part: &str, also: &str| {
+        let is_word = |letter: char| letter.is_ascii_alphanumeric();
+        part.starts_with(is_word)
+            && part.ends_with(is_word)
+            && part
+                .chars()
+                .all(|letter| is_word(letter) || also.contains(letter))
+    };
+    good(domain, "-.") && good(name, "-_.")
+}
+
+fn check_rest(event: &Object, faults: &mut Vec<Fault>) {
     if event.text(&["eventTime"]).is_empty() {
-        faults.push("eventTime: Required value".to_owned());
+        faults.push(Fault::required("eventTime", ""));
     }
-    if !matches!(event.text(&["type"]), "Normal" | "Warning") {
-        faults.push("type: Invalid value: \"\": has invalid value".to_owned());
-    }
-    if event.text(&["regarding", "namespace"]) != namespace {
-        faults
-            .push("regarding.namespace: Invalid value: does not match event.namespace".to_owned());
+    let kind = event.text(&["type"]);
+    if !matches!(kind, "Normal" | "Warning") {
+        let what = format!("has invalid value: {kind}");
+        faults.push(Fault::invalid("type", &"".into(), &what));
     }
     check_series(event, faults);
 }
 
-fn check_series(event: &Object, faults: &mut Vec<String>) {
-    let Some(series) = event
-        .fields()
-        .get("series")
-        .filter(|series| !series.is_null())
-    else {
+fn check_series(event: &Object, faults: &mut Vec<Fault>) {
+    let series = event.fields().get("series");
+    let Some(series) = series.filter(|series| !series.is_null()) else {
         return;
     };
-    if series
-        .get("count")
-        .and_then(Value::as_i64)
-        .unwrap_or_default()
-        < 2
-    {
-        faults.push("series.count: Invalid value: should be at least 2".to_owned());
+    let count = series.get("count").and_then(Value::as_i64);
+    if count.unwrap_or_default() < 2 {
+        let what = "should be at least 2";
+        faults.push(Fault::invalid("series.count", &"".into(), what));
     }
     if event.text(&["series", "lastObservedTime"]).is_empty() {
-        faults.push("series.lastObservedTime: Required value".to_owned());
+        faults.push(Fault::required("series.lastObservedTime", ""));
     }
 }
 

@@ -116,7 +116,9 @@ impl Pages {
     fn next(&self, page: &str, limit: Option<usize>) -> Result<Page, Refusal> {
         let read = URL_SAFE_NO_PAD.decode(page).ok();
         let read = read.and_then(|json| serde_json::from_slice::<Continue>(&json).ok());
-        let read = read.ok_or_else(|| Refusal::bad_request("continue key is not valid"))?;
+        let read = read.ok_or_else(|| {
+            Refusal::bad_request("invalid continue token: continue key is not valid")
+        })?;
         let found = self.unfinished.with(|unfinished| {
             let list = unfinished.iter().find(|list| list.id == read.id)?;
             Some((list.version, Arc::clone(&list.objects)))

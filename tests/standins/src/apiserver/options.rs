@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     ask::{Verb, is_true},
+    fault::Fault,
     kind::Kind,
     object::Version,
     refusal::Refusal,
@@ -63,11 +64,11 @@ impl Options {
             selector: Selector::parse(kind, query.get("fieldSelector").unwrap_or_default())?,
             since: query.since()?,
             matching: query.matching()?,
-            limit: query.number("limit")?.filter(|limit| *limit > 0),
+            limit: query.number("limit")?,
             page: query.get("continue").map(ToOwned::to_owned),
             bookmarks: query.get("allowWatchBookmarks").is_some_and(is_true),
             initial: query.initial(),
-            timeout: query.number("timeoutSeconds")?.and_then(seconds),
+            timeout: query.number("timeoutSeconds")?.map(seconds),
         };
         options.check(verb)?;
         Ok(options)
@@ -126,14 +127,16 @@ impl Options {
 }
 
 /// A parameter that may not be there.
-pub(super) fn forbidden(field: &str, message: &str) -> Refusal {
-    let fault = format!("{field}: Forbidden: {message}");
-    Refusal::invalid("ListOptions.meta.k8s.io", "", &[fault])
+pub(super) fn forbidden(field: &'static str, message: &str) -> Refusal {
+    invalid(Fault::forbidden(field, message))
 }
 
-fn seconds(seconds: usize) -> Option<Duration> {
-    let seconds = u64::try_from(seconds).ok()?;
-    (seconds > 0).then(|| Duration::from_secs(seconds))
+fn invalid(fault: Fault) -> Refusal {
+    Refusal::invalid("meta.k8s.io", "ListOptions", "", &[fault])
+}
+
+fn seconds(seconds: usize) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX))
 }
 
 /// Parameters by name, the first of each.
@@ -154,10 +157,15 @@ impl Query {
         value.filter(|value| !value.is_empty())
     }
 
+    /// A number above nought; any other is not said.
     fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
-        let wrong = |value: &str| Refusal::bad_request(format!("invalid {name}: \"{value}\""));
-        let number = |value: &str| value.parse().map_err(|_no_number| wrong(value));
-        self.get(name).map(number).transpose()
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let wrong =
+            |_no_number| Refusal::bad_request(format!("parsing \"{text}\": invalid syntax"));
+        let number: i64 = text.parse().map_err(wrong)?;
+        Ok(usize::try_from(number).ok().filter(|number| *number > 0))
     }
 
     fn since(&self) -> Result<Since, Refusal> {
@@ -167,11 +175,9 @@ impl Query {
             Some("0") => Ok(Since::Any),
             Some(text) => match text.parse() {
                 Ok(version) => Ok(Since::At(Version(version))),
-                Err(_) => Err(Refusal::invalid(
-                    "ListOptions.meta.k8s.io",
-                    "",
-                    &[format!("{name}: Invalid value: \"{text}\": not a number")],
-                )),
+                Err(_) => Err(Refusal::bad_request(format!(
+                    "invalid resource version: {name}: Invalid value: \"{text}\": not a number"
+                ))),
             },
         }
     }
@@ -183,10 +189,8 @@ impl Query {
             Some("NotOlderThan") => Ok(Some(Match::NotOlderThan)),
             Some("Exact") => Ok(Some(Match::Exact)),
             Some(text) => {
-                let fault = format!(
-                    "{name}: Unsupported value: \"{text}\": supported values: \"Exact\", \"NotOlderThan\""
-                );
-                Err(Refusal::invalid("ListOptions.meta.k8s.io", "", &[fault]))
+                let supported = "\"Exact\", \"NotOlderThan\", \"\"";
+                Err(invalid(Fault::unsupported(name, text, supported)))
             }
         }
     }
@@ -226,9 +230,8 @@ mod tests {
             (Verb::List, "labelSelector=a%3Db", 400),
             (Verb::List, "fieldSelector=spec.foo%3Db", 400),
             (Verb::List, "limit=many", 400),
-            (Verb::List, "limit=-1", 400),
             (Verb::Watch, "timeoutSeconds=soon", 400),
-            (Verb::List, "resourceVersion=abc", 422),
+            (Verb::List, "resourceVersion=abc", 400),
             (Verb::List, "resourceVersionMatch=NotOlderThan", 422),
             (
                 Verb::List,
@@ -259,7 +262,7 @@ mod tests {
     fn what_is_empty_or_nought_is_not_said() {
         let options = read(
             Verb::List,
-            "limit=0&continue=&resourceVersion=&timeoutSeconds=0",
+            "limit=-1&continue=&resourceVersion=&timeoutSeconds=0",
         )
         .unwrap();
         assert_eq!(options.since, Since::Newest);

@@ -11,6 +11,7 @@ use crate::serve::Response;
 
 use super::{
     ask::{Ask, Target},
+    fault::Fault,
     kind::Kind,
     object::Version,
 };
@@ -37,6 +38,12 @@ impl Refusal {
         }
     }
 
+    /// The same, with details that say nothing.
+    fn about_nothing(mut self) -> Self {
+        self.details = json!({});
+        self
+    }
+
     /// The same, about an object.
     fn about(mut self, kind: Kind, name: &str) -> Self {
         self.details = details(kind.group(), kind.plural(), name);
@@ -51,15 +58,15 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
 
-    /// There is no such path.
+    /// There is no such resource.
     pub(super) fn unknown() -> Self {
         let message = "the server could not find the requested resource";
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about_nothing()
     }
 
     pub(super) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about_nothing()
     }
 
     pub(super) fn not_acceptable(message: &str) -> Self {
@@ -67,13 +74,9 @@ impl Refusal {
     }
 
     pub(super) fn unsupported_patch() -> Self {
-        let message = "the body of the request was in an unknown format - accepted media types include: \
-                       application/merge-patch+json, application/strategic-merge-patch+json";
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UnsupportedMediaType",
-            message,
-        )
+        let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let message = "415: Unsupported Media Type";
+        Self::new(code, "UnsupportedMediaType", message).about_nothing()
     }
 
     pub(super) fn not_found(kind: Kind, name: &str) -> Self {
@@ -86,14 +89,22 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(kind, name)
     }
 
-    /// `what` is a kind with its group, `Pod` or `Event.events.k8s.io`; each fault says which field.
-    pub(super) fn invalid(what: &str, name: &str, faults: &[String]) -> Self {
-        let faults = match faults {
-            [fault] => fault.clone(),
-            _ => format!("[{}]", faults.join(", ")),
+    /// An object of a kind of `group`, which may be empty, has faults.
+    pub(super) fn invalid(group: &str, kind: &str, name: &str, faults: &[Fault]) -> Self {
+        let what = match group {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
         };
-        let message = format!("{what} \"{name}\" is invalid: {faults}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let all = match &texts[..] {
+            [fault] => fault.clone(),
+            _ => format!("[{}]", texts.join(", ")),
+        };
+        let message = format!("{what} \"{name}\" is invalid: {all}");
+        let mut invalid = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        invalid.details = details(group, kind, name);
+        invalid.details["causes"] = faults.iter().map(Fault::cause).collect();
+        invalid
     }
 
     pub(super) fn conflict(what: &str, name: &str, why: &str) -> Self {
@@ -136,6 +147,10 @@ impl Refusal {
         let verb = ask.verb.name();
         let (kind, subresource, namespace, name) = match &ask.target {
             Target::Collection(kind, namespace) => (*kind, "", namespace.as_str(), ""),
+            // A namespace is in itself.
+            Target::Object(Kind::Namespace, key) => {
+                (Kind::Namespace, "", key.name.as_str(), key.name.as_str())
+            }
             Target::Object(kind, key) => (*kind, "", key.namespace.as_str(), key.name.as_str()),
             Target::Token(key) => (
                 Kind::ServiceAccount,
@@ -152,7 +167,7 @@ impl Refusal {
                     "forbidden: User \"{user}\" cannot {verb} path \"{}\"",
                     ask.path
                 );
-                return Self::new(StatusCode::FORBIDDEN, "Forbidden", message);
+                return Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about_nothing();
             }
         };
         let object = if name.is_empty() {

@@ -72,7 +72,7 @@ impl Field {
     fn parse(kind: Kind, name: &str) -> Option<Self> {
         match (name, kind) {
             ("metadata.name", _) => Some(Self::Name),
-            ("metadata.namespace", _) => Some(Self::Namespace),
+            ("metadata.namespace", kind) if kind.is_namespaced() => Some(Self::Namespace),
             ("spec.nodeName", Kind::Pod) => Some(Self::NodeName),
             ("spec.serviceAccountName", Kind::Pod) => Some(Self::ServiceAccountName),
             ("status.phase", Kind::Pod) => Some(Self::Phase),
@@ -93,10 +93,11 @@ impl Field {
     }
 }
 
+/// Kinds without fields of their own have words of their own.
 fn unknown(kind: Kind, name: &str) -> Refusal {
     Refusal::bad_request(match kind {
-        Kind::Pod => format!("field label not supported: {name}"),
-        Kind::Namespace | Kind::ServiceAccount | Kind::Event => format!(
+        Kind::Pod | Kind::Namespace | Kind::Event => format!("field label not supported: {name}"),
+        Kind::ServiceAccount => format!(
             "\"{name}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         ),
     })
@@ -142,6 +143,11 @@ mod tests {
             ),
             (
                 Kind::Namespace,
+                "metadata.namespace=x",
+                "field label not supported: metadata.namespace",
+            ),
+            (
+                Kind::ServiceAccount,
                 "spec.nodeName=x",
                 "\"spec.nodeName\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
             ),

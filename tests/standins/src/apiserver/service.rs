@@ -12,8 +12,8 @@ use crate::{
 };
 
 use super::{
-    ask::{Ask, Target},
-    bearers::Bearers,
+    ask::Ask,
+    bearers::{Bearer, Bearers},
     broken,
     config::{Config, StreamingLists},
     keys::Signer,
@@ -96,8 +96,8 @@ impl Service for State {
         let mut seen = Seen::new(self.clock.now(), &request, verb, bearer);
         let (delay, reply) = match &ask {
             None => (Duration::ZERO, refuse(&Refusal::method_not_allowed())),
-            Some(ask) if !self.bearers.admit(bearer) && ask.target != Target::Health => {
-                (Duration::ZERO, refuse(&Refusal::unauthorized()))
+            Some(ask) if !self.bearers.admit(bearer) && !ask.target.is_public() => {
+                (Duration::ZERO, refuse(&stranger(bearer, ask)))
             }
             Some(ask) => {
                 let script = self.rules.play(verb, &ask.path);
@@ -118,6 +118,14 @@ impl Service for State {
         self.requests.add(seen);
         tokio::time::sleep(delay).await;
         reply
+    }
+}
+
+/// Who comes without a token is somebody, who may do nothing.
+fn stranger(bearer: Bearer, ask: &Ask) -> Refusal {
+    match bearer {
+        Bearer::Absent => Refusal::forbidden("system:anonymous", ask),
+        Bearer::Unchecked | Bearer::Good | Bearer::Wrong => Refusal::unauthorized(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    fault::Fault,
     keys::Signer,
     kind::{Key, Kind},
     object::Object,
@@ -19,7 +20,8 @@ use super::{
     store::Store,
 };
 
-const WHAT: &str = "TokenRequest.authentication.k8s.io";
+const GROUP: &str = "authentication.k8s.io";
+const KIND: &str = "TokenRequest";
 
 /// The lengths that the API server grants, in seconds.
 const LENGTHS: RangeInclusive<i64> = 600..=1 << 32;
@@ -82,6 +84,8 @@ impl Mint<'_> {
         let length = self.length(asked);
         let claims = self.claims(&account, pod.as_deref(), &audiences, length);
         let mut answer = body;
+        answer["kind"] = KIND.into();
+        answer["apiVersion"] = format!("{GROUP}/v1").into();
         answer["metadata"] = json!({
             "name": key.name,
             "namespace": key.namespace,
@@ -105,10 +109,14 @@ impl Mint<'_> {
     fn bound(&self, account: &Key, bound: &BoundObject) -> Result<Arc<Object>, Refusal> {
         let name = &account.name;
         if (bound.kind.as_str(), bound.api_version.as_str()) != ("Pod", "v1") {
-            let what = format!("{}, Kind={}", bound.api_version, bound.kind);
-            let message =
-                format!("cannot bind token for serviceaccount \"{name}\" to object of type {what}");
-            return Err(Refusal::bad_request(message));
+            let group = match bound.api_version.as_str() {
+                version if version.contains('/') => version.to_owned(),
+                version => format!("/{version}"),
+            };
+            return Err(Refusal::bad_request(format!(
+                "cannot bind token to object of type {group}, Kind={}",
+                bound.kind
+            )));
         }
         let pod = self.find(Kind::Pod, &Key::new(&account.namespace, &bound.name))?;
         if account_of(&pod) != name {
@@ -185,8 +193,8 @@ fn wrong_length(asked: i64) -> Refusal {
     } else {
         "may not specify a duration larger than 2^32 seconds"
     };
-    let fault = format!("spec.expirationSeconds: Invalid value: {asked}: {what}");
-    Refusal::invalid(WHAT, "", &[fault])
+    let fault = Fault::invalid("spec.expirationSeconds", &asked.into(), what);
+    Refusal::invalid(GROUP, KIND, "", &[fault])
 }
 
 fn uid(object: &Object) -> &str {

@@ -41,7 +41,10 @@ impl Answer {
 
     /// The same keys, for a web identity.
     pub(super) fn success_of_web_identity() -> Self {
-        Self::new(200, SUCCESS.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"))
+        Self::new(
+            200,
+            SUCCESS.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"),
+        )
     }
 
     /// An error as STS writes it.

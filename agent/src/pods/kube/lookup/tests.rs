@@ -57,7 +57,7 @@ async fn a_pod_that_no_watch_told_of_is_found_with_all_that_is_around_it() {
     assert_eq!(found.pod.annotations[ROLE], "a");
     assert_eq!(found.namespace.unwrap().annotations()[DEFAULT_ROLE], "ns");
     assert_eq!(found.service_account.unwrap().annotations[ROLE_ARN], "sa");
-    let [pods, rest @ ..] = &server.requests().entries()[..] else {
+    let [pods, pod, rest @ ..] = &server.requests().entries()[..] else {
         panic!("nothing was asked")
     };
     assert_eq!(
@@ -66,9 +66,11 @@ async fn a_pod_that_no_watch_told_of_is_found_with_all_that_is_around_it() {
     );
     assert_eq!(pods.parameter("resourceVersion"), None, "as of now");
     let is_partial = |accept: &Option<String>| accept.as_ref().unwrap().contains("PartialObject");
+    assert!(is_partial(&pods.accept) && !is_partial(&pod.accept));
     assert!(rest.iter().all(|seen| is_partial(&seen.accept)));
     let expected = [
         get("namespaces/shop"),
+        get("namespaces/shop/pods/cart"),
         get("namespaces/shop/serviceaccounts/till"),
         list(),
     ];

@@ -14,7 +14,7 @@ use bpf2iam::{
 };
 use bpf2iam_standins::{
     apiserver::{self, ApiServer},
-    sts::Rule,
+    sts::{KeySource, Rule, Trust},
 };
 use clap::Parser as _;
 use serde_json::Value;
@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     objects: Option<Vec<Value>>,
     args: Vec<String>,
     rules: Vec<Rule>,
+    trust: Vec<Trust>,
     sts_is_down: bool,
 }
 
@@ -62,6 +63,13 @@ impl Setup {
     /// More arguments of `bpf2iam run`.
     pub(crate) fn args<const N: usize>(self, args: [&str; N]) -> Self {
         args.into_iter().fold(self, Self::arg)
+    }
+
+    /// Pods of this ServiceAccount of the cluster may assume `role`, and no others may. What is named nowhere is for all.
+    pub(crate) fn trust(mut self, role: &str, subject: &str) -> Self {
+        self.trust
+            .push(Trust::new(format!("{BASE_ARN}{role}"), subject));
+        self
     }
 
     /// How STS misbehaves from the start.
@@ -101,14 +109,18 @@ impl Setup {
         for (name, text) in &self.files {
             write(directory.path(), name, text)?;
         }
-        let mut sts = StsHost::new(self.rules);
-        if !self.sts_is_down {
-            sts.start().await;
-        }
         let api = self.objects.take().map(cluster).transpose()?;
         if let Some(api) = &api {
             self.args.push("--pods=kube".to_owned());
             self.args.push(format!("--api-server={}", api.url()));
+        }
+        let sts = StsHost::new(self.rules);
+        let mut sts = match &api {
+            Some(api) => sts.with_provider(keys(api)?, self.trust),
+            None => sts,
+        };
+        if !self.sts_is_down {
+            sts.start().await;
         }
         let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
         let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
@@ -133,6 +145,11 @@ fn cluster(objects: Vec<Value>) -> anyhow::Result<ApiServer> {
         server.put(object)?;
     }
     Ok(server)
+}
+
+/// Where the keys are that its tokens are signed with.
+fn keys(api: &ApiServer) -> anyhow::Result<KeySource> {
+    Ok(format!("{}/openid/v1/jwks", api.url()).parse()?)
 }
 
 /// All of it given: region and keys are looked for nowhere.

@@ -164,7 +164,7 @@ async fn what_cannot_be_answered_is_refused_as_by_a_real_server() {
             "/api/v1/pods?continue=x",
             400,
             "BadRequest",
-            "continue key is not valid",
+            "invalid continue token: continue key is not valid",
         ),
         (
             "DELETE",
@@ -184,6 +184,13 @@ async fn what_cannot_be_answered_is_refused_as_by_a_real_server() {
         let answer = client.send(method, path, "").await.unwrap();
         let expected = (code, reason.to_owned(), message.to_owned());
         assert_eq!(answer.refusal(), expected, "{method} {path}");
+    }
+    for path in ["/lamps", "/apis/lamps.io/v1/lamps", "/api"] {
+        let nowhere = client.get(path).await;
+        assert_eq!(
+            (nowhere.status, &nowhere.body[..]),
+            (404, &b"404 page not found\n"[..])
+        );
     }
     let yaml = client.with("accept", "application/yaml").get(PODS).await;
     assert_eq!(yaml.refusal().1, "NotAcceptable");
@@ -232,12 +239,14 @@ async fn tokens_can_be_required_and_rotated() {
     server.bearers().require(["old"]);
     assert_eq!(with("old").get(PODS).await.status, 200);
     server.bearers().require(["new"]);
-    for refused in [
-        client.clone(),
-        with("old"),
-        with(""),
-        client.with("authorization", "new"),
-    ] {
+    let anonymous = client.get(PODS).await.refusal();
+    assert_eq!((anonymous.0, anonymous.1.as_str()), (403, "Forbidden"));
+    assert!(
+        anonymous
+            .2
+            .contains("User \"system:anonymous\" cannot list")
+    );
+    for refused in [with("old"), with(""), client.with("authorization", "new")] {
         let answer = refused.get(PODS).await;
         let expected = (401, "Unauthorized".to_owned(), "Unauthorized".to_owned());
         assert_eq!(answer.refusal(), expected, "{refused:?}");

@@ -66,7 +66,7 @@ async fn the_control_listener_can_do_what_a_test_can() {
     );
 
     control("PUT", "/tokens", &json!(["good"])).await;
-    assert_eq!(client.get(PODS).await.status, 401);
+    assert_eq!(client.get(PODS).await.status, 403);
     control("DELETE", "/tokens", &Value::Null).await;
     let rule = json!([{"verb": "list", "times": 1, "do": {"status": {"code": 503}}}]);
     control("PUT", "/rules", &rule).await;

@@ -148,7 +148,7 @@ async fn tokens_that_a_real_server_refuses_are_refused() {
             with("/spec/boundObjectRef/kind", json!("Lamp")),
             400,
             "BadRequest",
-            "cannot bind token for serviceaccount \"web\" to object of type v1, Kind=Lamp",
+            "cannot bind token to object of type /v1, Kind=Lamp",
         ),
         (
             &other,
@@ -192,6 +192,8 @@ async fn the_keys_can_be_found() {
     let keys = client.get("/openid/v1/jwks").await.json();
     assert_eq!(keys, server.jwks());
     assert_eq!(keys["keys"][0]["alg"], "ES256");
+    let json = client.with("accept", "application/json");
+    assert_eq!(json.get("/openid/v1/jwks").await.status, 406);
     assert_ne!(
         keys,
         cluster().0.jwks(),

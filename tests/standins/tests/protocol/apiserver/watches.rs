@@ -118,7 +118,7 @@ async fn a_streaming_list_says_where_it_ends() {
         assert_eq!(lines.brief().await, "MODIFIED b");
     }
     let path = format!("{WATCH}&{list}&resourceVersion=99999");
-    assert_eq!(client.get(&path).await.refusal().0, 504);
+    assert_eq!(client.watch(&path).await.brief().await, "ERROR 504");
 }
 
 #[tokio::test]

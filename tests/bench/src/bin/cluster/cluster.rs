@@ -1,0 +1,148 @@
+//! The objects that there are, and who shall have which role.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use bpf2iam_standins::apiserver::{ApiServer, Kind};
+use serde_json::{Value, json};
+
+use crate::objects::{self, Pod};
+
+/// So many roles are shared by the pods of the node whose annotations name them.
+pub(crate) const ROLES: usize = 75;
+
+/// Of so many ServiceAccounts one has a role.
+const BOUND: usize = 10;
+
+/// Of so many pods of the node one runs as a ServiceAccount that has a role.
+const WEB_IDENTITIES: usize = 10;
+
+/// The label in which a pod says which role it shall have.
+const SHALL: &str = "shall-have";
+
+/// How much there is.
+#[derive(clap::Args)]
+pub(crate) struct Size {
+    /// Pods of the node
+    #[arg(long, default_value_t = 250)]
+    node_pods: usize,
+    /// Pods of all nodes
+    #[arg(long, default_value_t = 5000)]
+    pods: usize,
+    #[arg(long, default_value_t = 500)]
+    namespaces: usize,
+    /// ServiceAccounts, in all namespaces alike
+    #[arg(long, default_value_t = 20_000)]
+    service_accounts: usize,
+}
+
+/// The cluster.
+pub(crate) struct Cluster {
+    api: ApiServer,
+    node: String,
+    base_arn: String,
+}
+
+impl Cluster {
+    pub(crate) const fn new(api: ApiServer, node: String, base_arn: String) -> Self {
+        Self {
+            api,
+            node,
+            base_arn,
+        }
+    }
+
+    pub(crate) const fn api(&self) -> &ApiServer {
+        &self.api
+    }
+
+    /// Makes everything that there is at the beginning.
+    pub(crate) fn fill(&self, size: &Size) -> Result<()> {
+        let in_each = (size.service_accounts / size.namespaces).max(BOUND);
+        for number in 0..size.namespaces {
+            let namespace = namespace(number);
+            self.api.put(objects::namespace(&namespace))?;
+            for account in 0..in_each {
+                let role = (account % BOUND == 1).then(|| self.bound_role(number, account));
+                let account = service_account(account);
+                self.api
+                    .put(objects::service_account(&namespace, &account, role.as_deref()))?;
+            }
+        }
+        for number in 0..size.pods {
+            let pod = if number < size.node_pods {
+                self.resident(number, size.namespaces)
+            } else {
+                elsewhere(number, size.namespaces)
+            };
+            self.api.put(objects::pod(&pod))?;
+        }
+        Ok(())
+    }
+
+    /// A pod of the node that stays.
+    fn resident(&self, number: usize, namespaces: usize) -> Pod {
+        let namespace = number % namespaces;
+        let pod = Pod::new(number, &self.node, &self::namespace(namespace));
+        if number.is_multiple_of(WEB_IDENTITIES) {
+            let role = self.bound_role(namespace, 1);
+            return pod.runs_as(&service_account(1)).label(SHALL, &label(&role));
+        }
+        self.with_role(pod, number)
+    }
+
+    /// A pod of the node that comes or goes.
+    pub(crate) fn passing(&self, number: usize) -> Pod {
+        self.with_role(Pod::new(number, &self.node, &namespace(0)), number)
+    }
+
+    /// `pod` with one of the roles that stay in use whatever comes or goes.
+    pub(crate) fn with_role(&self, pod: Pod, number: usize) -> Pod {
+        let name = role(number);
+        let arn = format!("{}{name}", self.base_arn);
+        pod.role(&name).label(SHALL, &label(&arn))
+    }
+
+    fn bound_role(&self, namespace: usize, account: usize) -> String {
+        format!("{}bound-{namespace}-{account}", self.base_arn)
+    }
+
+    /// The role that each pod of the node shall have, by UID.
+    pub(crate) fn roles(&self) -> BTreeMap<String, String> {
+        let pods = self.api.objects(Kind::Pod).into_iter();
+        let here = pods.filter(|pod| pod["spec"]["nodeName"] == *self.node);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        here.map(|pod| {
+            let metadata = &pod["metadata"];
+            let role = text(&metadata["labels"][SHALL]).replace('_', ":").replace('.', "/");
+            (text(&metadata["uid"]), role)
+        })
+        .collect()
+    }
+}
+
+/// The name of a role that pods of the node have.
+pub(crate) fn role(number: usize) -> String {
+    format!("team-{}", number % ROLES)
+}
+
+pub(crate) fn namespace(number: usize) -> String {
+    format!("team-{number}")
+}
+
+fn service_account(number: usize) -> String {
+    match number {
+        0 => "default".to_owned(),
+        _ => format!("app-{number}"),
+    }
+}
+
+fn elsewhere(number: usize, namespaces: usize) -> Pod {
+    let node = format!("node-{}", number % 19);
+    Pod::new(number, &node, &namespace(number % namespaces))
+}
+
+/// An ARN as the value of a label, which has no colons and slashes.
+fn label(arn: &str) -> Value {
+    json!(arn.replace(':', "_").replace('/', "."))
+}

@@ -1,0 +1,46 @@
+//! What the cluster is told to do.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// An order, and its number.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) r#do: Order,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// Create or replace an object.
+    Put(Value),
+    /// Let pods of the node come and go.
+    Churn(Churn),
+    /// Let one pod come, change its role and go, over and over again.
+    Probe(Probe),
+    /// Say what was asked so far.
+    Requests,
+    /// Forget what was asked so far.
+    Forget,
+    /// Say which role each pod of the node shall have.
+    Roles,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Churn {
+    /// Events in a second.
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probe {
+    /// The pod, whose role is left out.
+    pub(crate) pod: Value,
+    /// How often it comes.
+    pub(crate) times: u32,
+}
