@@ -19,6 +19,8 @@ mod agent;
 mod connect;
 mod credentials;
 mod figure;
+mod kubernetes;
+mod load;
 mod memory;
 
 use agent::Agent;
@@ -50,6 +52,8 @@ pub(crate) struct Args {
     /// Measure this agent instead of one that is built for it
     #[arg(long)]
     agent: Option<PathBuf>,
+    #[command(flatten)]
+    kubernetes: kubernetes::Args,
 }
 
 /// Something to measure.
@@ -61,6 +65,8 @@ enum What {
     Credentials,
     /// A connect that has nothing to do with the agent, with its programs and without
     Connect,
+    /// A large cluster whose pods come and go: memory, requests to its API server, how soon a role is known
+    Kubernetes,
 }
 
 /// Measures, prints, and judges if asked to.
@@ -70,7 +76,12 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
         "only root can: sudo -E env \"PATH=$PATH\" cargo xtask bench"
     );
     install::debian(cx, &NEEDS)?;
-    let (programs, bare_server) = programs(cx, args)?;
+    let Built {
+        programs,
+        bare_server,
+        cluster,
+        decide,
+    } = build(cx, args)?;
     let stage = Stage::set(programs, Options::default(), &[])?;
     let mut figures = Vec::new();
     if args.wants(What::Memory) || args.wants(What::Credentials) {
@@ -93,6 +104,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     if args.wants(What::Connect) {
         figures.extend(connect::measure(&stage, args)?);
     }
+    if let Some(decide) = decide {
+        figures.extend([kubernetes::decide::measure(&decide)?]);
+        figures.extend(kubernetes::measure(&stage, &cluster, args)?);
+    }
     judge(&figures, args)
 }
 
@@ -102,15 +117,33 @@ impl Args {
     }
 }
 
+/// What runs.
+struct Built {
+    programs: Programs,
+    bare_server: PathBuf,
+    cluster: PathBuf,
+    /// If it is wanted.
+    decide: Option<PathBuf>,
+}
+
 /// Builds everything that runs, as it is shipped.
-fn programs(cx: &Cx, args: &Args) -> Result<(Programs, PathBuf)> {
-    let agent = match &args.agent {
-        Some(agent) => agent.clone(),
-        None => build::all(cx, Profile::Release)?.agent,
+fn build(cx: &Cx, args: &Args) -> Result<Built> {
+    let (agent, object) = match &args.agent {
+        Some(agent) => (agent.clone(), None),
+        None => {
+            let built = build::all(cx, Profile::Release)?;
+            (built.agent, Some(built.object))
+        }
     };
+    let decide = args.wants(What::Kubernetes);
+    let decide = decide.then(|| kubernetes::decide::build(cx, object.as_deref()));
     let built = programs::around(agent, cx, Profile::Release, &["bpf2iam-bench"])?;
-    let bare_server = built.program("bare-server");
-    Ok((built.programs, bare_server))
+    Ok(Built {
+        bare_server: built.program("bare-server"),
+        cluster: built.program("bench-cluster"),
+        programs: built.programs,
+        decide: decide.transpose()?,
+    })
 }
 
 /// Says whether each figure is what is wanted.

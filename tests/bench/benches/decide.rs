@@ -123,11 +123,7 @@ fn by_rule() -> Result<Vec<Kind>> {
         kind("annotation: a name", named, policy()),
         kind("annotation: an ARN", whole, policy()),
         kind("ServiceAccount", of_account, policy()),
-        kind(
-            "namespace's default",
-            around(pod(), by_default),
-            policy(),
-        ),
+        kind("namespace's default", around(pod(), by_default), policy()),
         kind("operator's default", around(pod(), plain()), defaulted),
     ])
 }
@@ -180,7 +176,13 @@ fn by_restriction() -> Vec<Kind> {
             expressions,
             forbidden,
         ),
-        kind("kiam's expression", last, Format::Glob, permitted(), is_role),
+        kind(
+            "kiam's expression",
+            last,
+            Format::Glob,
+            permitted(),
+            is_role,
+        ),
     ]
 }
 

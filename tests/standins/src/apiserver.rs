@@ -33,6 +33,7 @@ mod seen;
 mod selector;
 mod service;
 mod shelf;
+mod start;
 mod store;
 mod token;
 mod watch;

@@ -110,6 +110,18 @@ pub struct Tally {
     pub connect: Option<Latency>,
     /// How long it took from the start of a connection to the end of the answer.
     pub answer: Option<Latency>,
+    /// Where the answer is followed: when it became another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// An answer that is not the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When it was there, in nanoseconds of the clock that all processes of the machine share.
+    pub at: u64,
+    /// The body; of an answer that was not 200, the status; of none, the errno's name.
+    pub answer: String,
 }
 
 impl Tally {

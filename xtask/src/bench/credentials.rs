@@ -11,14 +11,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use bpf2iam_support::{
-    Pod,
-    addresses::{METADATA_V4, NODE_V4},
-    client::{Latency, PodClient, Report, Tally},
-    process::Process,
-    stage::Stage,
-};
+use anyhow::{Context as _, Result};
+use bpf2iam_support::{Pod, addresses::NODE_V4, process::Process, stage::Stage};
 
 use crate::say;
 
@@ -26,16 +20,11 @@ use super::{
     Args,
     agent::Agent,
     figure::{Figure, Series, Wanted},
+    load::{Load, METADATA, Turn, microseconds},
 };
 
-/// What the agent is asked as.
-const METADATA: SocketAddr = SocketAddr::new(IpAddr::V4(METADATA_V4), 80);
 /// Where the bare server is.
 const BARE: SocketAddr = SocketAddr::new(IpAddr::V4(NODE_V4), 8181);
-
-const TOKEN: &str = "/latest/api/token";
-const TOKEN_TTL: &str = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
-const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// How long the bare server may take to begin.
 const START: Duration = Duration::from_secs(20);
@@ -43,16 +32,10 @@ const START: Duration = Duration::from_secs(20);
 /// The role of the pod that asks. It is the pod's name as well.
 pub(super) const ROLE: &str = "client";
 
-/// Both servers, and what they are asked.
+/// Both servers, and who asks them.
 #[derive(Debug)]
 pub(super) struct Bench<'a> {
-    client: &'a PodClient,
-    pod: &'a Pod,
-    path: String,
-    /// A session's token: every SDK has one.
-    header: String,
-    /// What both answer.
-    body: String,
+    load: Load<'a>,
     /// The bare server, which runs as long as this lives.
     _bare: Process,
 }
@@ -64,39 +47,15 @@ struct Round {
     bare: Turn,
 }
 
-/// What a turn came to.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    /// Answers a second.
-    rate: f64,
-    connect: Latency,
-    answer: Latency,
-}
-
 impl<'a> Bench<'a> {
     /// Asks `agent` once, from `pod`, and starts the program `bare` that says the same.
     pub(super) fn new(stage: &'a Stage, pod: &'a Pod, agent: &Agent, bare: &Path) -> Result<Self> {
-        let client = stage.client();
-        let get = |args: &[&str]| -> Result<(Report, String)> {
-            let report = client.attempt(&pod.place(), &[&["get"], args].concat())?;
-            ensure!(report.status == Some(200), "{args:?}: {report:?}");
-            let body = report.body.clone().context("no body")?;
-            Ok((report, body))
-        };
-        let (_, token) = get(&[TOKEN, "--method", "PUT", "--header", TOKEN_TTL])?;
-        let header = format!("X-aws-ec2-metadata-token: {token}");
-        let path = format!("{ROLES}{ROLE}");
-        let (report, body) = get(&[&path, "--header", &header])?;
-        ensure!(body.contains("SecretAccessKey"), "no credentials: {body}");
+        let (load, report) = Load::new(stage, pod, ROLE)?;
         let answer = stage.manifests().with_file_name("answer.json");
         fs::write(&answer, serde_json::to_vec(&report)?)
             .with_context(|| answer.display().to_string())?;
         Ok(Self {
-            client,
-            pod,
-            path,
-            header,
-            body,
+            load,
             _bare: start(stage, bare, agent.workers()?, &answer)?,
         })
     }
@@ -120,37 +79,14 @@ impl<'a> Bench<'a> {
     /// A turn of each. Who is first changes, so that neither always has what the other leaves behind.
     fn round(&self, number: u32, args: &Args) -> Result<Round> {
         if number.is_multiple_of(2) {
-            let agent = self.turn(METADATA, args)?;
-            let bare = self.turn(BARE, args)?;
+            let agent = self.load.turn(METADATA, args)?;
+            let bare = self.load.turn(BARE, args)?;
             Ok(Round { agent, bare })
         } else {
-            let bare = self.turn(BARE, args)?;
-            let agent = self.turn(METADATA, args)?;
+            let bare = self.load.turn(BARE, args)?;
+            let agent = self.load.turn(METADATA, args)?;
             Ok(Round { agent, bare })
         }
-    }
-
-    fn turn(&self, server: SocketAddr, args: &Args) -> Result<Turn> {
-        let (server, threads) = (server.to_string(), args.connections.to_string());
-        let tally = self.client.tally(
-            &self.pod.place(),
-            &[
-                "load",
-                "--to",
-                &server,
-                "--threads",
-                &threads,
-                "--seconds",
-                &args.seconds.to_string(),
-                "--path",
-                &self.path,
-                "--header",
-                &self.header,
-                "--expect",
-                &self.body,
-            ],
-        )?;
-        Turn::of(&tally).with_context(|| format!("{server}: {tally:?}"))
     }
 }
 
@@ -199,31 +135,6 @@ fn figures(rounds: &[Round]) -> [Figure; 2] {
     ]
 }
 
-impl Turn {
-    /// None if any answer was missing or wrong.
-    fn of(tally: &Tally) -> Option<Self> {
-        let all = u32::try_from(tally.ok).ok()?;
-        (tally.total() == tally.ok).then_some(Self {
-            rate: f64::from(all) / tally.seconds,
-            connect: tally.connect?,
-            answer: tally.answer?,
-        })
-    }
-}
-
-impl std::fmt::Display for Turn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:6.0}/s, connect p50 {:3.0} us, answer p50 {:4.0} us, p99 {:5.0} us",
-            self.rate,
-            microseconds(self.connect.p50),
-            microseconds(self.answer.p50),
-            microseconds(self.answer.p99)
-        )
-    }
-}
-
 impl std::fmt::Display for Round {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { agent, bare } = self;
@@ -240,8 +151,4 @@ impl std::fmt::Display for Round {
 
 fn ratio(of: u32, to: u32) -> f64 {
     f64::from(of) / f64::from(to)
-}
-
-fn microseconds(nanoseconds: u32) -> f64 {
-    f64::from(nanoseconds) / 1000.0
 }

@@ -89,10 +89,14 @@ impl Series {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
+    /// The greatest.
+    pub(super) fn max(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
     /// From the least to the greatest.
     pub(super) fn range(&self) -> String {
-        let max = self.0.last().copied().unwrap_or(f64::NAN);
-        format!("{:.2} to {max:.2}", self.min())
+        format!("{:.2} to {:.2}", self.min(), self.max())
     }
 }
 

@@ -58,7 +58,9 @@ pub(super) fn measure(agent: &mut Agent) -> Result<Figure> {
 /// What /proc says about a process, in MiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memory {
-    resident: f64,
+    pub(super) resident: f64,
+    /// The most that it ever was.
+    pub(super) peak: f64,
     anonymous: f64,
     file: f64,
     threads: f64,
@@ -78,6 +80,7 @@ impl Memory {
         };
         Ok(Self {
             resident: field("VmRSS")? / 1024.0,
+            peak: field("VmHWM")? / 1024.0,
             anonymous: field("RssAnon")? / 1024.0,
             file: field("RssFile")? / 1024.0,
             threads: field("Threads")?,
@@ -89,13 +92,14 @@ impl std::fmt::Display for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             resident,
+            peak,
             anonymous,
             file,
             threads,
         } = self;
         write!(
             f,
-            "{resident:.1} MiB resident: {anonymous:.1} anonymous, {file:.1} of files; {threads} threads"
+            "{resident:.1} MiB resident ({peak:.1} at most): {anonymous:.1} anonymous, {file:.1} of files; {threads} threads"
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bpf2iam_standins::apiserver::{ApiServer, Config};
@@ -115,7 +115,8 @@ impl Logged {
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

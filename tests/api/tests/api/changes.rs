@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::scene::{NOTHING, ROLE, Scene, assert_role, assert_status, role, wait};
+use crate::scene::{
+    NOTHING, ROLE, Scene, assert_role, assert_status, role, wait, wait_for_outcome,
+};
 
 #[test]
 fn what_is_annotated_counts_from_the_next_request_on() {
@@ -45,10 +47,7 @@ fn a_pod_that_comes_again_by_the_same_name_is_another() {
     assert_role(&scene.settled(&after.place()), "after");
     // The old one still runs, as it does for a moment after a deletion by force.
     assert_status(&scene.settled(&before.place()), 404);
-    assert_eq!(
-        Scene::outcomes(&agent, before.uid()).last().unwrap(),
-        "pod_elsewhere"
-    );
+    wait_for_outcome(&agent, &before, "pod_elsewhere");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::scene::{
     LIST, NOTHING, PATIENCE, ROLE, ROLE_ARN, Scene, answer, arn, assert_role, assert_status,
-    no_errors, role, wait,
+    no_errors, role, wait, wait_for_outcome,
 };
 
 /// What the kubelet calls a static pod on its node, as its cgroup is called.
@@ -162,8 +162,7 @@ fn who_is_not_on_this_node_gets_nothing_whatever_the_cgroup_says() {
     let agent = scene.start(&["--default-role", "everybody"]);
     for pod in [&remote, &unknown, &finished] {
         assert_status(&scene.settled(&pod.place()), 404);
-        let outcomes = Scene::outcomes(&agent, pod.uid());
-        assert_eq!(outcomes.last().unwrap(), "pod_elsewhere", "{}", pod.spec());
+        wait_for_outcome(&agent, pod, "pod_elsewhere");
     }
     // One that finishes while the agent runs.
     let spec = scene.spec("job").annotation(ROLE, "cart");
@@ -186,8 +185,5 @@ fn a_call_from_an_address_that_the_api_server_knows_for_anothers_is_refused() {
     // A process of one pod with a socket of the other's network.
     let place = cart.place().with_network_of(&till.place());
     assert_status(&scene.settled(&place), 404);
-    assert_eq!(
-        Scene::outcomes(&agent, cart.uid()).last().unwrap(),
-        "other_address"
-    );
+    wait_for_outcome(&agent, cart, "other_address");
 }

@@ -200,15 +200,6 @@ impl Scene {
             (got.0 == wanted.0 && (got.0 != Some(200) || got.1 == wanted.1)).then_some(())
         });
     }
-
-    /// All records of requests that a pod made, by how they ended.
-    pub(crate) fn outcomes(agent: &Agent, uid: &str) -> Vec<String> {
-        let records = agent.logged("request").into_iter();
-        records
-            .filter(|record| record["uid"] == uid)
-            .filter_map(|record| record["outcome"].as_str().map(str::to_owned))
-            .collect()
-    }
 }
 
 /// A status, and what was said.
@@ -264,6 +255,14 @@ pub(crate) fn wait_for_record(agent: &Agent, wanted: impl Fn(&Value) -> bool) ->
     let is_wanted = |line: &str| serde_json::from_str(line).is_ok_and(|record| wanted(&record));
     let line = agent.process().wait_for_line(is_wanted, PATIENCE).unwrap();
     serde_json::from_str(&line).unwrap()
+}
+
+/// Waits for the record of a request of a pod that ended like this.
+#[track_caller]
+pub(crate) fn wait_for_outcome(agent: &Agent, pod: &Pod, outcome: &str) {
+    wait_for_record(agent, |record| {
+        record["uid"] == pod.uid() && record["outcome"] == outcome
+    });
 }
 
 /// Fails if a record of the agent is an error.

@@ -104,7 +104,7 @@ fn requests(said: &str) -> Vec<Request> {
             .filter_map(|method| before.rfind(method))
             .max()?;
         Some(Request {
-            line: before[start..].to_owned(),
+            line: before[start..].trim_end_matches('?').to_owned(),
             body: body(&said[end..]),
         })
     })

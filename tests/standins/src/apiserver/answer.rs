@@ -1,7 +1,5 @@
 //! The answers to requests that the rules let through.
 
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
 use hyper::{
     Request, StatusCode,
@@ -16,22 +14,17 @@ use crate::{
 
 use super::{
     ask::{Ask, Target, Verb},
-    config::StreamingLists,
     events,
     format::{Format, Shape},
     kind::{Key, Kind},
-    mangle::{Mangle, Mangler},
+    mangle::Mangle,
     object::Object,
-    options::{Initial, Options, Since, forbidden},
+    options::Options,
     refusal::Refusal,
     scope::Scope,
     service::State,
     token::Mint,
-    watch::{Beginning, InitialEnd, Terms, Watch},
 };
-
-/// How long a watch runs that does not say how long.
-const WATCH: Duration = Duration::from_mins(30);
 
 impl State {
     /// The answer to a request that the rules let through.
@@ -107,81 +100,6 @@ impl State {
         Ok(json_response(StatusCode::OK, json))
     }
 
-    fn watch(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        request: &Request<Bytes>,
-        mangles: Vec<Mangle>,
-    ) -> Result<Reply, Refusal> {
-        let format = Format::wanted(request, Shape::Single)?;
-        let options = Options::read(kind, Verb::Watch, query(request))?;
-        let scope = scope(namespace, &options);
-        let beginning = match self.beginning(kind, &scope, &options) {
-            Ok(beginning) => beginning,
-            // A watch that cannot begin where it should is told so in the watch.
-            Err(refusal)
-                if matches!(refusal.code, StatusCode::GONE | StatusCode::GATEWAY_TIMEOUT) =>
-            {
-                let event = json!({"type": "ERROR", "object": refusal.status()});
-                return Ok(Reply::Answer(json_response(
-                    StatusCode::OK,
-                    format!("{event}\n"),
-                )));
-            }
-            Err(refusal) => return Err(refusal),
-        };
-        let terms = Terms {
-            scope,
-            format,
-            bookmarks: options.bookmarks.then_some(self.bookmarks),
-            timeout: options.timeout.unwrap_or(WATCH),
-            mangler: Mangler::new(mangles),
-        };
-        let open = self.watches.open(kind);
-        let watch = Watch::new(Arc::clone(&self.store), beginning, terms, open);
-        Ok(Reply::Stream(with_headers(watch.body())))
-    }
-
-    fn beginning(
-        &self,
-        kind: Kind,
-        scope: &Scope,
-        options: &Options,
-    ) -> Result<Beginning, Refusal> {
-        let wanted = options.initial == Initial::Wanted;
-        if wanted && self.streaming_lists == StreamingLists::Refused {
-            let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-            return Err(forbidden("sendInitialEvents", message));
-        }
-        if let (Since::At(since), false) = (options.since, wanted) {
-            return Ok(Beginning {
-                objects: Vec::new(),
-                end: InitialEnd::Unmarked,
-                version: since,
-                place: self.store.resume(kind, since)?,
-            });
-        }
-        let (snapshot, place) = self.store.join(kind, &scope.namespace);
-        if let Since::At(since) = options.since
-            && since > snapshot.version
-        {
-            return Err(Refusal::too_large(since, snapshot.version));
-        }
-        let mut objects = snapshot.objects;
-        objects.retain(|object| options.initial != Initial::Unwanted && scope.has(object));
-        Ok(Beginning {
-            objects,
-            end: if wanted && options.bookmarks {
-                InitialEnd::Marked
-            } else {
-                InitialEnd::Unmarked
-            },
-            version: snapshot.version,
-            place,
-        })
-    }
-
     fn patch_event(&self, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
         let media = request
             .headers()
@@ -236,11 +154,11 @@ fn nowhere(path: &str) -> Result<Reply, Refusal> {
     Ok(Reply::Answer(response))
 }
 
-fn query(request: &Request<Bytes>) -> &str {
+pub(super) fn query(request: &Request<Bytes>) -> &str {
     request.uri().query().unwrap_or_default()
 }
 
-fn scope(namespace: &str, options: &Options) -> Scope {
+pub(super) fn scope(namespace: &str, options: &Options) -> Scope {
     Scope {
         namespace: namespace.to_owned(),
         selector: options.selector.clone(),
@@ -257,13 +175,13 @@ fn whole(status: StatusCode, value: &Value) -> Response {
     json_response(status, value.to_string())
 }
 
-fn json_response(status: StatusCode, json: impl Into<Bytes>) -> Response {
+pub(super) fn json_response(status: StatusCode, json: impl Into<Bytes>) -> Response {
     let mut response = with_headers(json.into());
     *response.status_mut() = status;
     response
 }
 
-fn with_headers<B>(body: B) -> hyper::Response<B> {
+pub(super) fn with_headers<B>(body: B) -> hyper::Response<B> {
     let mut response = hyper::Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -191,9 +191,7 @@ impl Page {
 fn check_version(options: &Options, current: Version) -> Result<(), Refusal> {
     match (options.since, options.matching) {
         (Since::At(wanted), _) if wanted > current => Err(Refusal::too_large(wanted, current)),
-        (Since::At(wanted), Some(Match::Exact)) if wanted < current => {
-            Err(Refusal::too_old(wanted, current))
-        }
+        (Since::At(wanted), Some(Match::Exact)) if wanted < current => Err(Refusal::list_gone()),
         _ => Ok(()),
     }
 }

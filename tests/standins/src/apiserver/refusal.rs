@@ -119,6 +119,11 @@ impl Refusal {
         Self::expired(format!("too old resource version: {wanted} ({oldest})"))
     }
 
+    /// A list of a version that is not kept any more.
+    pub(super) fn list_gone() -> Self {
+        Self::expired("The resourceVersion for the provided list is too old.")
+    }
+
     /// A page of a list that is not kept any more.
     pub(super) fn page_gone() -> Self {
         Self::expired(

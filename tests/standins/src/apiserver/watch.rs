@@ -143,7 +143,7 @@ impl Watch {
         if some > 0 {
             return true;
         }
-        let marked = self.end == InitialEnd::Marked;
+        let marked = false;
         self.end = InitialEnd::Unmarked;
         if marked {
             self.mark(&json!({"k8s.io/initial-events-end": "true"}));

@@ -65,7 +65,10 @@ async fn a_pod_that_no_watch_told_of_is_found_with_all_that_is_around_it() {
         "spec.nodeName=node-1"
     );
     assert_eq!(pods.parameter("resourceVersion"), None, "as of now");
-    let is_partial = |accept: &Option<String>| accept.as_ref().unwrap().contains("PartialObject");
+    let is_partial = |accept: &Option<String>| {
+        let accept = accept.as_deref().unwrap_or_default();
+        accept.contains("PartialObject")
+    };
     assert!(is_partial(&pods.accept) && !is_partial(&pod.accept));
     assert!(rest.iter().all(|seen| is_partial(&seen.accept)));
     let expected = [

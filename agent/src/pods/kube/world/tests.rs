@@ -107,7 +107,8 @@ fn roles(world: &mut World) -> Vec<(String, String)> {
         .map(|subject| {
             let uid = subject.pod.uid.to_string();
             let role = subject.pod.annotations.get(ROLE);
-            (uid[uid.len() - 2..].to_owned(), role.unwrap().clone())
+            let last = uid.chars().skip(uid.len() - 2).collect();
+            (last, role.unwrap().clone())
         })
         .collect();
     roles.sort_unstable();
@@ -122,7 +123,8 @@ fn apply_pods(world: &mut World, events: impl IntoIterator<Item = Event<Seen>>) 
 
 #[test]
 fn pods_are_what_the_events_say_in_their_order() {
-    let cases: [(&str, Vec<Event<Seen>>, &[(&str, &str)]); 11] = [
+    type Case<'a> = (&'a str, Vec<Event<Seen>>, &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 11] = [
         (
             "a pod comes",
             vec![applied(cart(1, "a", 11))],
@@ -287,107 +289,91 @@ fn accounts(events: &[Event<Named<ServiceAccount>>]) -> Vec<Change> {
         .collect()
 }
 
-/// For a pod that came at version 20, when all was known as of version 10.
+/// What the ServiceAccount of a pod that came at version 20 says in the end, when all was known as of version 10.
+#[track_caller]
+fn assert_account(what: &str, events: &[Event<Named<ServiceAccount>>], expected: Option<&str>) {
+    let mut world = empty();
+    apply_pods(&mut world, [applied(cart(1, "", 20))]);
+    for change in accounts(events) {
+        world.apply(change);
+    }
+    let expected = expected.map(ToOwned::to_owned);
+    assert_eq!(around(&mut world), (None, expected), "{what}");
+}
+
+const NOTHING: Option<&str> = Some("");
+
 #[test]
 fn what_is_not_there_says_nothing_only_if_we_would_know() {
-    let nothing = || Some(String::new());
-    let said = |role: &str| Some(role.to_owned());
-    let cases: [(&str, Vec<Change>, Option<String>); 12] = [
+    let put = |role, at| Event::Applied(till(role), version(at));
+    let remove = |at| Event::Deleted(till(""), version(at));
+    let reached = |at| Event::Reached(version(at));
+    let other = Named {
+        name: PodRef::new("bank", "till"),
+        ..till("a")
+    };
+    for (what, events, expected) in [
         ("nobody told", vec![], None),
-        (
-            "we are behind",
-            accounts(&[Event::Reached(version(19))]),
-            None,
-        ),
-        (
-            "we are not",
-            accounts(&[Event::Reached(version(20))]),
-            nothing(),
-        ),
+        ("we are behind", vec![reached(19)], None),
+        ("we are not", vec![reached(20)], NOTHING),
         (
             "another one came later",
-            accounts(&[Event::Applied(
-                Named {
-                    name: PodRef::new("bank", "till"),
-                    ..till("a")
-                },
-                version(21),
-            )]),
-            nothing(),
+            vec![Event::Applied(other, version(21))],
+            NOTHING,
         ),
-        (
-            "it comes",
-            accounts(&[Event::Applied(till("a"), version(19))]),
-            said("a"),
-        ),
-        (
-            "it changes",
-            accounts(&[
-                Event::Applied(till("a"), version(19)),
-                Event::Applied(till("b"), version(21)),
-            ]),
-            said("b"),
-        ),
-        (
-            "it goes",
-            accounts(&[
-                Event::Applied(till("a"), version(19)),
-                Event::Deleted(till("a"), version(21)),
-            ]),
-            nothing(),
-        ),
+        ("it comes", vec![put("a", 19)], Some("a")),
+        ("it changes", vec![put("a", 19), put("b", 21)], Some("b")),
+        ("it goes", vec![put("a", 19), remove(21)], NOTHING),
         (
             "one of the same name went before",
-            accounts(&[
-                Event::Applied(till("a"), version(11)),
-                Event::Deleted(till("a"), version(12)),
-            ]),
+            vec![put("a", 11), remove(12)],
             None,
         ),
-        (
-            "it is gone from the next list",
-            accounts(&[
-                Event::Applied(till("a"), version(19)),
-                Event::Restarted,
-                Event::Complete(version(30)),
-            ]),
-            nothing(),
-        ),
-        (
-            "the list is on its way",
-            accounts(&[
-                Event::Applied(till("a"), version(19)),
-                Event::Restarted,
-                Event::Listed(till("b")),
-            ]),
-            said("b"),
-        ),
-        (
-            "it cannot be understood",
-            accounts(&[
-                Event::Applied(till("a"), version(19)),
-                Event::Applied(unreadable(till("")), version(25)),
-                Event::Reached(version(30)),
-            ]),
-            None,
-        ),
-        (
-            "it can again",
-            accounts(&[
-                Event::Applied(unreadable(till("")), version(25)),
-                Event::Applied(till("c"), version(26)),
-            ]),
-            said("c"),
-        ),
-    ];
-    for (what, changes, expected) in cases {
-        let mut world = empty();
-        apply_pods(&mut world, [applied(cart(1, "", 20))]);
-        for change in changes {
-            world.apply(change);
-        }
-        assert_eq!(around(&mut world), (None, expected), "{what}");
+    ] {
+        assert_account(what, &events, expected);
     }
+}
+
+#[test]
+fn what_is_gone_from_a_list_says_nothing_at_its_end() {
+    let (put, end) = (
+        Event::Applied(till("a"), version(19)),
+        Event::Complete(version(30)),
+    );
+    let listed = Event::Listed(till("b"));
+    for (what, events, expected) in [
+        ("it begins", vec![put.clone(), Event::Restarted], Some("a")),
+        (
+            "it ends without it",
+            vec![put.clone(), Event::Restarted, end.clone()],
+            NOTHING,
+        ),
+        (
+            "it has it",
+            vec![put.clone(), Event::Restarted, listed.clone()],
+            Some("b"),
+        ),
+        (
+            "it ends with it",
+            vec![put, Event::Restarted, listed, end],
+            Some("b"),
+        ),
+    ] {
+        assert_account(what, &events, expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_says_not_nothing() {
+    let wrong = Event::Applied(unreadable(till("")), version(25));
+    let later = Event::Reached(version(30));
+    assert_account("at first", &[wrong.clone(), later.clone()], None);
+    let before = Event::Applied(till("a"), version(19));
+    assert_account("since a change", &[before, wrong.clone(), later], None);
+    let mended = Event::Applied(till("c"), version(26));
+    assert_account("it can again", &[wrong.clone(), mended], Some("c"));
+    let gone = Event::Deleted(unreadable(till("")), version(26));
+    assert_account("it is gone", &[wrong, gone], NOTHING);
 }
 
 #[test]

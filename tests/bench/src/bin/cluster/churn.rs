@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, role},
     objects::{self, Pod},
     order,
 };
@@ -76,7 +76,7 @@ impl Slot {
                 Self::Running(pod, number)
             }
             Self::Running(pod, number) => {
-                let pod = cluster.with_role(pod, number + 1);
+                let pod = pod.role(&role(number + 1));
                 put(&pod)?;
                 Self::Changed(pod)
             }

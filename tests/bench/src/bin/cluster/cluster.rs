@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bpf2iam_standins::apiserver::{ApiServer, Kind};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::objects::{self, Pod};
 
@@ -16,9 +16,6 @@ const BOUND: usize = 10;
 
 /// Of so many pods of the node one runs as a ServiceAccount that has a role.
 const WEB_IDENTITIES: usize = 10;
-
-/// The label in which a pod says which role it shall have.
-const SHALL: &str = "shall-have";
 
 /// How much there is.
 #[derive(clap::Args)]
@@ -65,8 +62,11 @@ impl Cluster {
             for account in 0..in_each {
                 let role = (account % BOUND == 1).then(|| self.bound_role(number, account));
                 let account = service_account(account);
-                self.api
-                    .put(objects::service_account(&namespace, &account, role.as_deref()))?;
+                self.api.put(objects::service_account(
+                    &namespace,
+                    &account,
+                    role.as_deref(),
+                ))?;
             }
         }
         for number in 0..size.pods {
@@ -82,25 +82,16 @@ impl Cluster {
 
     /// A pod of the node that stays.
     fn resident(&self, number: usize, namespaces: usize) -> Pod {
-        let namespace = number % namespaces;
-        let pod = Pod::new(number, &self.node, &self::namespace(namespace));
+        let pod = Pod::new(number, &self.node, &namespace(number % namespaces)).running(number);
         if number.is_multiple_of(WEB_IDENTITIES) {
-            let role = self.bound_role(namespace, 1);
-            return pod.runs_as(&service_account(1)).label(SHALL, &label(&role));
+            return pod.runs_as(&service_account(1));
         }
-        self.with_role(pod, number)
+        pod.role(&role(number))
     }
 
-    /// A pod of the node that comes or goes.
+    /// A pod of the node that comes or goes, with one of the roles that stay in use meanwhile.
     pub(crate) fn passing(&self, number: usize) -> Pod {
-        self.with_role(Pod::new(number, &self.node, &namespace(0)), number)
-    }
-
-    /// `pod` with one of the roles that stay in use whatever comes or goes.
-    pub(crate) fn with_role(&self, pod: Pod, number: usize) -> Pod {
-        let name = role(number);
-        let arn = format!("{}{name}", self.base_arn);
-        pod.role(&name).label(SHALL, &label(&arn))
+        Pod::new(number, &self.node, &namespace(0)).role(&role(number))
     }
 
     fn bound_role(&self, namespace: usize, account: usize) -> String {
@@ -111,13 +102,24 @@ impl Cluster {
     pub(crate) fn roles(&self) -> BTreeMap<String, String> {
         let pods = self.api.objects(Kind::Pod).into_iter();
         let here = pods.filter(|pod| pod["spec"]["nodeName"] == *self.node);
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         here.map(|pod| {
-            let metadata = &pod["metadata"];
-            let role = text(&metadata["labels"][SHALL]).replace('_', ":").replace('.', "/");
-            (text(&metadata["uid"]), role)
+            let uid = text(&pod["metadata"]["uid"]);
+            (uid.to_owned(), self.role_of(&pod).unwrap_or_default())
         })
         .collect()
+    }
+
+    fn role_of(&self, pod: &Value) -> Option<String> {
+        let metadata = &pod["metadata"];
+        let own = text(&metadata["annotations"][objects::ROLE]);
+        if !own.is_empty() {
+            return Some(format!("{}{own}", self.base_arn));
+        }
+        let (namespace, name) = (&metadata["namespace"], &pod["spec"]["serviceAccountName"]);
+        let account = self
+            .api
+            .get(Kind::ServiceAccount, text(namespace), text(name))?;
+        Some(text(&account["metadata"]["annotations"][objects::ROLE_ARN]).to_owned())
     }
 }
 
@@ -139,10 +141,9 @@ fn service_account(number: usize) -> String {
 
 fn elsewhere(number: usize, namespaces: usize) -> Pod {
     let node = format!("node-{}", number % 19);
-    Pod::new(number, &node, &namespace(number % namespaces))
+    Pod::new(number, &node, &namespace(number % namespaces)).running(number)
 }
 
-/// An ARN as the value of a label, which has no colons and slashes.
-fn label(arn: &str) -> Value {
-    json!(arn.replace(':', "_").replace('/', "."))
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! A cluster to measure the agent with: an API server that knows many objects, and changes them when told to.
 //!
-//! It is told by lines of JSON on its standard input, `{"number": 1, "do": ...}`, and answers each with a line that has
-//! the same number. What takes its time goes on beside the rest. Times are of the clock that all processes share.
+//! It is told by lines of JSON on its standard input, `{"number": 1, "do": ...}`, and answers each with a line that begins
+//! with the same number: `1 done ANSWER` or `1 failed WHY`. What takes its time goes on beside the rest.
 
 mod churn;
 mod cluster;
@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use bpf2iam_standins::apiserver::{ApiServer, Config};
 use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     task::LocalSet,
@@ -67,11 +67,11 @@ async fn listen(cluster: Rc<Cluster>) -> Result<()> {
         let cluster = Rc::clone(&cluster);
         tokio::task::spawn_local(async move {
             let answer = match carry_out(&cluster, r#do).await {
-                Ok(answer) => json!({"number": number, "answer": answer}),
-                Err(error) => json!({"number": number, "error": format!("{error:#}")}),
+                Ok(answer) => format!("done {answer}"),
+                Err(error) => format!("failed {error:#}"),
             };
             // Whoever asked may have gone.
-            let _said = writeln!(io::stdout(), "{answer}").is_ok();
+            let _said = writeln!(io::stdout(), "{number} {answer}").is_ok();
         });
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-/// Where roles are named.
-const ROLE: &str = "iam.amazonaws.com/role";
+/// The annotation of a pod that names its role.
+pub(crate) const ROLE: &str = "iam.amazonaws.com/role";
+/// The annotation of a ServiceAccount that names the role of its pods.
+pub(crate) const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
 /// A pod, as far as it differs from others.
 #[derive(Clone, Debug)]
@@ -29,11 +31,6 @@ impl Pod {
 
     pub(crate) fn role(mut self, role: &str) -> Self {
         self.0["metadata"]["annotations"][ROLE] = json!(role);
-        self
-    }
-
-    pub(crate) fn label(mut self, key: &str, value: &Value) -> Self {
-        self.0["metadata"]["labels"][key] = value.clone();
         self
     }
 
@@ -85,9 +82,10 @@ pub(crate) fn namespace(name: &str) -> Value {
 
 /// A ServiceAccount, with the ARN of a role if it has one.
 pub(crate) fn service_account(namespace: &str, name: &str, role: Option<&str>) -> Value {
-    let mut annotations = json!({"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace});
+    let mut annotations =
+        json!({"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace});
     if let Some(role) = role {
-        annotations["eks.amazonaws.com/role-arn"] = json!(role);
+        annotations[ROLE_ARN] = json!(role);
     }
     json!({
         "apiVersion": "v1",

@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 use bpf2iam_standins::apiserver::Kind;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
     cluster::{Cluster, role},
-    order,
+    objects, order,
 };
 
 /// Between two steps: more than the agent may need. Not a multiple of anything that it does in a rhythm.
@@ -43,7 +43,7 @@ pub(crate) async fn run(cluster: &Cluster, order: &order::Probe) -> Result<Vec<S
     let namespace = text("namespace").context("the pod has no namespace")?;
     let with_role = |role: &str| {
         let mut pod = order.pod.clone();
-        pod["metadata"]["annotations"] = json!({"iam.amazonaws.com/role": role});
+        pod["metadata"]["annotations"] = json!({objects::ROLE: role});
         pod
     };
     let mut steps = Vec::new();
@@ -51,7 +51,7 @@ pub(crate) async fn run(cluster: &Cluster, order: &order::Probe) -> Result<Vec<S
         // Both are in use by others: their keys are there already.
         for (what, number) in [(What::Bound, 1), (What::Changed, 2)] {
             let role = role(number);
-            let pod: Value = with_role(&role);
+            let pod = with_role(&role);
             steps.push(Step::new(what, role));
             cluster.api().put(pod)?;
             sleep(PAUSE).await;

@@ -103,9 +103,6 @@ async fn an_event_that_a_real_server_refuses_is_refused() {
             422,
             "metadata.generateName",
         ),
-            422,
-            "regarding.namespace",
-        ),
         ("series", json!({"count": 1}), 422, "series.count"),
         (
             "metadata",

@@ -157,7 +157,7 @@ async fn what_cannot_be_answered_is_refused_as_by_a_real_server() {
             "/api/v1/pods?resourceVersion=7&resourceVersionMatch=Exact",
             410,
             "Expired",
-            "too old resource version: 7 (1001)",
+            "The resourceVersion for the provided list is too old.",
         ),
         (
             "GET",
@@ -185,6 +185,11 @@ async fn what_cannot_be_answered_is_refused_as_by_a_real_server() {
         let expected = (code, reason.to_owned(), message.to_owned());
         assert_eq!(answer.refusal(), expected, "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn what_is_nowhere_has_no_status_and_what_is_not_json_is_refused() {
+    let (_server, client) = start();
     for path in ["/lamps", "/apis/lamps.io/v1/lamps", "/api"] {
         let nowhere = client.get(path).await;
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Attempts by the thousand, and the time that they take.
 
 mod bench;
+mod follow;
 mod hammer;
 mod load;
 mod poison;
@@ -19,7 +20,8 @@ use crate::{
 type Loop = fn(&Args) -> Result<Tally, Trouble>;
 
 /// By name.
-const TABLE: [(&str, Loop); 5] = [
+const TABLE: [(&str, Loop); 6] = [
+    ("follow", follow::run),
     ("hammer", hammer::run),
     ("load", load::run),
     ("victim", victim::run),

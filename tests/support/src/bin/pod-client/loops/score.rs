@@ -94,6 +94,7 @@ impl Score {
             seconds,
             connect: latency(&self.connects),
             answer: latency(&self.answers),
+            changes: Vec::new(),
         }
     }
 }

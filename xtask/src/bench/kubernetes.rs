@@ -1,0 +1,80 @@
+//! A large cluster whose pods come and go, and the agent of one of its nodes: what it holds, what it asks of the API
+//! server, how soon it knows a role, and whether its clients notice.
+
+use std::{path::Path, thread, time::Duration};
+
+use anyhow::Result;
+use bpf2iam_support::{Pod, manifest, pod::Spec, stage::Stage};
+use serde_json::{Value, json};
+
+use super::{agent::Agent, figure::Figure};
+
+mod churn;
+mod cluster;
+pub(super) mod decide;
+mod lag;
+mod rest;
+
+use cluster::Cluster;
+
+/// How much of it.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How long pods come and go, and how long the agent is left alone before, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..))]
+    minute: u32,
+    /// How many pods come and go in a second, in events
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    churn: u32,
+    /// How often the pod comes and goes whose role is looked for
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    probes: u32,
+}
+
+impl Args {
+    const fn minute(&self) -> Duration {
+        Duration::from_secs(self.minute as u64)
+    }
+}
+
+/// Where the pods of the bench are, among others.
+const NAMESPACE: &str = "team-0";
+/// A role that other pods have as well.
+const ROLE: &str = "team-3";
+/// What the agent is told of before all pods have gone at an end of a churn.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Runs one agent in one cluster through all of it.
+pub(super) fn measure(
+    stage: &Stage,
+    program: &Path,
+    args: &super::Args,
+) -> Result<impl Iterator<Item = Figure> + use<>> {
+    let mut cluster = Cluster::start(stage, program)?;
+    let client = stage.node().add_pod(Spec::new(NAMESPACE, "client"))?;
+    let probe = stage.node().add_pod(Spec::new(NAMESPACE, "probe"))?;
+    cluster.put(with_role(&client))?;
+    let api = ["--pods", "kube", "--api-server", cluster::URL];
+    let more = ["--namespace-restrictions", "--log-level", &args.log_level];
+    cluster.forget_requests()?;
+    let mut agent = Agent::start(stage, &[api.as_slice(), &more].concat())?;
+    let rest = rest::measure(&mut agent, &mut cluster, &args.kubernetes)?;
+    let mut lag = lag::Bench::new(stage, &probe, args.kubernetes.probes);
+    let (alone, _) = lag.measure(&mut cluster, "a role known: nothing else going on, worst")?;
+    let mut churn = churn::Bench::new(stage, &client, args)?;
+    let churned = churn.measure(&mut agent, &mut cluster, &mut lag)?;
+    agent.stop()?;
+    Ok(rest.into_iter().chain([alone]).chain(churned))
+}
+
+/// A pod that names a role, as the API server has it.
+fn with_role(pod: &Pod) -> Value {
+    let mut object = manifest::of(pod);
+    object["metadata"]["annotations"] = json!({"iam.amazonaws.com/role": ROLE});
+    object
+}
+
+/// Lets the agent hear what was said last.
+fn settle() {
+    thread::sleep(SETTLE);
+}
