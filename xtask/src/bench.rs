@@ -18,6 +18,7 @@ use crate::{build, cx::Cx, install, profile::Profile, programs, say};
 mod agent;
 mod connect;
 mod credentials;
+mod decision;
 mod figure;
 mod kubernetes;
 mod load;
@@ -65,6 +66,8 @@ enum What {
     Credentials,
     /// A connect that has nothing to do with the agent, with its programs and without
     Connect,
+    /// Which role a pod may have, against the reading of an ARN
+    Decision,
     /// A large cluster whose pods come and go: memory, requests to its API server, how soon a role is known
     Kubernetes,
 }
@@ -105,7 +108,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
         figures.extend(connect::measure(&stage, args)?);
     }
     if let Some(decide) = decide {
-        figures.extend([kubernetes::decide::measure(&decide)?]);
+        figures.extend([decision::measure(&decide)?]);
+    }
+    if args.wants(What::Kubernetes) {
         figures.extend(kubernetes::measure(&stage, &cluster, args)?);
     }
     judge(&figures, args)
@@ -128,15 +133,14 @@ struct Built {
 
 /// Builds everything that runs, as it is shipped.
 fn build(cx: &Cx, args: &Args) -> Result<Built> {
-    let (agent, object) = match &args.agent {
-        Some(agent) => (agent.clone(), None),
-        None => {
-            let built = build::all(cx, Profile::Release)?;
-            (built.agent, Some(built.object))
-        }
+    let (agent, object) = if let Some(agent) = &args.agent {
+        (agent.clone(), None)
+    } else {
+        let built = build::all(cx, Profile::Release)?;
+        (built.agent, Some(built.object))
     };
-    let decide = args.wants(What::Kubernetes);
-    let decide = decide.then(|| kubernetes::decide::build(cx, object.as_deref()));
+    let decide = args.wants(What::Decision);
+    let decide = decide.then(|| decision::build(cx, object.as_deref()));
     let built = programs::around(agent, cx, Profile::Release, &["bpf2iam-bench"])?;
     Ok(Built {
         bare_server: built.program("bare-server"),

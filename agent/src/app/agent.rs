@@ -200,7 +200,7 @@ impl Agent {
         }
     }
 
-    /// Everything is in place: `attachment` is.
+    /// The programs are in place: `attachment` is. Says that the agent is ready when nothing else is waited for.
     pub fn ready(&mut self, attachment: Attachment) {
         let listeners: Vec<_> = self
             .bound
@@ -208,14 +208,21 @@ impl Agent {
             .iter()
             .map(ToString::to_string)
             .collect();
-        let (cgroup, listeners) = (
-            attachment.kubepods.display().to_string(),
-            listeners.join(","),
-        );
+        let listeners = listeners.join(",");
+        let cgroup = attachment.kubepods.display().to_string();
         // Said once; a second attachment would be a fault of ours, and the first stays.
         let _first = self.report.attachment.set(attachment).is_ok();
         self.pending = None;
-        tracing::info!(listeners, cgroup, "ready");
+        tracing::info!(cgroup, "attached");
+        let (readiness, mut drain) = (self.report.readiness.clone(), self.drain());
+        self.spawn("what says that all is well", async move {
+            tokio::select! {
+                () = readiness.ready() => tracing::info!(listeners, cgroup, "ready"),
+                () = drain.signaled() => return Ok(()),
+            }
+            drain.signaled().await;
+            Ok(())
+        });
     }
 
     /// Waits for a part to die, and says of what.

@@ -6,7 +6,7 @@ use crate::{
     id::PodRef,
     pods::{
         Namespace, Pod, ServiceAccount,
-        annotation::{ALLOWED_ROLES, ROLE},
+        annotation::{ALLOWED_ROLES, ROLE, ROLE_ARN},
         restriction::{Format, Rules},
     },
 };

@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -25,14 +25,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Cluster {
     /// Applies `deploy/`, once, and waits until its policy holds.
     pub fn deploy(&self) -> Result<()> {
-        static DONE: Mutex<bool> = Mutex::new(false);
-        let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*done {
+        static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+        let apply = || {
             self.apply_file(Path::new(MANIFESTS))?;
-            self.wait_for_policy()?;
-            *done = true;
-        }
-        Ok(())
+            self.wait_for_policy()
+        };
+        let done = DONE.get_or_init(|| apply().map_err(|error| format!("{error:#}")));
+        done.clone().map_err(anyhow::Error::msg)
     }
 
     /// The agent's own account on `node`, as its pod there has it. Gives the name of that pod, whose end ends it.

@@ -86,10 +86,7 @@ impl Line {
 
     /// What callers said so far, by connection. Nothing, unless the line is tapped.
     pub fn said(&self) -> Vec<String> {
-        let state = self.shared.lock();
-        let said = state.said.iter().flatten();
-        said.map(|said| String::from_utf8_lossy(said).into_owned())
-            .collect()
+        self.shared.lock().words()
     }
 
     /// Where the near end is.
@@ -122,6 +119,30 @@ impl Drop for Line {
     }
 }
 
+impl State {
+    /// On a line that is tapped, gives the connection's number.
+    fn remember(&mut self, pair: &Arc<Pair>) -> Option<usize> {
+        self.pairs.retain(|pair| pair.strong_count() > 0);
+        self.pairs.push(Arc::downgrade(pair));
+        let said = self.said.as_mut()?;
+        said.push(Vec::new());
+        Some(said.len() - 1)
+    }
+
+    fn keep(&mut self, connection: usize, words: &[u8]) {
+        let said = self.said.as_mut();
+        if let Some(said) = said.and_then(|said| said.get_mut(connection)) {
+            said.extend_from_slice(words);
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let said = self.said.iter().flatten();
+        said.map(|said| String::from_utf8_lossy(said).into_owned())
+            .collect()
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,24 +158,6 @@ impl Shared {
             for end in pair.iter() {
                 let _closed = end.shutdown(Shutdown::Both).err();
             }
-        }
-    }
-
-    /// On a line that is tapped, gives the connection's number.
-    fn remember(&self, pair: &Arc<Pair>) -> Option<usize> {
-        let mut state = self.lock();
-        state.pairs.retain(|pair| pair.strong_count() > 0);
-        state.pairs.push(Arc::downgrade(pair));
-        let said = state.said.as_mut()?;
-        said.push(Vec::new());
-        Some(said.len() - 1)
-    }
-
-    fn keep(&self, connection: usize, words: &[u8]) {
-        let mut state = self.lock();
-        let said = state.said.as_mut();
-        if let Some(said) = said.and_then(|said| said.get_mut(connection)) {
-            said.extend_from_slice(words);
         }
     }
 
@@ -178,7 +181,7 @@ fn serve(listener: &TcpListener, far: SocketAddr, shared: &Arc<Shared>) -> io::R
             end.set_nodelay(true)?;
         }
         let pair = Arc::new([near, far]);
-        let tapped = shared.remember(&pair);
+        let tapped = shared.lock().remember(&pair);
         for (from, to, tapped) in [(0, 1, tapped), (1, 0, None)] {
             let (pair, shared) = (Arc::clone(&pair), Arc::clone(shared));
             thread::spawn(move || copy(&pair[from], &pair[to], &shared, tapped));
@@ -192,7 +195,7 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, tapped: Optio
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         shared.wait();
         if let Some(connection) = tapped {
-            shared.keep(connection, &buffer[..read]);
+            shared.lock().keep(connection, &buffer[..read]);
         }
         if to.write_all(&buffer[..read]).is_err() {
             break;

@@ -11,7 +11,6 @@ use super::{agent::Agent, figure::Figure};
 
 mod churn;
 mod cluster;
-pub(super) mod decide;
 mod lag;
 mod rest;
 
@@ -19,6 +18,7 @@ use cluster::Cluster;
 
 /// How much of it.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// How long pods come and go, and how long the agent is left alone before, in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..))]
@@ -53,7 +53,7 @@ pub(super) fn measure(
     let mut cluster = Cluster::start(stage, program)?;
     let client = stage.node().add_pod(Spec::new(NAMESPACE, "client"))?;
     let probe = stage.node().add_pod(Spec::new(NAMESPACE, "probe"))?;
-    cluster.put(with_role(&client))?;
+    cluster.put(&with_role(&client))?;
     let api = ["--pods", "kube", "--api-server", cluster::URL];
     let more = ["--namespace-restrictions", "--log-level", &args.log_level];
     cluster.forget_requests()?;

@@ -1,6 +1,6 @@
 //! What the agent's account may do, by the manifests as they are shipped.
 
-use bpf2iam_api::{account::Account, deploy::AGENT};
+use bpf2iam_api::{account::Account, deploy::AGENT, token::Request};
 use serde_json::{Value, json};
 
 use crate::scene::{ROLE_ARN, Scene, arn};
@@ -108,7 +108,7 @@ fn the_account_gets_tokens_for_sts_of_a_pod_for_a_day_and_no_others() {
         );
     }
     // The policy is for the agent only.
-    let mut request = good.clone();
+    let mut request = good;
     request["spec"]["audiences"] = json!(["vault"]);
     cluster.post(None, &path, &request).unwrap();
 }
@@ -140,7 +140,7 @@ fn the_account_may_do_what_its_rules_say_and_nothing_else() {
     // What everybody may.
     let plain = scene
         .cluster
-        .create_token(&scene.namespace, "default", &Default::default())
+        .create_token(&scene.namespace, "default", &Request::default())
         .unwrap();
     let files = scene.stage.scratch().join("plain");
     let plain = Account::write(

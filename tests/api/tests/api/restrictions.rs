@@ -3,7 +3,7 @@
 use bpf2iam_support::Pod;
 use serde_json::{Value, json};
 
-use crate::scene::{NOTHING, ROLE, Scene, arn, assert_role, assert_status, role, wait};
+use crate::scene::{NOTHING, ROLE, ROLE_ARN, Scene, arn, assert_role, assert_status, role, wait};
 
 const ALLOWED: &str = "iam.amazonaws.com/allowed-roles";
 
@@ -47,10 +47,8 @@ fn a_role_that_the_namespace_does_not_allow_is_refused_and_the_pod_says_why() {
     };
     let namespace = format!("namespace/{}", scene.namespace);
     let annotate = |annotation: &str| {
-        scene
-            .cluster
-            .annotate("", &namespace, &[annotation])
-            .unwrap()
+        let annotated = scene.cluster.annotate("", &namespace, &[annotation]);
+        annotated.unwrap();
     };
     annotate(&format!(r#"{ALLOWED}=["cart*"]"#));
     let [cart, till] =
@@ -80,12 +78,21 @@ fn a_role_that_sts_refuses_and_an_annotation_that_means_nothing_are_told_on_the_
     scene.stage.set_sts_rules(&rule).unwrap();
     let cart = scene.add(scene.spec("cart").annotation(ROLE, "cart"));
     let wrong = scene.add(scene.spec("wrong").annotation(ROLE, "two words"));
+    // The shipped policy has to be told of other audiences.
+    let vault = [
+        (ROLE_ARN, &*arn("vault")),
+        ("eks.amazonaws.com/audience", "vault"),
+    ];
+    scene.add_account("vault", &vault);
+    let vault = scene.add(scene.spec("vault").service_account("vault"));
     let _agent = scene.start(&["--default-role", "everybody"]);
-    for pod in [&cart, &wrong] {
+    for pod in [&cart, &wrong, &vault] {
         assert_status(&scene.settled(&pod.place()), 404);
     }
     let told = event(&scene, &cart, "RoleRefusedBySTS");
     assert_about(&told, &cart, &[&arn("cart"), "trust policy"]);
     let told = event(&scene, &wrong, "InvalidAnnotation");
     assert_about(&told, &wrong, &[ROLE, "two words"]);
+    let told = event(&scene, &vault, "NoServiceAccountToken");
+    assert_about(&told, &vault, &["audience sts.amazonaws.com only"]);
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{NEAR, ROLE, ROLE_ARN, Scene, arn, wait_for_record};
 
-/// A ClusterRole as it is shipped.
+/// The rules of a `ClusterRole` as it is shipped.
 fn shipped(scene: &Scene, name: &str) -> Vec<Value> {
     let role = scene.cluster.get(&["clusterrole", name]).unwrap();
     role["rules"].as_array().unwrap().clone()

@@ -94,21 +94,25 @@ impl Tapped {
     }
 }
 
-/// What one connection carried.
+/// What one connection carried. A body ends where the next request begins, or never.
 fn requests(said: &str) -> Vec<Request> {
-    let ends = said.match_indices(HTTP).map(|(at, _)| at);
-    ends.filter_map(|end| {
-        let before = &said[..end];
-        let start = METHODS
-            .iter()
-            .filter_map(|method| before.rfind(method))
-            .max()?;
-        Some(Request {
-            line: before[start..].trim_end_matches('?').to_owned(),
-            body: body(&said[end..]),
+    let parts: Vec<_> = said.split(HTTP).collect();
+    let pairs = parts.windows(2);
+    pairs
+        .filter_map(|pair| {
+            Some(Request {
+                line: first_line(pair[0])?,
+                body: body(pair[1]),
+            })
         })
-    })
-    .collect()
+        .collect()
+}
+
+/// The last words that begin like a request.
+fn first_line(text: &str) -> Option<String> {
+    let starts = METHODS.iter().filter_map(|method| text.rfind(method));
+    let (_, line) = text.split_at(starts.max()?);
+    Some(line.trim_end_matches('?').to_owned())
 }
 
 fn body(rest: &str) -> Option<Value> {

@@ -15,7 +15,7 @@ use crate::{
     tapped::Tapped,
 };
 
-/// So many requests a node may make when it starts, and one more for each token. (design: issue on the Kubernetes part)
+/// So many requests a node may make when it starts, and one more for each token.
 const AT_START: usize = 6;
 /// Long enough for whatever somebody would ask without a reason.
 const REST: Duration = Duration::from_secs(2);

@@ -41,7 +41,7 @@ async fn readiness_is_said_when_it_has_come() {
     world.serve();
     assert_eq!(world.admin("/readyz").await.status, 200);
     assert_eq!(world.status().await.pending, Vec::<String>::new());
-    let ready = &world.log.records("ready")[0];
+    let ready = world.log.wait_for("ready").await;
     let listeners = world.status().await.listeners;
     assert_eq!(ready["listeners"], listeners[0].to_string());
 }

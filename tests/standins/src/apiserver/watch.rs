@@ -143,7 +143,7 @@ impl Watch {
         if some > 0 {
             return true;
         }
-        let marked = false;
+        let marked = self.end == InitialEnd::Marked;
         self.end = InitialEnd::Unmarked;
         if marked {
             self.mark(&json!({"k8s.io/initial-events-end": "true"}));

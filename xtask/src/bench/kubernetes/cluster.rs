@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// Creates or replaces an object.
-    pub(super) fn put(&mut self, object: Value) -> Result<()> {
+    pub(super) fn put(&mut self, object: &Value) -> Result<()> {
         self.tell(&json!({"put": object})).map(drop)
     }
 

@@ -1,17 +1,16 @@
 //! How long the decision itself takes, by a program of its own.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use std::process::Command;
 
-use crate::{
-    bench::figure::{Figure, Wanted},
-    cargo,
-    cx::Cx,
-    exec, say,
-};
+use crate::{cargo, cx::Cx, exec, say};
+
+use super::figure::{Figure, Wanted};
 
 /// What the program says. Times are in nanoseconds.
 #[derive(Debug, Deserialize)]
@@ -28,7 +27,7 @@ struct Decision {
 }
 
 /// Builds the program. It has the agent's library in it, with the same `object` so that nothing is built twice.
-pub(in crate::bench) fn build(cx: &Cx, object: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn build(cx: &Cx, object: Option<&Path>) -> Result<PathBuf> {
     say::step("build what measures decisions");
     let mut cargo = cargo::host(cx);
     cargo.args([
@@ -44,7 +43,7 @@ pub(in crate::bench) fn build(cx: &Cx, object: Option<&Path>) -> Result<PathBuf>
 }
 
 /// Runs it.
-pub(in crate::bench) fn measure(program: &Path) -> Result<Figure> {
+pub(super) fn measure(program: &Path) -> Result<Figure> {
     say::step("decisions about roles");
     let said = exec::capture(&mut Command::new(program))?;
     let report: Report = serde_json::from_str(&said).with_context(|| said.clone())?;
