@@ -16,7 +16,7 @@ use crate::{
 /// Shows how the agent is.
 pub async fn status(args: &Status) -> anyhow::Result<()> {
     let status = control::Client::new(&args.runtime.dir).status().await?;
-    print(match args.output {
+    print(&match args.output {
         Output::Json => status.to_json()?,
         Output::Text => status.to_text(Clock::system().now(), Colour::of(&io::stdout())),
     })
@@ -25,14 +25,13 @@ pub async fn status(args: &Status) -> anyhow::Result<()> {
 /// Shows why a pod has its role: asks the agent, or manifests.
 pub async fn explain(args: &Explain) -> anyhow::Result<()> {
     let question = args.question();
-    let explanation = match &args.pods {
-        Some(dir) => explain_offline(dir, &question, &config::offline_policy(&args.roles)?)?,
-        None => {
-            let client = control::Client::new(&args.runtime.dir);
-            client.explain(&question).await?
-        }
+    let explanation = if let Some(dir) = &args.pods {
+        explain_offline(dir, &question, &config::offline_policy(&args.roles)?)?
+    } else {
+        let client = control::Client::new(&args.runtime.dir);
+        client.explain(&question).await?
     };
-    print(match args.output {
+    print(&match args.output {
         Output::Json => explanation.to_json()?,
         Output::Text => explanation.to_text(Clock::system().now(), Colour::of(&io::stdout())),
     })
@@ -59,6 +58,6 @@ fn explain_offline(
     Ok(Explanation::new(&supposed, words, policy, |_| None))
 }
 
-fn print(page: String) -> anyhow::Result<()> {
-    terminal::print(&page).context("cannot write to standard output")
+fn print(page: &str) -> anyhow::Result<()> {
+    terminal::print(page).context("cannot write to standard output")
 }

@@ -1,6 +1,6 @@
 //! The API server: how to reach it, and who we are to it.
 //!
-//! A [`Client`] is made in [`connect`] only. It repeats nothing and hides nothing: whoever asks decides how long to
+//! A [`Client`] is made in [`connect()`] only. It repeats nothing and hides nothing: whoever asks decides how long to
 //! wait, and when to ask again.
 
 mod connect;

@@ -73,89 +73,92 @@ fn wrong_usage_ends_with_2_and_wrong_values_too() {
     }
 }
 
+/// A variable, a wrong value, and what is said of it.
+const WRONG: [(&str, &str, &str); 22] = [
+    ("BPF2IAM_NODE_NAME", "a_b", "--node-name is \"a_b\""),
+    ("NODE_NAME", "a_b", "$NODE_NAME is \"a_b\""),
+    (
+        "BPF2IAM_NODE_IP",
+        "10.0.0.1,10.0.0.2",
+        "--node-ip has 10.0.0.1 and 10.0.0.2",
+    ),
+    (
+        "BPF2IAM_LISTEN_PORT",
+        "http",
+        "invalid value 'http' for '--listen-port <PORT>'",
+    ),
+    ("BPF2IAM_PODS", "files", "--pods is \"files\""),
+    (
+        "BPF2IAM_API_TOKEN",
+        "c2VjcmV0",
+        "--api-token is given without --api-server",
+    ),
+    (
+        "BPF2IAM_INSECURE",
+        "maybe",
+        "invalid value 'maybe' for '--insecure[=<BOOL>]'",
+    ),
+    (
+        "BPF2IAM_METADATA_ADDR",
+        "https://x",
+        "--metadata-addr is \"https://x\"",
+    ),
+    (
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "https://x",
+        "$AWS_EC2_METADATA_SERVICE_ENDPOINT is \"https://x\"",
+    ),
+    ("BPF2IAM_IAM_ROLE_KEY", "a b", "--iam-role-key is \"a b\""),
+    (
+        "BPF2IAM_AUTO_DISCOVER_BASE_ARN",
+        "true",
+        "$AWS_EC2_METADATA_DISABLED is true, so that nothing can be discovered; ",
+    ),
+    (
+        "BPF2IAM_COMPAT",
+        "irsa",
+        "invalid value 'irsa' for '--compat <SYSTEM>'",
+    ),
+    (
+        "BPF2IAM_CREDENTIALS",
+        "web-identity",
+        "--credentials is web-identity, which needs the tokens",
+    ),
+    (
+        "BPF2IAM_IPTABLES",
+        "maybe",
+        "invalid value 'maybe' for '--iptables[=<BOOL>]'",
+    ),
+    ("BPF2IAM_CGROUP_ROOT", "/none", "--cgroup-root is /none"),
+    ("BPF2IAM_KUBEPODS", "..", "--kubepods is \"..\""),
+    ("BPF2IAM_RUNTIME_DIR", "run", "--runtime-dir is \"run\""),
+    ("BPF2IAM_ADMIN_LISTEN", "9998", "--admin-listen is \"9998\""),
+    (
+        "BPF2IAM_BASE_ROLE_ARN",
+        "b",
+        "--base-role-arn cannot be used: \"b\"",
+    ),
+    (
+        "BPF2IAM_DEFAULT_ROLE",
+        "d",
+        "--default-role cannot be used: \"d\"",
+    ),
+    (
+        "BPF2IAM_LOG_LEVEL",
+        "loud",
+        "invalid value 'loud' for '--log-level <LEVEL>'",
+    ),
+    (
+        "BPF2IAM_LOG_FORMAT",
+        "xml",
+        "invalid value 'xml' for '--log-format <FORMAT>'",
+    ),
+];
+
 #[test]
 fn every_variable_is_read() {
     let right = [("BPF2IAM_PODS", "file:/"), ("BPF2IAM_NODE_IP", "10.0.0.1")];
-    for (variable, value, says) in [
-        ("BPF2IAM_NODE_NAME", "a_b", "--node-name is \"a_b\""),
-        ("NODE_NAME", "a_b", "$NODE_NAME is \"a_b\""),
-        (
-            "BPF2IAM_NODE_IP",
-            "10.0.0.1,10.0.0.2",
-            "--node-ip has 10.0.0.1 and 10.0.0.2",
-        ),
-        (
-            "BPF2IAM_LISTEN_PORT",
-            "http",
-            "invalid value 'http' for '--listen-port <PORT>'",
-        ),
-        ("BPF2IAM_PODS", "files", "--pods is \"files\""),
-        (
-            "BPF2IAM_API_TOKEN",
-            "c2VjcmV0",
-            "--api-token is given without --api-server",
-        ),
-        (
-            "BPF2IAM_INSECURE",
-            "maybe",
-            "invalid value 'maybe' for '--insecure[=<BOOL>]'",
-        ),
-        (
-            "BPF2IAM_METADATA_ADDR",
-            "https://x",
-            "--metadata-addr is \"https://x\"",
-        ),
-        (
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-            "https://x",
-            "$AWS_EC2_METADATA_SERVICE_ENDPOINT is \"https://x\"",
-        ),
-        ("BPF2IAM_IAM_ROLE_KEY", "a b", "--iam-role-key is \"a b\""),
-        (
-            "BPF2IAM_AUTO_DISCOVER_BASE_ARN",
-            "true",
-            "$AWS_EC2_METADATA_DISABLED is true, so that nothing can be discovered; ",
-        ),
-        (
-            "BPF2IAM_COMPAT",
-            "irsa",
-            "invalid value 'irsa' for '--compat <SYSTEM>'",
-        ),
-        (
-            "BPF2IAM_CREDENTIALS",
-            "web-identity",
-            "--credentials is web-identity, which needs the tokens",
-        ),
-        (
-            "BPF2IAM_IPTABLES",
-            "maybe",
-            "invalid value 'maybe' for '--iptables[=<BOOL>]'",
-        ),
-        ("BPF2IAM_CGROUP_ROOT", "/none", "--cgroup-root is /none"),
-        ("BPF2IAM_KUBEPODS", "..", "--kubepods is \"..\""),
-        ("BPF2IAM_RUNTIME_DIR", "run", "--runtime-dir is \"run\""),
-        ("BPF2IAM_ADMIN_LISTEN", "9998", "--admin-listen is \"9998\""),
-        (
-            "BPF2IAM_BASE_ROLE_ARN",
-            "b",
-            "--base-role-arn cannot be used: \"b\"",
-        ),
-        (
-            "BPF2IAM_DEFAULT_ROLE",
-            "d",
-            "--default-role cannot be used: \"d\"",
-        ),
-        (
-            "BPF2IAM_LOG_LEVEL",
-            "loud",
-            "invalid value 'loud' for '--log-level <LEVEL>'",
-        ),
-        (
-            "BPF2IAM_LOG_FORMAT",
-            "xml",
-            "invalid value 'xml' for '--log-format <FORMAT>'",
-        ),
-    ] {
+    for (variable, value, says) in WRONG {
         let mut variables = right.to_vec();
         variables.push((variable, value));
         let (code, _stdout, stderr) = outcome(bpf2iam(&["run"], &variables));

@@ -52,11 +52,11 @@ impl Question {
 
     /// The ServiceAccount that the pod is supposed to run as, if it is another.
     pub fn service_account(&self) -> Option<&str> {
-        let named = self.suppositions.iter().filter_map(|one| match one {
+        let mut last_first = self.suppositions.iter().rev();
+        last_first.find_map(|one| match one {
             Supposition::ServiceAccount(name) => Some(name.as_str()),
             Supposition::Annotation(..) | Supposition::Role(_) => None,
-        });
-        named.last()
+        })
     }
 
     /// `subject` as it would be. `account` is the ServiceAccount that was asked for; `None` if it is not known.

@@ -52,7 +52,7 @@ fn case(case: &Case, now: Timestamp, colour: Colour) -> String {
         ("keys", keys(case, now)),
     ] {
         if let Some(text) = text {
-            lines.push_str(&format!("{title}: {}\n", plain(&text)));
+            lines.extend([title, ": ", &plain(&text), "\n"]);
         }
     }
     lines

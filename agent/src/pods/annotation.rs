@@ -41,6 +41,9 @@ pub const TOKEN_EXPIRATION: &str = "eks.amazonaws.com/token-expiration";
 /// Of the pod that stands for a static pod: what the kubelet called that one's cgroup.
 pub const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
+/// Of the same: the hash once more. The kubelet writes it, and deletes whatever has it and stands for no static pod.
+pub const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// The beginnings of the annotations that one of our parts reads.
 const OURS: [&str; 4] = [
     "iam.amazonaws.com/",

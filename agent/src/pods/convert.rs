@@ -14,7 +14,7 @@ use crate::id::{ContainerId, ParseError, PodRef, PodUid, is_dns_label, is_dns_su
 
 use super::{
     Container, Namespace, Pod, ServiceAccount,
-    annotation::{CONFIG_HASH, Keys, TooMuch},
+    annotation::{CONFIG_HASH, CONFIG_MIRROR, Keys, TooMuch},
     field::Field,
 };
 
@@ -148,7 +148,9 @@ fn uid(metadata: &ObjectMeta) -> Result<PodUid, Invalid> {
 /// What stands in the name of a static pod's cgroup instead of a UID.
 fn config_hash(metadata: &ObjectMeta) -> Result<Option<PodUid>, Invalid> {
     let annotations = metadata.annotations.as_ref();
-    let Some(hash) = annotations.and_then(|all| all.get(CONFIG_HASH)) else {
+    let said = |key| annotations.and_then(|all| all.get(key));
+    // Without the second annotation anybody's pod could claim the cgroup of a static one.
+    let (Some(hash), Some(_)) = (said(CONFIG_HASH), said(CONFIG_MIRROR)) else {
         return Ok(None);
     };
     let invalid = || Invalid {

@@ -143,7 +143,7 @@ mod tests {
         for (pods, added, removed, changed) in [
             (vec![pod(1), pod(2)], 2, 0, 0),
             (vec![pod(2), pod(1)], 0, 0, 0),
-            (vec![pod(1), moved.clone()], 0, 0, 1),
+            (vec![pod(1), moved], 0, 0, 1),
             (vec![pod(2), pod(3)], 1, 1, 1),
             (vec![], 0, 2, 0),
         ] {

@@ -51,6 +51,10 @@ pub struct Resolver {
 
 /// What a pod gets.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request and never kept"
+)]
 pub enum Resolution {
     /// This. It never says [`Binding::Unknown`].
     Decided(Arc<Subject>, Binding),
@@ -123,7 +127,10 @@ impl Resolver {
     fn decide(&self, subject: Arc<Subject>, id: Option<ContainerId>) -> Resolution {
         match binding::decide(&subject, id, &self.policy) {
             Binding::Unknown(what) => Resolution::Unsure(Some(subject), what),
-            binding => Resolution::Decided(subject, binding),
+            binding @ (Binding::Role(..)
+            | Binding::Nothing(_)
+            | Binding::Invalid(..)
+            | Binding::Forbidden(..)) => Resolution::Decided(subject, binding),
         }
     }
 

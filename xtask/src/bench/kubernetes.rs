@@ -20,7 +20,7 @@ use cluster::Cluster;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// How long pods come and go, and how long the agent is left alone before, in seconds
+    /// How long the agent is left alone, and how long pods come and go afterwards, in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..))]
     minute: u32,
     /// How many pods come and go in a second, in events

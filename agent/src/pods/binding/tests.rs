@@ -505,7 +505,10 @@ fn a_token_is_asked_for_as_pod_and_service_account_say() {
                 );
                 format!("{} {}", token.audience, token.life)
             }
-            other => told(&other),
+            other @ (Binding::Nothing(_)
+            | Binding::Invalid(..)
+            | Binding::Forbidden(..)
+            | Binding::Unknown(_)) => told(&other),
         }
     };
     let life = |text: &'static str| [(TOKEN_EXPIRATION, text)];

@@ -77,7 +77,7 @@ fn only_annotations_that_somebody_reads_are_kept() {
 
 #[test]
 fn a_static_pod_has_the_uid_that_its_cgroup_bears() {
-    let ours = pod(annotated(&[(CONFIG_HASH, HASH)])).unwrap();
+    let ours = pod(annotated(&[(CONFIG_HASH, HASH), (CONFIG_MIRROR, HASH)])).unwrap();
     assert_eq!(ours.uid.to_string(), HASH);
     assert_eq!(ours.api_uid.to_string(), UID);
     assert_eq!(ours.service_account, None);
@@ -140,9 +140,16 @@ fn annotations_are_kept_whatever_the_operator_calls_them() {
 }
 
 #[test]
+fn a_hash_on_a_pod_that_stands_for_no_other_means_nothing() {
+    let ours = pod(annotated(&[(CONFIG_HASH, HASH)])).unwrap();
+    assert_eq!(ours.uid.to_string(), UID);
+    assert_eq!(ours.service_account.as_deref(), Some("default"));
+}
+
+#[test]
 fn nobody_passes_for_another_pod_by_an_annotation() {
     for hash in [UID, "", "d41d8cd9", &HASH.to_uppercase()] {
-        let error = pod(annotated(&[(CONFIG_HASH, hash)])).unwrap_err();
+        let error = pod(annotated(&[(CONFIG_HASH, hash), (CONFIG_MIRROR, hash)])).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(

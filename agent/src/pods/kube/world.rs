@@ -43,12 +43,21 @@ struct Resident {
 /// How far we know all objects of a kind.
 #[derive(Debug)]
 struct Listed<T> {
-    /// What the list that is under way has told.
+    /// What the list that is under way has told, if another one was complete before.
     pending: Option<T>,
     /// All that happened until this version is known.
     reached: Option<Version>,
     /// What is there, but cannot be understood. Nobody knows what it says.
     unreadable: HashSet<PodRef>,
+}
+
+/// What a list, as it begins, finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// All that was there, which stays until the list is complete.
+    Everything,
+    /// Nothing but what lists have told that came to no end.
+    Nothing,
 }
 
 impl World {
@@ -129,7 +138,11 @@ impl World {
 
     fn apply_pod(&mut self, event: Event<Seen>) {
         match event {
-            Event::Restarted => self.pods_listed.restart(),
+            Event::Restarted => {
+                if self.pods_listed.restart() == Before::Nothing {
+                    self.pods.clear();
+                }
+            }
             Event::Listed(seen) => {
                 if let Some(listed) = &mut self.pods_listed.pending {
                     listed.insert(seen.uid);
@@ -177,7 +190,11 @@ impl World {
     fn apply_namespace(&mut self, event: Event<Named<Box<Namespace>>>) {
         let (known, listed) = (&mut self.surroundings, &mut self.namespaces);
         match event {
-            Event::Restarted => listed.restart(),
+            Event::Restarted => {
+                if listed.restart() == Before::Nothing {
+                    known.replace_namespaces(Surroundings::default());
+                }
+            }
             Event::Listed(named) => {
                 listed.note(&named);
                 if let Some(pending) = &mut listed.pending {
@@ -207,7 +224,11 @@ impl World {
     fn apply_service_account(&mut self, event: Event<Named<ServiceAccount>>) {
         let (known, listed) = (&mut self.surroundings, &mut self.service_accounts);
         match event {
-            Event::Restarted => listed.restart(),
+            Event::Restarted => {
+                if listed.restart() == Before::Nothing {
+                    known.replace_service_accounts(Surroundings::default());
+                }
+            }
             Event::Listed(named) => {
                 listed.note(&named);
                 if let Some(pending) = &mut listed.pending {
@@ -261,9 +282,13 @@ fn put_service_account(known: &mut Surroundings, named: Named<ServiceAccount>) {
 }
 
 impl<T: Default> Listed<T> {
-    /// All objects follow.
-    fn restart(&mut self) {
-        self.pending = Some(T::default());
+    /// All objects follow. The first ones are not kept twice: in memory that would leave as many holes as objects.
+    fn restart(&mut self) -> Before {
+        self.pending = self.reached.map(|_| T::default());
+        match self.pending {
+            Some(_) => Before::Everything,
+            None => Before::Nothing,
+        }
     }
 
     /// Those were all: they.

@@ -68,7 +68,7 @@ fn while_the_api_server_is_away_known_pods_keep_their_roles() {
     assert_role(&scene.settled(&cart.place()), "cart");
     assert_role(&scene.settled(&gone.place()), "gone");
     scene.line = None;
-    wait_for_record(&agent, |record| {
+    wait_for_record(agent.process(), |record| {
         record["reason"] == "unreachable" && record["of"] == "pods"
     });
     let till = add(&scene, "till");
@@ -87,14 +87,15 @@ fn an_agent_that_starts_while_the_api_server_is_away_answers_nobody_until_it_is_
     scene.line = None;
     let cart = add(&scene, "cart");
     let plain = scene.add(scene.spec("plain"));
-    let agent = scene.spawn(&["--default-role", "everybody"]);
+    let early = scene.spawn(&["--default-role", "everybody"]);
+    wait_for_record(&early, |record| record["message"] == "attached");
     let page = scene.stage.admin("/readyz").unwrap();
     assert!(page.contains("the pods to be listed"), "{page}");
     for pod in [&cart, &plain] {
         assert_status(&scene.ask(&pod.place()), 503);
     }
     scene.line = Some(scene.cluster.line_from(scene.stage.node().netns()).unwrap());
-    scene.wait_until_ready();
+    let agent = scene.ready(early);
     assert_all(&scene, &agent, &[&cart]);
     assert_role(&scene.settled(&plain.place()), "everybody");
 }
@@ -122,7 +123,7 @@ fn a_token_that_is_replaced_is_used_and_one_that_is_refused_costs_no_pod_its_rol
     // None in time.
     scene.account.set_token("nonsense").unwrap();
     scene.line().disconnect();
-    let said = wait_for_record(&agent, |record| {
+    let said = wait_for_record(agent.process(), |record| {
         record["reason"] == "unauthorized" && record["of"] == "pods"
     });
     assert!(

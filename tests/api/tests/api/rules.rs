@@ -1,7 +1,7 @@
 //! Each shipped rule is needed: without it the agent says which, and what to apply.
 
 use bpf2iam_api::{account::Account, deploy::AGENT, object::unique, token::Request};
-use bpf2iam_support::stage::Agent;
+use bpf2iam_support::process::Process;
 use serde_json::{Value, json};
 
 use crate::scene::{NEAR, ROLE, ROLE_ARN, Scene, arn, wait_for_record};
@@ -32,7 +32,7 @@ fn allow(scene: &Scene, name: &str, rules: &[Value]) {
 }
 
 #[track_caller]
-fn assert_says(agent: &Agent, words: &[&str]) {
+fn assert_says(agent: &Process, words: &[&str]) {
     wait_for_record(agent, |record| {
         let text = record.to_string();
         record["level"] == "WARN" && words.iter().all(|word| text.contains(word))

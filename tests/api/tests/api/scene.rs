@@ -79,13 +79,11 @@ impl Scene {
 
     /// Starts the agent as a pod of the cluster is started, and waits until it knows all pods.
     pub(crate) fn start(&self, args: &[&str]) -> Agent {
-        let agent = self.spawn(args);
-        self.wait_until_ready();
-        agent
+        self.ready(self.spawn(args))
     }
 
-    /// Starts it, and waits until its programs are attached.
-    pub(crate) fn spawn(&self, args: &[&str]) -> Agent {
+    /// Starts it.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         let address: SocketAddr = NEAR.trim_start_matches("https://").parse().unwrap();
         let launcher = self.account.launcher();
         let launcher: Vec<_> = launcher.iter().map(String::as_str).collect();
@@ -95,15 +93,17 @@ impl Scene {
         command.envs(Account::environment(address));
         // What is found by its name has to be.
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        self.attached(command)
+        Process::spawn("bpf2iam", command).unwrap()
     }
 
-    /// The agent, from when its programs are attached.
-    pub(crate) fn attached(&self, command: std::process::Command) -> Agent {
-        Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &self.stage).unwrap()
+    /// The agent in `process`, when it is ready and says so everywhere.
+    pub(crate) fn ready(&self, process: Process) -> Agent {
+        let agent = Agent::ready(process, &self.stage).unwrap();
+        self.wait_until_ready();
+        agent
     }
 
-    pub(crate) fn wait_until_ready(&self) {
+    fn wait_until_ready(&self) {
         wait("the agent to be ready", || {
             (self.stage.admin("/readyz").unwrap().trim() == "ready").then_some(())
         });
@@ -251,16 +251,16 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Waits until the agent has written a record that is `wanted`, and gives the first.
 #[track_caller]
-pub(crate) fn wait_for_record(agent: &Agent, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn wait_for_record(agent: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
     let is_wanted = |line: &str| serde_json::from_str(line).is_ok_and(|record| wanted(&record));
-    let line = agent.process().wait_for_line(is_wanted, PATIENCE).unwrap();
+    let line = agent.wait_for_line(is_wanted, PATIENCE).unwrap();
     serde_json::from_str(&line).unwrap()
 }
 
 /// Waits for the record of a request of a pod that ended like this.
 #[track_caller]
 pub(crate) fn wait_for_outcome(agent: &Agent, pod: &Pod, outcome: &str) {
-    wait_for_record(agent, |record| {
+    wait_for_record(agent.process(), |record| {
         record["uid"] == pod.uid() && record["outcome"] == outcome
     });
 }

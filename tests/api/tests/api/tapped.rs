@@ -13,8 +13,8 @@ use crate::scene::{PATIENCE, Scene};
 
 /// Where kubectl listens.
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
-/// What ends the first line of a request.
-const HTTP: &str = " HTTP/1.1\r\n";
+/// What ends the first line of a request, but for the line's own end.
+const HTTP: &str = " HTTP/1.1";
 /// What begins it.
 const METHODS: [&str; 5] = ["GET ", "POST ", "PATCH ", "PUT ", "DELETE "];
 
@@ -61,9 +61,7 @@ impl Tapped {
         let flags = ["--pods", "kube", "--api-server", &api];
         let mut command = scene.stage.agent(&[&flags[..], args].concat()).unwrap();
         command.env("AWS_ENDPOINT_URL_STS", url(&self.sts));
-        let agent = scene.attached(command);
-        scene.wait_until_ready();
-        agent
+        scene.ready(Process::spawn("bpf2iam", command).unwrap())
     }
 
     /// What the API server was asked so far.

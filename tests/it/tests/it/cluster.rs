@@ -221,7 +221,11 @@ async fn a_static_pod_is_found_by_its_hash() {
     let mirror = |hash: &str| {
         let mut mirror = annotated(
             B,
-            &json!({"kubernetes.io/config.hash": hash, "iam.amazonaws.com/role": "a-role"}),
+            &json!({
+                "kubernetes.io/config.hash": hash,
+                "kubernetes.io/config.mirror": hash,
+                "iam.amazonaws.com/role": "a-role",
+            }),
         );
         mirror["spec"]["serviceAccountName"] = "".into();
         mirror

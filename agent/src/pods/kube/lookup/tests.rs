@@ -87,6 +87,7 @@ async fn a_pod_that_is_none_of_this_node_is_not_there() {
     shop(&server);
     let mut hash = pod("proxy", 4, "d");
     hash["metadata"]["annotations"]["kubernetes.io/config.hash"] = json!(HASH);
+    hash["metadata"]["annotations"]["kubernetes.io/config.mirror"] = json!(HASH);
     for object in [
         with(pod("other", 2, "b"), "/spec/nodeName", json!("node-2")),
         with(pod("done", 3, "c"), "/status/phase", json!("Failed")),
@@ -228,6 +229,7 @@ async fn two_pods_that_claim_the_same_static_pod_are_none() {
     for (name, number) in [("proxy", 1), ("impostor", 2)] {
         let mut object = pod(name, number, name);
         object["metadata"]["annotations"]["kubernetes.io/config.hash"] = json!(HASH);
+        object["metadata"]["annotations"]["kubernetes.io/config.mirror"] = json!(HASH);
         server.put(object).unwrap();
     }
     let (lookup, _registry) = lookup(&server).await;

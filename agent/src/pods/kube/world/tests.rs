@@ -377,6 +377,31 @@ fn what_is_gone_from_a_list_says_nothing_at_its_end() {
 }
 
 #[test]
+fn what_only_a_first_list_had_that_came_to_no_end_says_nothing() {
+    let mut world = World::default();
+    let pods = [
+        Event::Restarted,
+        Event::Listed(cart(1, "", 5)),
+        Event::Complete(version(10)),
+    ];
+    apply_pods(&mut world, pods);
+    let (began, ended) = (Event::Restarted, Event::Complete(version(30)));
+    let broken = [
+        namespaces(&[Event::Restarted, Event::Listed(shop("a"))]),
+        accounts(&[began.clone(), Event::Listed(till("a"))]),
+    ];
+    let whole = [
+        namespaces(&[Event::Restarted, Event::Complete(version(30))]),
+        accounts(&[began, ended]),
+    ];
+    for change in broken.into_iter().chain(whole).flatten() {
+        world.apply(change);
+    }
+    let nothing = Some(String::new());
+    assert_eq!(around(&mut world), (nothing.clone(), nothing));
+}
+
+#[test]
 fn what_cannot_be_understood_says_not_nothing() {
     let wrong = Event::Applied(unreadable(till("")), version(25));
     let later = Event::Reached(version(30));

@@ -1,4 +1,4 @@
-//! Pods of the node that come, run, change their roles, end and go, at a pace.
+//! Pods that come, run, change their roles, end and go, at a pace.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     cluster::{Cluster, role},
     objects::{self, Pod},
-    order,
+    order::{self, Place},
 };
 
 /// So many pods are somewhere on their way at a time.
-const SLOTS: usize = 100;
+const SLOTS: usize = 97;
 
 /// The first of these pods has this number.
 const FIRST: usize = 1_000_000;
@@ -22,7 +22,7 @@ const FIRST: usize = 1_000_000;
 /// What it came to.
 #[derive(Debug, Serialize)]
 pub(crate) struct Churned {
-    /// How many events the agent should have got.
+    /// How many events the agent of these pods' node should have got.
     events: u64,
     seconds: f64,
 }
@@ -50,7 +50,7 @@ pub(crate) async fn run(cluster: &Cluster, order: &order::Churn) -> Result<Churn
         ticks.tick().await;
         let slot = &mut slots[usize::try_from(number)? % SLOTS];
         let before = std::mem::replace(slot, Slot::Free);
-        *slot = before.step(cluster, &mut next)?;
+        *slot = before.step(cluster, order.place, &mut next)?;
     }
     Ok(Churned {
         events: wanted,
@@ -60,13 +60,13 @@ pub(crate) async fn run(cluster: &Cluster, order: &order::Churn) -> Result<Churn
 
 impl Slot {
     /// Lets its pod make one step: one event.
-    fn step(self, cluster: &Cluster, next: &mut usize) -> Result<Self> {
+    fn step(self, cluster: &Cluster, place: Place, next: &mut usize) -> Result<Self> {
         let api = cluster.api();
         let put = |pod: &Pod| api.put(objects::pod(pod));
         Ok(match self {
             Self::Free => {
                 *next += 1;
-                let pod = cluster.passing(*next);
+                let pod = cluster.passing(*next, place);
                 put(&pod)?;
                 Self::Bound(pod, *next)
             }

@@ -6,7 +6,10 @@ use anyhow::Result;
 use bpf2iam_standins::apiserver::{ApiServer, Kind};
 use serde_json::Value;
 
-use crate::objects::{self, Pod};
+use crate::{
+    objects::{self, Pod},
+    order::Place,
+};
 
 /// So many roles are shared by the pods of the node whose annotations name them.
 pub(crate) const ROLES: usize = 75;
@@ -16,6 +19,9 @@ const BOUND: usize = 10;
 
 /// Of so many pods of the node one runs as a ServiceAccount that has a role.
 const WEB_IDENTITIES: usize = 10;
+
+/// A node that no agent knows.
+const ELSEWHERE: &str = "node-0";
 
 /// How much there is.
 #[derive(clap::Args)]
@@ -89,9 +95,13 @@ impl Cluster {
         pod.role(&role(number))
     }
 
-    /// A pod of the node that comes or goes, with one of the roles that stay in use meanwhile.
-    pub(crate) fn passing(&self, number: usize) -> Pod {
-        Pod::new(number, &self.node, &namespace(0)).role(&role(number))
+    /// A pod that comes or goes, with one of the roles that stay in use meanwhile.
+    pub(crate) fn passing(&self, number: usize, place: Place) -> Pod {
+        let node = match place {
+            Place::Here => &self.node,
+            Place::Elsewhere => ELSEWHERE,
+        };
+        Pod::new(number, node, &namespace(0)).role(&role(number))
     }
 
     fn bound_role(&self, namespace: usize, account: usize) -> String {

@@ -16,7 +16,7 @@ pub(crate) struct Numbered {
 pub(crate) enum Order {
     /// Create or replace an object.
     Put(Value),
-    /// Let pods of the node come and go.
+    /// Let pods come and go.
     Churn(Churn),
     /// Let one pod come, change its role and go, over and over again.
     Probe(Probe),
@@ -31,9 +31,20 @@ pub(crate) enum Order {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Churn {
+    pub(crate) place: Place,
     /// Events in a second.
     pub(crate) rate: u32,
     pub(crate) seconds: u32,
+}
+
+/// Whose pods.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    /// Those of the node whose agent is measured.
+    Here,
+    /// Those of a node without an agent.
+    Elsewhere,
 }
 
 #[derive(Debug, Deserialize)]
