@@ -39,7 +39,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let mut agent = Agent::open(&config, source, Some(counters)).await?;
+    let mut agent = tokio::select! {
+        // A plugin that proves who we are to the API server may take its time.
+        opened = Agent::open(&config, source, Some(counters)) => opened?,
+        signal = &mut end => {
+            say_ending(signal);
+            return Ok(());
+        }
+    };
     kernel.point_at(agent.bound())?;
     let ended = tokio::select! {
         error = live(&mut kernel, &mut agent) => Err(error),

@@ -11,7 +11,9 @@ mod status;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, error::ErrorKind,
+};
 
 pub use explain::Explain;
 pub use go::Switch;
@@ -65,7 +67,14 @@ impl Args {
     /// Understands a command line, the program's name included.
     pub fn of(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let line: Vec<_> = line.into_iter().collect();
-        Self::try_parse_from(&line).map_err(|error| without_run(line.get(1)).unwrap_or(error))
+        let mut command = Self::command();
+        let matches = command
+            .try_get_matches_from_mut(&line)
+            .map_err(|error| without_run(line.get(1)).unwrap_or(error))?;
+        if let Some(("explain", matches)) = matches.subcommand() {
+            explain::check(matches, &mut command)?;
+        }
+        Self::from_arg_matches(&matches)
     }
 }
 

@@ -44,11 +44,11 @@ fn explain_offline(
 ) -> anyhow::Result<Explanation> {
     let manifests = Manifests::read(dir, &policy.keys)?;
     for error in manifests.errors() {
-        terminal::complain(&error);
+        terminal::warn(&error);
     }
     let subject = manifests.pod(&question.pod()).with_context(|| {
         let (pod, dir) = (question.pod(), dir.display());
-        format!("no manifest of the pod {pod} that has not ended is in {dir}")
+        format!("there is no manifest of the pod {pod} in {dir}, or it says that the pod has ended")
     })?;
     let account = question.service_account();
     let account =

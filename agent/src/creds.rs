@@ -115,6 +115,8 @@ pub enum SourceError {
     Denied {
         /// The role that was asked for.
         role: RoleArn,
+        /// STS's error code.
+        code: String,
         /// In STS's words.
         message: String,
     },

@@ -9,7 +9,7 @@ mod refusal;
 mod settings;
 pub mod token;
 
-pub use connect::{Error, connect};
+pub use connect::{Error, Fault, InvalidToken, connect, parse_token};
 pub use settings::{InvalidUrl, Server, Settings, Trust};
 
 /// A connection to the API server. Clones share it, and cost nothing.

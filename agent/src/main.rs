@@ -53,7 +53,11 @@ fn block_on(
     runtime: io::Result<Runtime>,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    runtime.context("cannot start threads")?.block_on(work)
+    let runtime = runtime.context("cannot start threads")?;
+    let ended = runtime.block_on(work);
+    // A thread may wait for a plugin of a kubeconfig that hangs.
+    runtime.shutdown_background();
+    ended
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -3,9 +3,14 @@
 //! A task follows the index and the credentials, and decides which [`Notice`]s there are. One is told when it appears
 //! and when it changes, and again from time to time while it lasts; nothing is said when it goes. Requests of pods have
 //! no part in this: nobody waits for it, and nothing of it fails.
+//!
+//! Those who write annotations decide what is wrong with them, and how often: whatever they write, a pod has few
+//! notices, what is remembered has a bound, and the log has room for others.
 
+mod limit;
 mod text;
 mod told;
+mod voice;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,14 +32,20 @@ use crate::{
     },
 };
 
+pub(crate) use limit::Limit;
+
 use text::Text;
 use told::Told;
+use voice::Voice;
 
 /// The credentials are looked at this often. What pods and namespaces say is looked at when it changes, ...
 const LOOK: Duration = Duration::from_secs(5);
 
 /// ... but not more often than this.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// A pod has so many notices at a time. More of them would tell nobody more.
+const MOST: usize = 8;
 
 /// Why a pod does not get its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,7 +83,7 @@ pub struct Notice {
     pub reason: Reason,
     /// What is wrong, and what to change.
     pub note: Arc<str>,
-    /// How often it was told since it began, this time included.
+    /// How often it was told since it began, this time included. What nobody heard does not count.
     pub times: u32,
 }
 
@@ -80,6 +91,9 @@ pub struct Notice {
 pub trait Crier: fmt::Debug + Send + Sync + 'static {
     /// Passes it on, some time, if possible. Never waits.
     fn tell(&self, notice: Notice);
+
+    /// What was told and could not be passed on, since this was last asked.
+    fn unheard(&self) -> Vec<Notice>;
 }
 
 /// Tells `crier` what there is to tell, and the log, until the end has come.
@@ -90,7 +104,7 @@ pub async fn run(
     crier: Option<Arc<dyn Crier>>,
     mut drain: drain::Watch,
 ) {
-    let mut told = Told::default();
+    let (mut told, mut voice) = (Told::default(), Voice::new(crier));
     let mut snapshots = store.watch();
     loop {
         tokio::select! {
@@ -100,36 +114,19 @@ pub async fn run(
             },
         }
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        for notice in voice.unheard() {
+            told.unheard(&notice, Instant::now());
+        }
         if snapshot.complete() {
             let present = present(&snapshot, &policy, &failures(&cache));
-            for notice in told.due(present, &alive(&snapshot), Instant::now()) {
-                say(notice, crier.as_deref());
+            for due in told.due(present, &alive(&snapshot), Instant::now()) {
+                voice.say(due);
             }
         }
         tokio::select! {
             () = drain.signaled() => return,
             () = time::sleep(PAUSE) => {}
         }
-    }
-}
-
-fn say(notice: Notice, crier: Option<&dyn Crier>) {
-    let (pod, reason, note) = (&notice.pod, notice.reason.as_str(), &*notice.note);
-    match notice.reason {
-        Reason::RoleForbidden | Reason::InvalidAnnotation if notice.times == 1 => {
-            tracing::warn!(%pod, reason, note, "a pod does not get its role");
-        }
-        // What STS and the API server say, whoever asked them has said already.
-        Reason::RoleForbidden
-        | Reason::InvalidAnnotation
-        | Reason::RoleRefusedBySts
-        | Reason::NoServiceAccountToken => {
-            let times = notice.times;
-            tracing::debug!(%pod, reason, note, times, "a pod still does not get its role");
-        }
-    }
-    if let Some(crier) = crier {
-        crier.tell(notice);
     }
 }
 
@@ -156,32 +153,23 @@ fn present(
         .collect()
 }
 
-/// What there is to tell about a pod, each thing once.
+/// What there is to tell about a pod, each thing once, and not too much of it.
 fn of_pod(
     subject: &Subject,
     policy: &Policy,
     failures: &HashMap<Identity, Arc<SourceError>>,
 ) -> Vec<Notice> {
     let mut notices: Vec<Notice> = Vec::new();
-    for name in binding::containers(&subject.pod).map(Some).chain([None]) {
-        let text = Text {
-            subject,
-            name,
-            policy,
+    // What is about the whole pod comes first: it is there also where there are too many.
+    let names = [None]
+        .into_iter()
+        .chain(binding::containers(&subject.pod).map(Some));
+    for name in names {
+        let Some((reason, note)) = of_container(subject, name, policy, failures) else {
+            continue;
         };
-        let said = match binding::decide_for(subject, name, policy) {
-            Binding::Invalid(rule, invalid) => Some(text.invalid(rule, &invalid)),
-            Binding::Forbidden(role, refusal) => Some(text.forbidden(&role, &refusal)),
-            Binding::Role(identity, _) => failures
-                .get(&identity)
-                .and_then(|failure| text::of_failure(&identity, failure)),
-            Binding::Nothing(_) | Binding::Unknown(_) => None,
-        };
-        if let Some((reason, note)) = said
-            && !notices
-                .iter()
-                .any(|other| other.reason == reason && *other.note == *note)
-        {
+        let known = |other: &Notice| other.reason == reason && *other.note == *note;
+        if !notices.iter().any(known) {
             notices.push(Notice {
                 pod: subject.pod.name.clone(),
                 uid: subject.pod.api_uid,
@@ -190,8 +178,33 @@ fn of_pod(
                 times: 1,
             });
         }
+        if notices.len() == MOST {
+            break;
+        }
     }
     notices
+}
+
+/// What there is to tell about the container called `name`; without one, about those that have no role of their own.
+fn of_container(
+    subject: &Subject,
+    name: Option<&str>,
+    policy: &Policy,
+    failures: &HashMap<Identity, Arc<SourceError>>,
+) -> Option<(Reason, String)> {
+    let text = Text {
+        subject,
+        name,
+        policy,
+    };
+    match binding::decide_for(subject, name, policy) {
+        Binding::Invalid(rule, invalid) => Some(text.invalid(rule, &invalid)),
+        Binding::Forbidden(role, refusal) => Some(text.forbidden(&role, &refusal)),
+        Binding::Role(identity, _) => failures
+            .get(&identity)
+            .and_then(|failure| text::of_failure(&identity, failure)),
+        Binding::Nothing(_) | Binding::Unknown(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Pod {
     }
 }
 
-/// A ServiceAccount. One that does not exist (any more) says as much as one without annotations.
+/// A ServiceAccount. Among files, one that does not exist says as much as one without annotations. At an API server it is
+/// not known: no pod is made without its ServiceAccount, so it is about to be made anew, or the pod to end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceAccount {
     /// Its annotations, as far as one of our parts reads them.

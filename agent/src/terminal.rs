@@ -33,5 +33,21 @@ pub fn print(page: &str) -> io::Result<()> {
 
 /// Says on standard error what was wrong. Where that is closed, the exit code has to do.
 pub fn complain(error: &str) {
-    let _said = writeln!(io::stderr(), "error: {error}").is_ok();
+    say("error", error);
+}
+
+/// Says on standard error what does not keep the command from its end.
+pub fn warn(warning: &str) {
+    say("warning", warning);
+}
+
+/// Says it without control characters: what was typed is repeated, and may have some.
+fn say(what: &str, text: &str) {
+    let plain = |char: char| match char {
+        '\n' => '\n',
+        char if char.is_control() => ' ',
+        char => char,
+    };
+    let text: String = text.chars().map(plain).collect();
+    let _said = writeln!(io::stderr(), "{what}: {text}").is_ok();
 }

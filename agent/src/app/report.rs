@@ -96,19 +96,14 @@ impl Report {
         }
     }
 
-    fn state(&self, identity: &Identity) -> Option<State> {
+    /// What there is for every identity, at one moment.
+    fn states(&self) -> HashMap<Identity, State> {
         let held = self.cache.snapshot().into_iter();
-        let mut states = held.filter(|held| held.identity == *identity);
-        states.next().map(|held| held.state)
+        held.map(|held| (held.identity, held.state)).collect()
     }
 
     fn pods(&self) -> Vec<status::Pod> {
-        let states: HashMap<Identity, State> = self
-            .cache
-            .snapshot()
-            .into_iter()
-            .map(|held| (held.identity, held.state))
-            .collect();
+        let states = self.states();
         let mut pods: Vec<_> = self
             .pods
             .snapshot()
@@ -150,7 +145,11 @@ impl Answers for Report {
     async fn explain(&self, question: Question) -> Result<Explanation, NoSuchPod> {
         let (asked, snapshot) = (question.pod(), self.pods.snapshot());
         let known = snapshot.pods().find(|subject| subject.pod.name == asked);
-        let subject = known.ok_or(NoSuchPod(asked))?;
+        let subject = known.ok_or(if snapshot.complete() {
+            NoSuchPod::Unknown(asked)
+        } else {
+            NoSuchPod::TooEarly
+        })?;
         let account = match question.service_account() {
             Some(name) => {
                 self.resolver
@@ -161,8 +160,8 @@ impl Answers for Report {
         };
         let policy = self.resolver.policy();
         let supposed = question.suppose(subject, account, &policy.keys);
-        let words = question.in_words();
-        let state = |identity: &Identity| self.state(identity);
+        let (words, states) = (question.in_words(), self.states());
+        let state = |identity: &Identity| states.get(identity).cloned();
         Ok(Explanation::new(&supposed, words, policy, state))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::{Arg, ArgMatches, Args as _, Command, error::ErrorKind, parser::ValueSource};
+
 use crate::explain::{Question, Supposition};
 
 use super::{Output, Roles, Runtime};
@@ -23,8 +25,8 @@ pub struct Explain {
     pub annotations: Vec<Supposition>,
 
     /// Suppose that the pod runs as this ServiceAccount of its namespace
-    #[arg(long, value_name = "NAME")]
-    pub service_account: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = Supposition::service_account)]
+    pub service_account: Option<Supposition>,
 
     /// Suppose that the pod's annotation names this role
     #[arg(long, value_name = "ROLE")]
@@ -55,12 +57,32 @@ impl Explain {
         let suppositions = self.annotations.iter().cloned();
         Question {
             suppositions: suppositions
-                .chain(account.map(Supposition::ServiceAccount))
+                .chain(account)
                 .chain(role.map(Supposition::Role))
                 .collect(),
             ..self.pod.clone()
         }
     }
+}
+
+/// Refuses flags that nobody looks at: an agent that is asked decides by its own. Variables do no harm: in the agent's
+/// container they are the agent's.
+pub(super) fn check(matches: &ArgMatches, command: &mut Command) -> Result<(), clap::Error> {
+    if matches.get_one::<PathBuf>("pods").is_some() {
+        return Ok(());
+    }
+    let roles = Roles::augment_args(Command::default());
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let mut ignored = roles
+        .get_arguments()
+        .filter(|arg| typed(arg.get_id().as_str()));
+    let Some(flag) = ignored.next().and_then(Arg::get_long) else {
+        return Ok(());
+    };
+    let message = format!(
+        "--{flag} is the agent's to know, which is asked; give --pods file:DIR as well to explain without an agent"
+    );
+    Err(command.error(ErrorKind::ArgumentConflict, message))
 }
 
 fn directory(text: &str) -> Result<PathBuf, String> {

@@ -72,10 +72,18 @@ pub trait Answers: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Explanation, NoSuchPod>> + Send;
 }
 
-/// It is not among the pods of this node.
+/// Nothing can be said about a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no pod of this node that the agent knows; `bpf2iam status` lists those")]
-pub struct NoSuchPod(pub PodRef);
+pub enum NoSuchPod {
+    /// It is not among the pods of this node.
+    #[error("{0} is no pod of this node that the agent knows; `bpf2iam status` lists those")]
+    Unknown(PodRef),
+    /// Nobody has told the agent yet.
+    #[error(
+        "the agent does not know the pods of this node yet; `bpf2iam status` says what it waits for"
+    )]
+    TooEarly,
+}
 
 /// The control socket, open. Its file goes when the server goes.
 #[derive(Debug)]

@@ -42,7 +42,7 @@ impl Answers for Example {
         if question.name == "cart" {
             Ok(explained(question.in_words()))
         } else {
-            Err(NoSuchPod(question.pod()))
+            Err(NoSuchPod::Unknown(question.pod()))
         }
     }
 }

@@ -6,6 +6,7 @@
 //! [`Credentials`].
 
 mod assume_role;
+mod endpoint;
 mod https;
 mod partition;
 mod refusal;
@@ -50,6 +51,9 @@ const CALL: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 2;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
+/// Where STS is, if not where it is for all.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
+
 /// STS cannot be used as this node is set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,6 +65,19 @@ pub enum Error {
     /// The region means the global endpoint.
     #[error("{0} is no region with an STS of its own: set AWS_REGION to where this node is")]
     GlobalRegion(String),
+    /// No region is called so.
+    #[error(
+        "{0:?} is no name of an AWS region, such as eu-west-1: set AWS_REGION to where this node is"
+    )]
+    Region(String),
+    /// STS is said to be where nothing can be.
+    #[error("{0} is {1:?}, which is no URL; give one such as https://sts.eu-west-1.amazonaws.com")]
+    Endpoint(&'static str, String),
+    /// The URL has an `@`, or a `?`. Who knows which part of it is secret: nothing of it is repeated.
+    #[error(
+        "{0} has a user, a password or a query in it; give a URL such as https://sts.eu-west-1.amazonaws.com"
+    )]
+    EndpointWithSecret(&'static str),
     /// `AWS_CA_BUNDLE` is of no use.
     #[error("cannot trust the certificates of AWS_CA_BUNDLE")]
     Bundle(#[from] BundleError),
@@ -80,7 +97,13 @@ type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
 impl Sts {
     /// STS as environment, profile and instance metadata describe it.
     pub async fn from_env(clock: Clock) -> Result<Self, Error> {
-        let bundle = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let is_ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if let Some(url) = variable(ENDPOINT).filter(|_| !is_ignored) {
+            endpoint::check(ENDPOINT, &url.to_string_lossy())?;
+        }
+        let bundle = variable("AWS_CA_BUNDLE");
         let http = https::client(bundle.map(PathBuf::from).as_deref())?;
         let config = aws_config::defaults(behaviour()).http_client(http);
         Self::new(&config.load().await, clock)
@@ -94,6 +117,12 @@ impl Sts {
         }
         if partition::is_global(&region) {
             return Err(Error::GlobalRegion(region));
+        }
+        if !endpoint::is_region(&region) {
+            return Err(Error::Region(region));
+        }
+        if let Some(url) = config.endpoint_url() {
+            endpoint::check("AWS_ENDPOINT_URL (or endpoint_url in the profile)", url)?;
         }
         let config = Builder::from(config)
             .retry_config(

@@ -4,6 +4,8 @@
 
 use std::{collections::HashSet, fmt, pin::Pin};
 
+use crate::id::{Excerpt, RoleArn};
+
 use super::{Secret, WebIdentity};
 
 /// Makes tokens, and keeps them while they are good.
@@ -60,11 +62,6 @@ impl TokenError {
             Self::Unavailable(_) => false,
         }
     }
-
-    /// Whether the pod that the token was for exists no more.
-    pub const fn is_of_a_gone_pod(&self) -> bool {
-        matches!(self, Self::OtherPod(_) | Self::NoPod(_))
-    }
 }
 
 impl WebIdentity {
@@ -72,5 +69,27 @@ impl WebIdentity {
     pub fn subject(&self) -> String {
         let namespace = self.pod.namespace();
         format!("system:serviceaccount:{namespace}:{}", self.service_account)
+    }
+
+    /// What to look at where STS answers an exchange of its token for `role` with the error `code`.
+    pub(crate) fn advice(&self, code: &str, role: &RoleArn) -> Option<String> {
+        let audience = Excerpt::of(&self.audience);
+        match code {
+            "AccessDenied" | "AccessDeniedException" | "IDPRejectedClaim" => Some(format!(
+                "the role's trust policy must allow sts:AssumeRoleWithWebIdentity to the cluster's OIDC provider, \
+                 with sub \"{}\" and aud {audience}",
+                self.subject()
+            )),
+            "InvalidIdentityToken" => Some(format!(
+                "account {} needs an IAM OIDC provider for the cluster's issuer, with the audience {audience}, \
+                 and the issuer's keys must be public",
+                role.account()
+            )),
+            "ExpiredToken" | "ExpiredTokenException" => Some(
+                "a new token was not taken either: compare the API server's clock with STS's"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     creds::{Identity, State, WebIdentity},
-    id::{Excerpt, RoleArn},
+    id::RoleArn,
     pods::{
         Subject,
         annotation::{CONTAINER, DEFAULT_ROLE, ROLE_ARN},
@@ -103,7 +103,7 @@ fn said_by_namespace(
     let (Some((rule, Finding::Role(role))), Some(namespace)) = (decided, &subject.namespace) else {
         return Restriction::NotAsked;
     };
-    if rule == Rule::Default || policy.default_role.as_ref() == Some(&role) {
+    if binding::is_exempt(&role, rule, policy) {
         return Restriction::Exempt;
     }
     match namespace.restriction(rules, &policy.keys) {
@@ -118,21 +118,21 @@ fn said_by_namespace(
 fn judged(compiled: &restriction::Restriction, role: &RoleArn) -> Restriction {
     match compiled.permits(role) {
         Verdict::Permitted { allowed, permitted } => Restriction::Permitted {
-            by: allowed.into_iter().chain(permitted).map(quoted).collect(),
+            by: allowed
+                .into_iter()
+                .chain(permitted)
+                .map(str::to_owned)
+                .collect(),
         },
         Verdict::Refused(refusal) => Restriction::Refused {
             reason: refusal.to_string(),
             entries: [Annotation::Allowed, Annotation::Permitted]
                 .into_iter()
                 .flat_map(|annotation| compiled.entries(annotation))
-                .map(quoted)
+                .map(str::to_owned)
                 .collect(),
         },
     }
-}
-
-fn quoted(text: &str) -> String {
-    Excerpt::of(text).to_string()
 }
 
 impl From<Binding> for Outcome {

@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{Excerpt, PodRef},
+    id::{Excerpt, PodRef, is_dns_label, is_dns_subdomain},
     pods::{Pod, ServiceAccount, Subject, annotation::Keys},
 };
 
@@ -37,8 +37,11 @@ pub enum Supposition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongQuestion {
     /// It names no pod.
-    #[error("{0} is no NAMESPACE/POD")]
+    #[error("{0} is no NAMESPACE/POD, as `kubectl get pods -A` shows them")]
     Pod(Excerpt),
+    /// It names no ServiceAccount.
+    #[error("{0} is no ServiceAccount's name")]
+    ServiceAccount(Excerpt),
     /// It is no annotation.
     #[error("{0} is no annotation: KEY=VALUE, or KEY- for one that is not there")]
     Annotation(Excerpt),
@@ -116,6 +119,15 @@ impl Supposition {
         }
     }
 
+    /// A ServiceAccount as it is typed.
+    pub fn service_account(text: &str) -> Result<Self, WrongQuestion> {
+        if is_dns_subdomain(text) {
+            Ok(Self::ServiceAccount(text.to_owned()))
+        } else {
+            Err(WrongQuestion::ServiceAccount(Excerpt::of(text)))
+        }
+    }
+
     /// An annotation as it is typed: `KEY=VALUE`, or `KEY-`.
     pub fn annotation(text: &str) -> Result<Self, WrongQuestion> {
         let wrong = || WrongQuestion::Annotation(Excerpt::of(text));
@@ -136,9 +148,7 @@ impl FromStr for Question {
 
     fn from_str(text: &str) -> Result<Self, WrongQuestion> {
         match text.split_once('/') {
-            Some((namespace, name))
-                if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
-            {
+            Some((namespace, name)) if is_dns_label(namespace, 63) && is_dns_subdomain(name) => {
                 Ok(Self {
                     namespace: namespace.to_owned(),
                     name: name.to_owned(),

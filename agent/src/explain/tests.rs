@@ -172,6 +172,7 @@ fn each_container_with_a_role_of_its_own_has_its_case() {
 fn what_sts_said_last_is_said() {
     let failed = State::Failed(Arc::new(SourceError::Denied {
         role: OTHER.parse().unwrap(),
+        code: "AccessDenied".to_owned(),
         message: "not\nauthorized\u{1b}[2J".to_owned(),
     }));
     let subject = subject(&[(ROLE, OTHER)], &[]);

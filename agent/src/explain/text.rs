@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    id::Excerpt,
     status::Keys,
     table::{Cell, Tone, paint, table},
     terminal::Colour,
@@ -87,15 +88,23 @@ fn restriction(restriction: &Restriction) -> Option<String> {
         Restriction::Off => Some("restricts nothing (--namespace-restrictions is off)".to_owned()),
         Restriction::NotAsked => None,
         Restriction::Exempt => Some("every pod may have the default role".to_owned()),
-        Restriction::Permitted { by } => Some(format!("permits the role, by {}", by.join(", "))),
+        Restriction::Permitted { by } => Some(format!("permits the role, by {}", quoted(by))),
         Restriction::Refused { reason, entries } if entries.is_empty() => {
             Some(format!("refuses the role: {reason}"))
         }
         Restriction::Refused { reason, entries } => Some(format!(
             "refuses the role: {reason}; permitted are {}",
-            entries.join(", ")
+            quoted(entries)
         )),
     }
+}
+
+fn quoted(entries: &[String]) -> String {
+    let quoted: Vec<_> = entries
+        .iter()
+        .map(|one| Excerpt::of(one).to_string())
+        .collect();
+    quoted.join(", ")
 }
 
 fn session(outcome: &Outcome) -> Option<String> {

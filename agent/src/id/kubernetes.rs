@@ -35,6 +35,13 @@ pub struct PodUid {
     dashed: bool,
 }
 
+impl PodUid {
+    /// Whether it is a static pod's hash, and not the UID of a pod of the API server.
+    pub const fn is_static(self) -> bool {
+        !self.dashed
+    }
+}
+
 impl FromStr for PodUid {
     type Err = ParseError;
 

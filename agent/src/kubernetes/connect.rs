@@ -3,69 +3,74 @@
 //! Nothing is asked of the server here, so that the agent starts while it is away. Proxies in the environment are
 //! for what leaves the cluster, and do not count. A token that comes from a file is read anew for each request: files
 //! are exchanged while we run, and there are few requests.
+//!
+//! A kubeconfig may name a plugin. It runs on a thread of its own, for a bounded time, and nobody waits for it when the
+//! agent is told to end. When its token nears its end, [`kube`] runs it again, while a request is under way: that
+//! request has its own patience, and a plugin that hangs then holds a thread of the runtime, for which the end of the
+//! agent must not wait either.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+mod fault;
+mod kubeconfig;
+mod tcp;
+mod token;
+
+use std::{fmt, io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use hyper::{
-    HeaderMap, Request,
-    header::{AUTHORIZATION, HeaderValue, InvalidHeaderValue, USER_AGENT},
+    Request, Uri,
+    header::{HeaderValue, USER_AGENT},
 };
-use hyper_util::{
-    client::legacy::{Builder, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Builder, rt::TokioExecutor};
 use kube::{
     Config,
-    client::{Body, ConfigExt as _},
-    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    client::{AuthError, Body, ConfigExt as _},
+    config::InClusterError,
 };
+use secrecy::ExposeSecret as _;
+use tokio::{runtime::Handle, sync::oneshot, time};
 use tower::{BoxError, ServiceBuilder};
 
+use crate::{chain::chain, id::Excerpt};
+
 use super::{Client, Server, Settings, Trust};
+
+use fault::Place;
+use token::TokenFile;
+
+pub use fault::Fault;
+pub use token::{InvalidToken, parse_token};
 
 /// How we call ourselves.
 const NAME: &str = concat!("bpf2iam/", env!("CARGO_PKG_VERSION"));
 
-/// A server that does not even answer a SYN in this time is away.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// How soon the kernel asks whether the other machine is still there: watches are quiet for long.
-const KEEPALIVE: Duration = Duration::from_secs(20);
-
 /// Connections that nobody uses are kept for the next look-up, so many and so long.
 const IDLE: (usize, Duration) = (4, Duration::from_mins(1));
+
+/// So much of an answer is read at a time. A list that is long would make hyper take 400 KiB for each watch, and keep it.
+const BUFFER: usize = 32 << 10;
+
+/// A plugin that has not proved who we are in this time, does not.
+const PLUGIN: Duration = Duration::from_secs(15);
 
 /// Why there is no connection to an API server. Nothing of this goes away by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// We are no pod, or not one with a ServiceAccount.
     #[error(
-        "this is no pod with a ServiceAccount; give --kubeconfig, or --api-server and --api-token"
+        "this is no pod with a ServiceAccount ({}); give --kubeconfig, or --api-server and --api-token", chain(.0)
     )]
-    InCluster(#[source] InClusterError),
-    /// The file is not there, or says nothing sensible.
-    #[error("--kubeconfig {}: it says no API server", path.display())]
+    InCluster(InClusterError),
+    /// The file is not there, or says nothing that can be used.
+    #[error("--kubeconfig {} cannot be used", path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: KubeconfigError,
-    },
-    /// The file wants a proxy.
-    #[error("--kubeconfig {}: it asks for a proxy, which is not supported", path.display())]
-    Proxy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It could trust nobody.
-    #[error("--kubeconfig {}: its certificate authority has no certificate", path.display())]
-    NoAuthority {
-        /// The file.
-        path: PathBuf,
+        source: Fault,
     },
     /// The file that has the token cannot be read.
-    #[error("cannot read the token for the API server, {}", path.display())]
+    #[error("cannot read the token for the API server from {}", path.display())]
     Token {
         /// The file.
         path: PathBuf,
@@ -73,9 +78,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Who we are, or who the server has to be, cannot be used: a certificate, a plugin, a token.
+    /// Who we are, or who the server has to be, cannot be used.
     #[error("what proves who is who at the API server cannot be used")]
-    Proof(#[source] Box<kube::Error>),
+    Proof(#[source] Fault),
 }
 
 /// Makes ready to ask the API server that `settings` names.
@@ -88,18 +93,32 @@ pub async fn connect(settings: &Settings) -> Result<Client, Error> {
     config
         .headers
         .push((USER_AGENT, HeaderValue::from_static(NAME)));
+    check_token(&mut config).map_err(|fault| error(settings, fault))?;
     let token = take_token_file(&mut config)?;
-    client(&config, token).map_err(|error| Error::Proof(Box::new(error)))
+    tracing::info!(server = %Address::of(&config.cluster_url), "this is the API server");
+    let made = match kubeconfig::plugin(&config.auth_info) {
+        Some(plugin) => in_time(config, token, plugin).await,
+        None => client(&config, token, &Excerpt::of("")),
+    };
+    made.map_err(|fault| error(settings, fault))
+}
+
+fn error(settings: &Settings, source: Fault) -> Error {
+    match settings {
+        Settings::Kubeconfig { path, .. } => Error::Kubeconfig {
+            path: path.clone(),
+            source,
+        },
+        Settings::InCluster | Settings::Server(_) => Error::Proof(source),
+    }
 }
 
 async fn config(settings: &Settings) -> Result<Config, Error> {
     match settings {
         Settings::InCluster => Config::incluster().map_err(Error::InCluster),
         Settings::Kubeconfig { path, trust } => {
-            let mut config = kubeconfig(path.clone()).await?;
-            if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
-                return Err(Error::NoAuthority { path: path.clone() });
-            }
+            let read = kubeconfig::read(path).await;
+            let mut config = read.map_err(|fault| error(settings, fault))?;
             config.accept_invalid_certs |= *trust == Trust::Anybody;
             Ok(config)
         }
@@ -114,26 +133,18 @@ fn given(server: &Server) -> Config {
     config
 }
 
-async fn kubeconfig(path: PathBuf) -> Result<Config, Error> {
-    let read = Kubeconfig::read_from(&path);
-    let config = match read {
-        Ok(file) if asks_for_proxy(&file) => return Err(Error::Proxy { path }),
-        Ok(file) => Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await,
-        Err(error) => Err(error),
+/// Sees to it that a token which was written down is one: [`kube`] would panic. An empty one is none, as for kubectl.
+fn check_token(config: &mut Config) -> Result<(), Fault> {
+    let said = &mut config.auth_info.token;
+    let Some(text) = said.take() else {
+        return Ok(());
     };
-    config.map_err(|source| Error::Kubeconfig { path, source })
-}
-
-fn asks_for_proxy(file: &Kubeconfig) -> bool {
-    let contexts = file.contexts.iter();
-    let current = contexts
-        .filter(|context| Some(&context.name) == file.current_context.as_ref())
-        .find_map(|context| context.context.as_ref());
-    let clusters = file.clusters.iter();
-    clusters
-        .filter(|cluster| current.is_some_and(|context| context.cluster == cluster.name))
-        .filter_map(|cluster| cluster.cluster.as_ref()?.proxy_url.as_deref())
-        .any(|proxy| !proxy.is_empty())
+    *said = match parse_token(text.expose_secret()) {
+        Ok(token) => Some(token.expose().to_owned().into()),
+        Err(InvalidToken::Empty) => None,
+        Err(why) => return Err(Fault::Token(why)),
+    };
+    Ok(())
 }
 
 /// The file that has our token, if there is one, as something we see to ourselves.
@@ -155,21 +166,47 @@ fn take_token_file(config: &mut Config) -> Result<Option<TokenFile>, Error> {
     }
 }
 
-fn client(config: &Config, token: Option<TokenFile>) -> kube::Result<Client> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT));
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp.set_keepalive_interval(Some(KEEPALIVE));
-    tcp.set_nodelay(true);
+/// The client, where `plugin` runs to make it. The thread is left to itself if that takes too long: what it waits for
+/// may never end, and the runtime would wait for its own threads.
+async fn in_time(
+    config: Config,
+    token: Option<TokenFile>,
+    plugin: Excerpt,
+) -> Result<Client, Fault> {
+    let (done, made) = oneshot::channel();
+    let (runtime, name) = (Handle::current(), plugin.clone());
+    let thread = thread::Builder::new().name("plugin".to_owned());
+    let started = thread.spawn(move || {
+        let _in_runtime = runtime.enter();
+        // Nobody waits for it if it was too late.
+        let _taken = done.send(client(&config, token, &name)).is_ok();
+    });
+    drop(started.map_err(Fault::Thread)?);
+    match time::timeout(PLUGIN, made).await {
+        Ok(Ok(made)) => made,
+        // It panicked, as `kube` does over a token that no header takes.
+        Ok(Err(_panicked)) => Err(Fault::NoCredential(plugin, Place::UNKNOWN)),
+        Err(_late) => Err(Fault::TimedOut(plugin, PLUGIN)),
+    }
+}
+
+fn client(config: &Config, token: Option<TokenFile>, plugin: &Excerpt) -> Result<Client, Fault> {
+    layers(config, token, plugin).map_err(|error| Fault::of(error, plugin))
+}
+
+fn layers(config: &Config, token: Option<TokenFile>, plugin: &Excerpt) -> kube::Result<Client> {
     let (most, longest) = IDLE;
+    let proof = config.auth_layer()?; // first: its errors say what is wrong with a plugin
     let http = Builder::new(TokioExecutor::new())
         .pool_max_idle_per_host(most)
         .pool_idle_timeout(longest)
-        .build::<_, Body>(config.rustls_https_connector_with_connector(tcp)?);
+        .http1_max_buf_size(BUFFER)
+        .build::<_, Body>(config.rustls_https_connector_with_connector(tcp::connector())?);
+    let (server, plugin) = (Address::of(&config.cluster_url), plugin.clone());
     let service = ServiceBuilder::new()
+        .map_err(move |error| told(error, &server, &plugin))
         .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
+        .option_layer(proof)
         .layer(config.extra_headers_layer()?)
         .map_request(move |mut request: Request<Body>| {
             if let Some(token) = &token {
@@ -182,27 +219,35 @@ fn client(config: &Config, token: Option<TokenFile>) -> kube::Result<Client> {
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
-/// A file that has our token now.
-#[derive(Clone, Debug)]
-struct TokenFile(PathBuf);
-
-impl TokenFile {
-    fn read(&self) -> io::Result<HeaderValue> {
-        let token = fs::read_to_string(&self.0)?;
-        let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
-        let mut value = value.map_err(|error: InvalidHeaderValue| {
-            io::Error::new(io::ErrorKind::InvalidData, error)
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
+/// An error as it may be printed: with the server, and without what a plugin printed.
+fn told(error: BoxError, server: &Address, plugin: &Excerpt) -> BoxError {
+    match error.downcast::<AuthError>() {
+        Ok(error) => Fault::of_proof(*error, plugin).into(),
+        Err(source) => Away(server.clone(), source).into(),
     }
+}
 
-    /// Without the file there is no proof, and the server says so.
-    fn prove(&self, headers: &mut HeaderMap) {
-        match self.read() {
-            Ok(value) => drop(headers.insert(AUTHORIZATION, value)),
-            Err(error) => tracing::debug!(%error, "cannot read the token for the API server"),
-        }
+/// There is no answer of the server.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Away(Address, #[source] BoxError);
+
+/// Where a server is, without what may be secret in a URL.
+#[derive(Clone, Debug)]
+struct Address(Arc<str>);
+
+impl Address {
+    fn of(url: &Uri) -> Self {
+        let scheme = url.scheme_str().unwrap_or("https");
+        let host = url.host().unwrap_or_default();
+        let port = url.port_u16().map(|port| format!(":{port}"));
+        Self(format!("{scheme}://{host}{}", port.unwrap_or_default()).into())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

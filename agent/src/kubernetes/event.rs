@@ -1,20 +1,19 @@
 //! Notices as Events of Kubernetes (`events.k8s.io/v1`), which `kubectl describe pod` shows.
 //!
 //! Whoever has a notice puts it into a short queue and goes on; a task writes what is in it, one at a time. What is too
-//! much, for a pod or in all, is dropped and counted, and so is what the API server does not take: no attempt is
-//! repeated here, for a notice that lasts comes again by itself.
+//! much, for a pod, for a namespace or in all, is dropped and counted, and so is what the API server does not take: no
+//! attempt is repeated here. Who tells is told of both ([`Crier::unheard`]), and a notice that lasts comes again.
 //!
 //! Written by hand rather than with `kube::runtime::events::Recorder`: that one forgets an Event after six minutes, so
 //! that ours would never become a series; it takes a note that changed for the one before; and its memory has no bound.
 //! Here a name that follows from the content takes the place of memory.
 
-mod limit;
 mod metrics;
 mod object;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,7 +24,7 @@ use kube::{
     core::Status,
 };
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     time::{self, Instant},
 };
 
@@ -33,17 +32,19 @@ use crate::{
     chain::chain,
     clock::Clock,
     drain,
-    notices::{Crier, Notice},
+    notices::{Crier, Limit, Notice},
 };
 
 pub use metrics::Metrics;
 
 use super::refusal::{self, Manifest};
-use limit::Limit;
 use metrics::Outcome;
 
 /// So many notices wait to be written. They are many only where the API server is slow, and then they wait for nothing.
 const WAITING: usize = 128;
+
+/// So many that nobody heard are remembered until they are asked for. Others come again later.
+const UNHEARD: usize = 1024;
 
 /// What the agent has to be allowed.
 const EVENTS: &str = "create and patch events.events.k8s.io";
@@ -54,9 +55,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Makes the two ends of the queue: `node` is who reports.
 pub fn new(client: Client, node: &str, clock: Clock, metrics: Metrics) -> (Events, Writer) {
     let (queue, waiting) = mpsc::channel(WAITING);
+    let unheard = Unheard::default();
     let events = Events {
         queue,
         limit: Mutex::default(),
+        unheard: unheard.clone(),
         metrics: metrics.clone(),
     };
     let writer = Writer {
@@ -64,6 +67,7 @@ pub fn new(client: Client, node: &str, clock: Clock, metrics: Metrics) -> (Event
         client,
         node: object::instance(node),
         clock,
+        unheard,
         metrics,
         failing: false,
     };
@@ -75,17 +79,54 @@ pub fn new(client: Client, node: &str, clock: Clock, metrics: Metrics) -> (Event
 pub struct Events {
     queue: mpsc::Sender<Notice>,
     limit: Mutex<Limit>,
+    unheard: Unheard,
     metrics: Metrics,
+}
+
+/// What became no Event.
+#[derive(Clone, Debug, Default)]
+struct Unheard(Arc<Mutex<Vec<Notice>>>);
+
+impl Unheard {
+    fn add(&self, notice: Notice) {
+        let mut notices = self.notices();
+        if notices.len() < UNHEARD {
+            notices.push(notice);
+        }
+    }
+
+    fn take(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.notices())
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events {
+    fn allows(&self, notice: &Notice) -> bool {
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.allows(&notice.pod, notice.uid, Instant::now())
+    }
 }
 
 impl Crier for Events {
     fn tell(&self, notice: Notice) {
-        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = limit.allows(notice.uid, Instant::now());
-        drop(limit);
-        if !taken || self.queue.try_send(notice).is_err() {
+        let refused = if self.allows(&notice) {
+            let sent = self.queue.try_send(notice);
+            sent.err().map(TrySendError::into_inner)
+        } else {
+            Some(notice)
+        };
+        if let Some(notice) = refused {
             self.metrics.ended(Outcome::Dropped);
+            self.unheard.add(notice);
         }
+    }
+
+    fn unheard(&self) -> Vec<Notice> {
+        self.unheard.take()
     }
 }
 
@@ -95,6 +136,7 @@ pub struct Writer {
     client: Client,
     node: Arc<str>,
     clock: Clock,
+    unheard: Unheard,
     metrics: Metrics,
     /// Whether the last Event was not taken.
     failing: bool,
@@ -124,7 +166,7 @@ impl Writer {
                 () = drain.signaled() => return,
                 written = self.write(&notice) => written,
             };
-            self.learn(&notice, written);
+            self.learn(notice, written);
         }
     }
 
@@ -162,7 +204,7 @@ impl Writer {
     }
 
     /// Counts, and says once that it does not work.
-    fn learn(&mut self, notice: &Notice, written: Result<(), Error>) {
+    fn learn(&mut self, notice: Notice, written: Result<(), Error>) {
         let Err(error) = written else {
             self.metrics.ended(Outcome::Sent);
             if std::mem::take(&mut self.failing) {
@@ -171,12 +213,13 @@ impl Writer {
             return;
         };
         self.metrics.ended(Outcome::Failed);
-        let (pod, error) = (&notice.pod, error.explained(notice));
+        let (pod, error) = (&notice.pod, error.explained(&notice));
         if std::mem::replace(&mut self.failing, true) {
             tracing::debug!(%pod, error, "an Event was not written");
         } else {
             tracing::warn!(%pod, error, "an Event was not written, nor may be further ones");
         }
+        self.unheard.add(notice);
     }
 }
 

@@ -45,13 +45,31 @@ pub struct Server {
 
 /// Why a text is no address of an API server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no URL of an API server, such as https://10.0.0.1:6443")]
-pub struct InvalidUrl(String);
+pub enum InvalidUrl {
+    /// It is something else.
+    #[error("{0:?} is no URL of an API server, such as https://10.0.0.1:6443")]
+    NoUrl(String),
+    /// It has an `@`, or a `?`. Who knows which part of it is secret: nothing of it is repeated.
+    #[error(
+        "the URL of an API server has no user, password or query in it, but is such as https://10.0.0.1:6443"
+    )]
+    Secret,
+}
+
+impl InvalidUrl {
+    fn of(text: &str) -> Self {
+        if text.contains(['@', '?']) {
+            Self::Secret
+        } else {
+            Self::NoUrl(text.to_owned())
+        }
+    }
+}
 
 impl Server {
     /// The server at `url`, where `token` proves who we are.
     pub fn parse(url: &str, token: Option<Secret>, trust: Trust) -> Result<Self, InvalidUrl> {
-        let invalid = || InvalidUrl(url.to_owned());
+        let invalid = || InvalidUrl::of(url);
         let parsed: Uri = url.parse().map_err(|_no_uri| invalid())?;
         let known = [Scheme::HTTP, Scheme::HTTPS];
         let is_known = parsed.scheme().is_some_and(|scheme| known.contains(scheme));
@@ -107,12 +125,10 @@ mod tests {
             "ftp://10.0.0.1",
             "https://",
             "https://10.0.0.1:port",
-            "https://user:password@10.0.0.1",
-            "https://10.0.0.1/?watch=true",
             "file:///etc/kubernetes/admin.conf",
         ] {
             let refused = Server::parse(text, None, Trust::Authorities).unwrap_err();
-            assert_eq!(refused, InvalidUrl(text.to_owned()));
+            assert_eq!(refused, InvalidUrl::NoUrl(text.to_owned()));
         }
         for text in [
             "https://10.0.0.1:6443",
@@ -123,6 +139,27 @@ mod tests {
                 Server::parse(text, None, Trust::Authorities).is_ok(),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_a_url_is_refused_and_not_repeated() {
+        for text in [
+            "https://user:hunter2@10.0.0.1",
+            "https://hunter2@10.0.0.1:6443/",
+            "https://user:@hunter2@10.0.0.1",
+            "https://user:hunter2/@10.0.0.1",
+            "https://user:hunter2 @10.0.0.1",
+            "https://10.0.0.1@hunter2",
+            "user:hunter2@10.0.0.1",
+            "ftp://user:hunter2@10.0.0.1",
+            "https://10.0.0.1/?token=hunter2",
+            "10.0.0.1:6443?token=hunter2",
+        ] {
+            let refused = Server::parse(text, None, Trust::Authorities).unwrap_err();
+            assert_eq!(refused, InvalidUrl::Secret, "{text}");
+            let told = format!("{refused} {refused:?}");
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 

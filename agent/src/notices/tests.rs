@@ -194,6 +194,23 @@ fn each_thing_is_told_once_of_a_pod_and_different_ones_apart() {
 }
 
 #[test]
+fn a_pod_has_a_few_notices_whatever_it_says_and_what_is_about_all_of_it_among_them() {
+    let keys: Vec<_> = (0..5000)
+        .map(|key| format!("{CONTAINER}c{key:04}"))
+        .collect();
+    let values: Vec<_> = (0..5000).map(|value| format!("no role {value}")).collect();
+    let mut pod: Vec<_> = keys
+        .iter()
+        .zip(&values)
+        .map(|(k, v)| (&**k, &**v))
+        .collect();
+    pod.push((ROLE, "a b"));
+    let said = said_of(&subject(1, &pod, PERMITTING, &[]));
+    assert_eq!(said.len(), MOST);
+    assert!(said[0].1.contains("\"a b\""), "{said:?}");
+}
+
+#[test]
 fn nothing_that_people_wrote_comes_out_raw_or_long() {
     let long = format!("\u{1b}[2J\n{}", "x".repeat(10_000));
     let list = format!("[\"{long}");
@@ -218,10 +235,15 @@ fn role() -> RoleArn {
     ARN.parse().unwrap()
 }
 
+/// What STS says of who asked, and the API server of the agent. It is not for tenants.
+const SECRET: &str = "User: arn:aws:sts::210987654321:assumed-role/node/i-0123456789abcdef0 is not authorized, \
+                      nor is system:serviceaccount:bpf2iam:bpf2iam";
+
 fn denied() -> SourceError {
     SourceError::Denied {
         role: role(),
-        message: "as STS puts it".to_owned(),
+        code: "AccessDenied".to_owned(),
+        message: SECRET.to_owned(),
     }
 }
 
@@ -240,45 +262,103 @@ fn said_of_failure(subject: &Subject, failure: SourceError) -> Vec<(Reason, Stri
 fn a_role_that_sts_refuses_is_told_with_what_to_change() {
     let by_node = subject(1, &[(ROLE, ARN)], PERMITTING, &[]);
     let by_token = subject(1, &[], PERMITTING, &[(ROLE_ARN, ARN), (AUDIENCE, "aud")]);
-    let invalid = SourceError::Invalid {
+    let invalid = |code: &str| SourceError::Invalid {
         role: role(),
-        code: "Code".to_owned(),
-        message: "as STS puts it".to_owned(),
+        code: code.to_owned(),
+        message: SECRET.to_owned(),
     };
-    let lack = no_token(TokenError::Forbidden("lacks".to_owned()));
-    for (subject, failure, reason, told) in [
+    let no_token = |reason: fn(String) -> TokenError| no_token(reason(SECRET.to_owned()));
+    let subject = "system:serviceaccount:shop:cart";
+    let (sts, lack) = (Reason::RoleRefusedBySts, Reason::NoServiceAccountToken);
+    for (of, failure, reason, told) in [
         (
             &by_node,
             denied(),
-            Reason::RoleRefusedBySts,
-            ["trust policy", "principal", "as STS puts it"],
+            sts,
+            [
+                "AccessDenied",
+                "trust policy",
+                "sts:AssumeRole ",
+                "the node's role",
+            ],
         ),
         (
             &by_node,
-            invalid,
-            Reason::RoleRefusedBySts,
-            [ARN, "Code", "as STS puts it"],
+            invalid("ValidationError"),
+            sts,
+            ["ValidationError", "log", "", ""],
         ),
         (
             &by_token,
             denied(),
-            Reason::RoleRefusedBySts,
-            [ARN, "refuses", "as STS puts it"],
+            sts,
+            [
+                "AccessDenied",
+                "sts:AssumeRoleWithWebIdentity",
+                subject,
+                "\"aud\"",
+            ],
         ),
         (
             &by_token,
+            invalid("InvalidIdentityToken"),
+            sts,
+            [
+                "InvalidIdentityToken",
+                "OIDC provider",
+                "123456789012",
+                "\"aud\"",
+            ],
+        ),
+        (
+            &by_token,
+            no_token(TokenError::Forbidden),
             lack,
-            Reason::NoServiceAccountToken,
-            [ARN, "lacks", "system:serviceaccount:shop:cart"],
+            [
+                "deploy/web-identity.yaml",
+                "does not let",
+                subject,
+                "\"aud\"",
+            ],
+        ),
+        (
+            &by_token,
+            no_token(TokenError::NoServiceAccount),
+            lack,
+            ["does not exist", "", subject, "\"aud\""],
+        ),
+        (
+            &by_token,
+            no_token(TokenError::Refused),
+            lack,
+            ["makes no such token", "", subject, "\"aud\""],
         ),
     ] {
-        let said = said_of_failure(subject, failure);
+        let said = said_of_failure(of, failure);
         assert_eq!(said.len(), 1, "{said:?}");
         let (got, note) = &said[0];
         assert_eq!(*got, reason);
-        for part in told {
+        for part in told.into_iter().chain([ARN]) {
             assert!(note.contains(part), "{part} in {note}");
         }
+        for part in ["210987654321", "i-0123456789abcdef0", "bpf2iam:bpf2iam"] {
+            assert!(!note.contains(part), "{part} in {note}");
+        }
+        assert!(note.len() < 1024, "{note}");
+    }
+}
+
+#[test]
+fn a_refusal_for_a_reason_that_nobody_knows_names_the_token_that_was_shown() {
+    let by_token = subject(1, &[], PERMITTING, &[(ROLE_ARN, ARN)]);
+    let failure = SourceError::Denied {
+        role: role(),
+        code: "Unheard".to_owned(),
+        message: SECRET.to_owned(),
+    };
+    let (_, note) = said_of_failure(&by_token, failure).remove(0);
+    for part in ["Unheard", "system:serviceaccount:shop:cart"] {
+        assert!(note.contains(part), "{part} in {note}");
     }
 }
 
@@ -350,7 +430,7 @@ impl Source for Sts {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Heard(Arc<Mutex<Vec<String>>>);
+struct Heard(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<Notice>>>);
 
 impl Crier for Heard {
     fn tell(&self, notice: Notice) {
@@ -361,6 +441,14 @@ impl Crier for Heard {
             notice.times
         );
         self.0.lock().unwrap().push(heard);
+        let mut deaf = self.1.lock().unwrap();
+        if notice.note.contains("deaf") {
+            deaf.push(notice);
+        }
+    }
+
+    fn unheard(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.1.lock().unwrap())
     }
 }
 
@@ -419,6 +507,27 @@ async fn pods_and_credentials_are_followed_until_the_end() {
     assert!(signal.drain(Duration::from_secs(5)).await);
     following.await.unwrap();
     warming.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_passed_on_is_told_again_soon() {
+    let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+    let cache = Cache::new(Sts(clock), clock, Metrics::new());
+    let (writer, store) = index::new();
+    let (_signal, drain) = drain::channel();
+    let heard = Heard::default();
+    let crier: Arc<dyn Crier> = Arc::new(heard.clone());
+    let policy = Arc::new(Policy::new("node"));
+    tokio::spawn(run(store, policy, cache, Some(crier), drain));
+    writer.reset([
+        subject(1, &[(ROLE, "no role")], &[], &[]),
+        subject(2, &[(ROLE, "no role, deaf")], &[], &[]),
+    ]);
+    assert_eq!(heard.within(30).await.len(), 2);
+    let told = ["shop/cart-2 InvalidAnnotation x1"];
+    assert_eq!(heard.within(60).await, told);
+    assert_eq!(heard.within(60).await, [""; 0]);
+    assert_eq!(heard.within(90).await, told);
 }
 
 #[tokio::test(start_paused = true)]

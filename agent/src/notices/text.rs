@@ -3,8 +3,8 @@
 //! What people wrote themselves is repeated as an [`Excerpt`](crate::id::Excerpt) only.
 
 use crate::{
-    creds::{Identity, SourceError},
-    id::RoleArn,
+    creds::{Identity, SourceError, WebIdentity, web_identity::TokenError},
+    id::{Excerpt, RoleArn},
     pods::{
         Subject,
         annotation::{CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, TOKEN_EXPIRATION},
@@ -99,23 +99,63 @@ impl Text<'_> {
 }
 
 /// An attempt to get credentials that failed, and will fail again until somebody changes something.
+///
+/// Nothing is repeated here of what STS and the API server say: their words name the node's role and instance, and the
+/// agent's own account, and are for those who read the agent's log.
 pub(super) fn of_failure(identity: &Identity, failure: &SourceError) -> Option<(Reason, String)> {
-    match failure {
-        SourceError::Denied { role, message } if identity.web_identity.is_none() => {
-            let note = format!(
-                "STS refuses the role {role}. Its trust policy has to name the role of the node as principal, and \
-                 the role of the node needs sts:AssumeRole on it. STS says: {message}"
-            );
-            Some((Reason::RoleRefusedBySts, note))
+    let note = match failure {
+        SourceError::Denied { role, code, .. } => {
+            let what = match &identity.web_identity {
+                None => BY_NODE.to_owned(),
+                // A code that nobody knows may be a refusal too.
+                Some(whose) => whose
+                    .advice(code, role)
+                    .unwrap_or_else(|| format!("it was shown a token of {}", whose.subject())),
+            };
+            format!("STS refuses the role {role} ({code}): {what}. {WORDS}")
         }
-        SourceError::Denied { .. } | SourceError::Invalid { .. } => {
-            Some((Reason::RoleRefusedBySts, failure.to_string()))
+        SourceError::Invalid { role, code, .. } => {
+            let whose = identity.web_identity.as_ref();
+            let advice = whose.and_then(|whose| whose.advice(code, role));
+            let advice = advice.map_or_else(String::new, |advice| format!(": {advice}"));
+            format!("STS does not take the request for the role {role} ({code}){advice}. {WORDS}")
         }
-        // There is nobody left to tell.
-        SourceError::NoToken { reason, .. } if reason.is_of_a_gone_pod() => None,
-        SourceError::NoToken { .. } => Some((Reason::NoServiceAccountToken, failure.to_string())),
-        SourceError::Throttled { .. } | SourceError::Unavailable { .. } => None,
-    }
+        SourceError::NoToken {
+            role,
+            whose,
+            reason,
+        } => {
+            let note = no_token(role, whose, reason)?;
+            return Some((Reason::NoServiceAccountToken, note));
+        }
+        SourceError::Throttled { .. } | SourceError::Unavailable { .. } => return None,
+    };
+    Some((Reason::RoleRefusedBySts, note))
+}
+
+/// What is needed where no token is shown.
+const BY_NODE: &str = "the role's trust policy must allow sts:AssumeRole to the node's role, and the node's role needs \
+                       sts:AssumeRole on it";
+
+/// Where the rest is.
+const WORDS: &str = "The agent's log has the whole answer.";
+
+fn no_token(role: &RoleArn, whose: &WebIdentity, reason: &TokenError) -> Option<String> {
+    let why = match reason {
+        TokenError::NoSource => "pods come from files here, and tokens from an API server",
+        TokenError::Forbidden(_) => {
+            "the API server does not let the agent have it; the ClusterRole and the policy of \
+             deploy/web-identity.yaml say which tokens it may have"
+        }
+        TokenError::NoServiceAccount(_) => "the ServiceAccount does not exist",
+        TokenError::Refused(_) => "the API server makes no such token",
+        // There is nobody left to tell, or it will pass.
+        TokenError::OtherPod(_) | TokenError::NoPod(_) | TokenError::Unavailable(_) => return None,
+    };
+    let (subject, audience) = (whose.subject(), Excerpt::of(&whose.audience));
+    Some(format!(
+        "There is no token of {subject} for {audience}, to be shown to STS for the role {role}: {why}. {WORDS}"
+    ))
 }
 
 fn of_pod(key: &str) -> String {

@@ -15,6 +15,15 @@ use super::{Notice, Reason};
 /// What lasts is told again after this time. An Event is forgotten by the API server after an hour.
 const AGAIN: Duration = Duration::from_mins(10);
 
+/// What nobody heard is told again after this time, and after twice as much each time that nobody hears it, ...
+const SOON: Duration = Duration::from_mins(1);
+
+/// ... but not more often doubled than this.
+const DOUBLED: u32 = 3;
+
+/// So many are remembered. A node has 110 pods, unless told otherwise.
+const MOST: usize = 4096;
+
 /// The notices that are out. What went a short while ago counts among them: what comes and goes is not told each time.
 #[derive(Debug, Default)]
 pub(super) struct Told(HashMap<Topic, Telling>);
@@ -24,7 +33,27 @@ type Topic = (PodUid, Reason, Arc<str>);
 #[derive(Debug)]
 struct Telling {
     last: Instant,
+    /// From then on, how long nothing is said of it.
+    quiet: Duration,
     times: u32,
+    /// How often, one after the other, nobody heard it.
+    unheard: u32,
+}
+
+/// A notice that is to be told now.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) notice: Notice,
+    pub(super) occasion: Occasion,
+}
+
+/// Why now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// It was not there before.
+    New,
+    /// It lasts, or was not heard.
+    Again,
 }
 
 impl Told {
@@ -34,30 +63,89 @@ impl Told {
         present: Vec<Notice>,
         alive: &HashSet<PodUid>,
         now: Instant,
-    ) -> Vec<Notice> {
+    ) -> Vec<Due> {
         let recent = |telling: &Telling| now.duration_since(telling.last) < AGAIN;
         let lasting: HashSet<Topic> = present.iter().map(topic).collect();
         self.0.retain(|topic, telling| {
             alive.contains(&topic.0) && (lasting.contains(topic) || recent(telling))
         });
+        self.make_room(&lasting);
         let due = present
             .into_iter()
             .filter_map(|notice| self.tell(notice, now));
         due.collect()
     }
 
-    fn tell(&mut self, notice: Notice, now: Instant) -> Option<Notice> {
-        let telling = self.0.entry(topic(&notice)).or_insert(Telling {
-            last: now,
-            times: 0,
-        });
-        let due = telling.times == 0 || now.duration_since(telling.last) >= AGAIN;
-        due.then(|| {
+    /// Nobody heard `notice` when it was told.
+    pub(super) fn unheard(&mut self, notice: &Notice, now: Instant) {
+        if let Some(telling) = self.0.get_mut(&topic(notice)) {
             telling.last = now;
-            telling.times = telling.times.saturating_add(1);
-            let times = telling.times;
-            Notice { times, ..notice }
+            telling.quiet = SOON * 2_u32.pow(telling.unheard.min(DOUBLED));
+            telling.unheard = telling.unheard.saturating_add(1);
+            telling.times = telling.times.saturating_sub(1);
+        }
+    }
+
+    /// Forgets, of what is gone, the oldest, so that all that is new finds a place.
+    fn make_room(&mut self, lasting: &HashSet<Topic>) {
+        let new = lasting.iter().filter(|topic| !self.0.contains_key(*topic));
+        let over = (self.0.len() + new.count()).saturating_sub(MOST);
+        if over == 0 {
+            return;
+        }
+        let gone = self.0.iter().filter(|(topic, _)| !lasting.contains(*topic));
+        let mut gone: Vec<(Instant, Topic)> = gone
+            .map(|(topic, telling)| (telling.last, topic.clone()))
+            .collect();
+        gone.sort_unstable_by_key(|(last, _)| *last);
+        for (_, topic) in gone.into_iter().take(over) {
+            self.0.remove(&topic);
+        }
+    }
+
+    fn tell(&mut self, notice: Notice, now: Instant) -> Option<Due> {
+        let topic = topic(&notice);
+        let Some(telling) = self.0.get_mut(&topic) else {
+            // What lasts keeps its place: if it lost it, it would be new again the next time.
+            return (self.0.len() < MOST).then(|| {
+                self.0.insert(topic, Telling::first(now));
+                let notice = Notice { times: 1, ..notice };
+                Due {
+                    notice,
+                    occasion: Occasion::New,
+                }
+            });
+        };
+        (now.duration_since(telling.last) >= telling.quiet).then(|| {
+            let times = telling.again(now);
+            Due {
+                notice: Notice { times, ..notice },
+                occasion: Occasion::Again,
+            }
         })
+    }
+}
+
+impl Telling {
+    const fn first(now: Instant) -> Self {
+        Self {
+            last: now,
+            quiet: AGAIN,
+            times: 1,
+            unheard: 0,
+        }
+    }
+
+    /// It is told once more; the answer is how often it was told then.
+    fn again(&mut self, now: Instant) -> u32 {
+        if self.quiet == AGAIN {
+            // The last time it was heard.
+            self.unheard = 0;
+        }
+        self.last = now;
+        self.quiet = AGAIN;
+        self.times = self.times.saturating_add(1);
+        self.times
     }
 }
 
@@ -97,7 +185,7 @@ mod tests {
             let now = start + Duration::from_mins(*minute);
             let due = told.due(present, &alive, now);
             due.iter()
-                .map(|notice| format!("{} x{}", notice.note, notice.times))
+                .map(|Due { notice, .. }| format!("{} x{}", notice.note, notice.times))
                 .collect()
         };
         script.iter().map(step).collect()
@@ -167,5 +255,72 @@ mod tests {
         assert_eq!(told.0.len(), 1);
         told.due(Vec::new(), &both, now + AGAIN);
         assert!(told.0.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_heard_is_told_again_soon_and_does_not_count() {
+        let (start, mut told) = (Instant::now(), Told::default());
+        let alive = [uid(1)].into();
+        let mut got = Vec::new();
+        for minute in 0..60 {
+            let now = start + Duration::from_mins(minute);
+            for Due { notice, occasion } in told.due(vec![notice(1, "a")], &alive, now) {
+                // It is heard in the minutes from 20 to 40 only.
+                if !(20..40).contains(&minute) {
+                    told.unheard(&notice, now);
+                }
+                got.push((minute, notice.times, occasion == Occasion::New));
+            }
+        }
+        let expected = [
+            (0, 1, true),
+            (1, 1, false),
+            (3, 1, false),
+            (7, 1, false),
+            (15, 1, false),
+            (23, 1, false),
+            (33, 2, false),
+            (43, 3, false),
+            (44, 3, false),
+            (46, 3, false),
+            (50, 3, false),
+            (58, 3, false),
+        ];
+        assert_eq!(got, expected);
+    }
+
+    /// Notices of one pod, each with another note.
+    fn many(numbers: std::ops::Range<usize>) -> Vec<Notice> {
+        numbers
+            .map(|number| notice(1, &number.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound_and_the_oldest_of_what_is_gone_goes_first() {
+        let (start, mut told) = (Instant::now(), Told::default());
+        let alive = [uid(1), uid(2)].into();
+        let at = |second| start + Duration::from_secs(second);
+        told.due(vec![notice(2, "lasts")], &alive, at(0));
+        for second in 1..100 {
+            let number = usize::try_from(second).unwrap() * 100;
+            let mut present = many(number..number + 100);
+            present.push(notice(2, "lasts"));
+            let due = told.due(present, &alive, at(second));
+            assert_eq!(due.len(), 100, "what lasts is not told again");
+            assert!(told.0.len() <= MOST);
+        }
+        // Of what came and went, the last is known still, and the first is not.
+        assert_eq!(told.due(many(9700..9701), &alive, at(100)).len(), 0);
+        assert_eq!(told.due(many(100..101), &alive, at(101)).len(), 1);
+    }
+
+    #[test]
+    fn more_than_can_be_remembered_is_not_told_over_and_over() {
+        let (now, mut told) = (Instant::now(), Told::default());
+        let alive = [uid(1)].into();
+        assert_eq!(told.due(many(0..5000), &alive, now).len(), MOST);
+        assert_eq!(told.due(many(0..5000), &alive, now).len(), 0);
+        assert_eq!(told.due(many(4000..5000), &alive, now).len(), 904);
     }
 }

@@ -1,9 +1,15 @@
 //! The annotations that decide about credentials: their names, and what is kept of them.
 //!
 //! Everything else that people write on their objects is dropped before it is stored, and so is the end of a value
-//! that is longer than any value that means something: no such value becomes valid by being cut.
+//! that is too long to mean something. No role, external id, number or restriction becomes valid by being cut; of the
+//! name of a session, and of an audience, the beginning counts.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
+
+use super::restriction::LONGEST;
 
 /// Of a pod, unless `--iam-role-key` says otherwise: its role (kube2iam, kiam).
 pub const ROLE: &str = "iam.amazonaws.com/role";
@@ -44,19 +50,14 @@ pub const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Of the same: the hash once more. The kubelet writes it, and deletes whatever has it and stands for no static pod.
 pub const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// The beginnings of the annotations that one of our parts reads.
-const OURS: [&str; 4] = [
-    "iam.amazonaws.com/",
-    "bpf2iam.io/",
-    CONTAINER,
-    "eks.amazonaws.com/",
-];
+/// No role's ARN and no external id is longer (IAM, STS), ...
+const LONG: usize = 2048;
 
-/// A list of allowed roles may be long; nothing else is.
-const LONGEST: usize = 32 << 10;
+/// ... and no number of seconds is. What a namespace says of roles has a limit of its own.
+const SHORT: usize = 32;
 
-/// An object may say so much in all. The API server takes 256 KiB of annotations.
-const MOST: usize = 128 << 10;
+/// So many containers of a pod may have a role of their own: each is a session at STS.
+const CONTAINERS: usize = 32;
 
 /// The names that the operator may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,32 +80,72 @@ impl Default for Keys {
     }
 }
 
-/// More annotations of ours than a reasonable object has.
+/// More containers with a role of their own than a reasonable pod has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("they are longer than {MOST} bytes in all")]
-pub struct TooMuch;
+#[error("more than {CONTAINERS} of them begin with {CONTAINER}")]
+pub struct TooMany;
+
+/// Annotations as the API server spells them.
+type Annotations = BTreeMap<String, String>;
 
 impl Keys {
-    /// What of `all` anybody here reads.
-    pub fn keep(&self, all: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, TooMuch> {
-        let kept: BTreeMap<String, String> = all
-            .into_iter()
-            .filter(|(key, _)| self.are_read(key))
-            .map(|(key, value)| (key, cut(value)))
-            .collect();
-        let bytes: usize = kept
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if bytes > MOST { Err(TooMuch) } else { Ok(kept) }
+    /// What decides of a pod that has these containers. About any other container nothing is said.
+    pub(super) fn of_pod(
+        &self,
+        all: &Annotations,
+        containers: &BTreeSet<&str>,
+    ) -> Result<Annotations, TooMany> {
+        let mut kept = keep(
+            all,
+            &[
+                (&self.role, LONG),
+                (&self.external_id, LONG),
+                (SESSION_NAME, LONG),
+                (TOKEN_EXPIRATION, SHORT),
+            ],
+        );
+        let own = of_containers(all).filter(|(name, _)| containers.contains(name));
+        for (at, (name, role)) in own.enumerate() {
+            if at == CONTAINERS {
+                return Err(TooMany);
+            }
+            kept.insert(format!("{CONTAINER}{name}"), cut(role, LONG));
+        }
+        Ok(kept)
     }
 
-    fn are_read(&self, key: &str) -> bool {
-        OURS.iter().any(|prefix| key.starts_with(prefix))
-            || [&self.role, &self.external_id, &self.allowed_roles]
-                .into_iter()
-                .any(|own| own == key)
+    /// What decides of a namespace.
+    pub(super) fn of_namespace(&self, all: &Annotations) -> Annotations {
+        keep(
+            all,
+            &[
+                (DEFAULT_ROLE, LONG),
+                (&self.allowed_roles, LONGEST),
+                (PERMITTED, LONGEST),
+            ],
+        )
     }
+}
+
+/// What decides of a ServiceAccount.
+pub(super) fn of_service_account(all: &Annotations) -> Annotations {
+    keep(
+        all,
+        &[
+            (ROLE_ARN, LONG),
+            (AUDIENCE, LONG),
+            (TOKEN_EXPIRATION, SHORT),
+        ],
+    )
+}
+
+/// Those of `all` with these keys, each as long as it may be.
+fn keep(all: &Annotations, keys: &[(&str, usize)]) -> Annotations {
+    let found = keys.iter().filter_map(|(key, length)| {
+        let value = all.get(*key)?;
+        Some(((*key).to_owned(), cut(value, *length)))
+    });
+    found.collect()
 }
 
 /// What a pod says about its containers, each for itself: their names, and what stands there.
@@ -116,11 +157,8 @@ pub(super) fn of_containers(
         .map_while(|(key, value)| Some((key.strip_prefix(CONTAINER)?, value.as_str())))
 }
 
-/// `value` without what no value that means something has: one byte more than the longest is enough to be wrong.
-fn cut(mut value: String) -> String {
-    if value.len() > LONGEST {
-        value.truncate(value.floor_char_boundary(LONGEST + 1));
-        value.shrink_to_fit();
-    }
-    value
+/// The beginning of `value`, one byte more than `length` at most: enough to be too long, where it is.
+fn cut(value: &str, length: usize) -> String {
+    let end = value.floor_char_boundary(length + 1);
+    value.get(..end).unwrap_or_default().to_owned()
 }

@@ -133,7 +133,11 @@ pub fn decide(subject: &Subject, id: Option<ContainerId>, policy: &Policy) -> Bi
     if containers(pod).next().is_none() {
         return decide_for(subject, None, policy);
     }
-    match id.and_then(|id| pod.container(id)) {
+    // Beside the containers, nobody can tell for which of them a process works.
+    let Some(id) = id else {
+        return Binding::Nothing(Some(Rule::Container));
+    };
+    match pod.container(id) {
         Some(name) => decide_for(subject, Some(name), policy),
         None => Binding::Unknown(Missing::Container),
     }
@@ -171,6 +175,11 @@ pub fn containers(pod: &Pod) -> impl Iterator<Item = &str> {
 }
 
 fn bind(role: RoleArn, rule: Rule, subject: &Subject, policy: &Policy) -> Binding {
+    let token = is_by_token(rule, policy) && subject.pod.service_account.is_some();
+    if token && subject.service_account.is_none() {
+        // It says for whom the token is to be.
+        return Binding::Unknown(Missing::ServiceAccount);
+    }
     match refusal(&role, rule, subject, policy) {
         Err(what) => Binding::Unknown(what),
         Ok(Some(refusal)) => Binding::Forbidden(role, refusal),
@@ -191,11 +200,16 @@ fn refusal(
     let Some(rules) = &policy.restrictions else {
         return Ok(None);
     };
-    if rule == Rule::Default || policy.default_role.as_ref() == Some(role) {
+    if is_exempt(role, rule, policy) {
         return Ok(None);
     }
     let namespace = subject.namespace.as_ref().ok_or(Missing::Namespace)?;
     Ok(namespace.refusal(role, rules, &policy.keys))
+}
+
+/// Whether no namespace is asked about `role`, because the operator gave it to everybody.
+pub(crate) fn is_exempt(role: &RoleArn, rule: Rule, policy: &Policy) -> bool {
+    rule == Rule::Default || policy.default_role.as_ref() == Some(role)
 }
 
 /// The session of a role that a pod gets. As for kube2iam and kiam, an empty annotation says nothing.
@@ -212,12 +226,9 @@ fn identity(
             .get(key)
             .filter(|text| !text.is_empty())
     };
-    let web_identity = match (policy.exchange, rule) {
-        (Exchange::WebIdentity, _) | (Exchange::Auto, Rule::ServiceAccount) => {
-            Some(web_identity(subject)?)
-        }
-        (Exchange::Auto | Exchange::AssumeRole, _) => None,
-    };
+    let web_identity = is_by_token(rule, policy)
+        .then(|| web_identity(subject))
+        .transpose()?;
     let external_id = match web_identity {
         // A token says more than an external id; STS takes none beside it.
         Some(_) => None,
@@ -232,6 +243,15 @@ fn identity(
         session_name: named.unwrap_or_else(|| Arc::clone(&policy.session_name)),
         web_identity,
     })
+}
+
+/// Whether the pod's own token is exchanged for a role that `rule` gave.
+fn is_by_token(rule: Rule, policy: &Policy) -> bool {
+    match policy.exchange {
+        Exchange::WebIdentity => true,
+        Exchange::Auto => rule == Rule::ServiceAccount,
+        Exchange::AssumeRole => false,
+    }
 }
 
 fn web_identity(subject: &Subject) -> Result<WebIdentity, Invalid> {

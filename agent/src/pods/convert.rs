@@ -3,10 +3,10 @@
 //! Files and the API server go through the same conversion. What the API server would not store is
 //! refused, with the field that is wrong.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use k8s_openapi::{
-    api::core::v1::{self as api, PodStatus},
+    api::core::v1::{self as api, PodSpec, PodStatus},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
@@ -14,7 +14,7 @@ use crate::id::{ContainerId, ParseError, PodRef, PodUid, is_dns_label, is_dns_su
 
 use super::{
     Container, Namespace, Pod, ServiceAccount,
-    annotation::{CONFIG_HASH, CONFIG_MIRROR, Keys, TooMuch},
+    annotation::{self, CONFIG_HASH, CONFIG_MIRROR, Keys, TooMany},
     field::Field,
 };
 
@@ -73,9 +73,9 @@ pub(super) enum Problem {
     /// It is no address.
     #[error("{0:?} is not an IP address")]
     Address(String),
-    /// They would fill our memory.
+    /// There are more than anybody means.
     #[error(transparent)]
-    Annotations(#[from] TooMuch),
+    Annotations(#[from] TooMany),
 }
 
 /// Says why `pod` is none of `node`'s, if so; or why it is none of any node's.
@@ -94,6 +94,11 @@ pub(super) fn pod(pod: api::Pod, keys: &Keys) -> Result<Pod, Invalid> {
     let spec = pod.spec.unwrap_or_default();
     let status = pod.status.unwrap_or_default();
     let (api_uid, hash) = (uid(&pod.metadata)?, config_hash(&pod.metadata)?);
+    let names = containers_of(&spec);
+    let annotations = pod.metadata.annotations.as_ref();
+    let annotations = annotations.map(|all| keys.of_pod(all, &names)).transpose();
+    let annotations = annotations
+        .map_err(|error| wrong(["metadata", "annotations"], Problem::Annotations(error)))?;
     Ok(Pod {
         uid: hash.unwrap_or(api_uid),
         api_uid,
@@ -105,22 +110,25 @@ pub(super) fn pod(pod: api::Pod, keys: &Keys) -> Result<Pod, Invalid> {
         host_network: spec.host_network.unwrap_or_default(),
         ips: ips(&status)?,
         containers: containers(&status),
-        annotations: annotations(pod.metadata.annotations, keys)?,
+        annotations: annotations.unwrap_or_default(),
     })
 }
 
 /// Takes what we need out of a namespace.
-pub(super) fn namespace(metadata: ObjectMeta, keys: &Keys) -> Result<Namespace, Invalid> {
-    Ok(Namespace::new(annotations(metadata.annotations, keys)?))
+pub(super) fn namespace(metadata: &ObjectMeta, keys: &Keys) -> Namespace {
+    let annotations = metadata.annotations.as_ref();
+    let kept = annotations.map(|all| keys.of_namespace(all));
+    Namespace::new(kept.unwrap_or_default())
 }
 
 /// Takes what we need out of a ServiceAccount.
-pub(super) fn service_account_of(
-    metadata: ObjectMeta,
-    keys: &Keys,
-) -> Result<ServiceAccount, Invalid> {
-    let annotations = annotations(metadata.annotations, keys)?;
-    Ok(ServiceAccount { annotations })
+pub(super) fn service_account_of(metadata: &ObjectMeta) -> ServiceAccount {
+    let annotations = metadata.annotations.as_ref();
+    ServiceAccount {
+        annotations: annotations
+            .map(annotation::of_service_account)
+            .unwrap_or_default(),
+    }
 }
 
 /// The name of an object and its namespace.
@@ -213,12 +221,15 @@ fn container_id(text: &str) -> Option<ContainerId> {
     id.parse().ok()
 }
 
-fn annotations(
-    all: Option<BTreeMap<String, String>>,
-    keys: &Keys,
-) -> Result<BTreeMap<String, String>, Invalid> {
-    keys.keep(all.unwrap_or_default())
-        .map_err(|error| wrong(["metadata", "annotations"], error.into()))
+/// The names of the containers of every kind that a pod is to have.
+fn containers_of(spec: &PodSpec) -> BTreeSet<&str> {
+    let init = spec.init_containers.iter().flatten();
+    let ephemeral = spec.ephemeral_containers.iter().flatten();
+    let names = spec.containers.iter().map(|one| one.name.as_str());
+    names
+        .chain(init.map(|one| one.name.as_str()))
+        .chain(ephemeral.map(|one| one.name.as_str()))
+        .collect()
 }
 
 fn required<'a, const N: usize>(

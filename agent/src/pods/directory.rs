@@ -21,9 +21,6 @@ use super::{
     surroundings::Surroundings,
 };
 
-/// A file has at most this many bytes: a `ConfigMap` takes no more, nor does the API server for one object.
-const MAX_FILE: u64 = 1 << 20;
-
 /// A directory has at most this many manifests. A kubelet runs 110 pods unless told otherwise.
 const MAX_FILES: usize = 4096;
 
@@ -75,7 +72,7 @@ pub(super) struct Reading {
 pub(super) fn read(dir: &Path, reads: &Reads) -> Result<Reading, Error> {
     let mut all = Manifest::default();
     for file in files(dir)? {
-        let mut one = match content(&file) {
+        let mut one = match content(&file, reads.limits().file) {
             Ok(Some(text)) => manifest::parse(&file, &text, reads),
             Ok(None) => continue,
             Err(Problem::Unreadable(source)) if is_exhaustion(&source) => {
@@ -130,7 +127,7 @@ fn is_manifest(name: &Path) -> bool {
 }
 
 /// The text of `file`; nothing if there is no such file any more.
-fn content(file: &Path) -> Result<Option<String>, Problem> {
+fn content(file: &Path, most: u64) -> Result<Option<String>, Problem> {
     let open = match open(file) {
         Ok(open) => open,
         // A link that leads nowhere is somebody's mistake.
@@ -143,11 +140,11 @@ fn content(file: &Path) -> Result<Option<String>, Problem> {
         return Err(Problem::NoFile);
     }
     let mut bytes = Vec::new();
-    open.take(MAX_FILE + 1)
+    open.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(Problem::Unreadable)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
-        return Err(Problem::TooLarge(MAX_FILE));
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
+        return Err(Problem::TooLarge(most));
     }
     String::from_utf8(bytes)
         .map(Some)

@@ -8,11 +8,16 @@
 mod error;
 mod node;
 
-use std::{io::Cursor, path::Path, sync::Arc};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::Cursor,
+    path::Path,
+    sync::Arc,
+};
 
 use k8s_openapi::api::core::v1 as api;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use serde_saphyr::Spanned;
 
 use super::{Namespace, Pod, ServiceAccount, annotation::Keys, convert, field::Field};
@@ -24,11 +29,33 @@ pub(super) use error::{Error, Place, Problem};
 /// own limit a file of one megabyte could keep us busy for minutes.
 const MAX_REPLAYED: usize = 10_000;
 
-/// A document has at most this many values. One megabyte of real pods has a tenth of it, ...
-const MAX_VALUES: usize = 100_000;
+/// How much is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// So many bytes of a file.
+    pub(super) file: u64,
+    /// So many values of a document. One megabyte of real pods has ten thousand.
+    values: usize,
+    /// So many bytes in them.
+    bytes: usize,
+}
 
-/// ... and at most this many bytes in them: twice what a file may have.
-const MAX_BYTES: usize = 2 << 20;
+impl Limits {
+    /// Of files that others may write, for an agent that runs for long. A `ConfigMap` takes no more than a megabyte, nor
+    /// does the API server for one object.
+    const AGENT: Self = Self {
+        file: 1 << 20,
+        values: 100_000,
+        bytes: 2 << 20,
+    };
+
+    /// Of somebody's own files, for one question: all pods of a cluster in one list.
+    const OFFLINE: Self = Self {
+        file: 1 << 30,
+        values: 100_000_000,
+        bytes: 1 << 30,
+    };
+}
 
 /// Where a pod has its containers.
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
@@ -49,10 +76,21 @@ pub(super) struct Manifest {
 /// Whose manifests are read, and which annotations.
 #[derive(Clone, Debug)]
 pub(super) struct Reads {
-    /// The node whose pods count; those of any node if there is none.
+    /// The node whose pods count. Without one it is no agent that reads: those of any node count, and a manifest may be
+    /// one that was never applied.
     pub(super) node: Option<String>,
     /// What the annotations are called.
     pub(super) keys: Keys,
+}
+
+impl Reads {
+    /// How much is read.
+    pub(super) const fn limits(&self) -> Limits {
+        match self.node {
+            Some(_) => Limits::AGENT,
+            None => Limits::OFFLINE,
+        }
+    }
 }
 
 /// Reads `text`, which is what stands in `file`.
@@ -63,7 +101,8 @@ pub(super) fn parse(file: &Path, text: &str, reads: &Reads) -> Manifest {
         found: Manifest::default(),
     };
     let mut text = Cursor::new(text);
-    let documents = serde_saphyr::read_with_options::<_, Spanned<Node>>(&mut text, options());
+    let documents =
+        serde_saphyr::read_with_options::<_, Spanned<Node>>(&mut text, options(reads.limits()));
     for document in documents {
         match document {
             Ok(document) => reader.object(&document),
@@ -73,12 +112,12 @@ pub(super) fn parse(file: &Path, text: &str, reads: &Reads) -> Manifest {
     reader.found
 }
 
-fn options() -> serde_saphyr::Options {
+fn options(limits: Limits) -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
-            max_nodes: MAX_VALUES,
-            max_total_scalar_bytes: MAX_BYTES,
+            max_nodes: limits.values,
+            max_total_scalar_bytes: limits.bytes,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
     }
@@ -123,7 +162,10 @@ impl Reader<'_> {
     }
 
     fn pod(&mut self, object: &Spanned<Node>) -> Result<(), Problem> {
-        let pod: api::Pod = typed(without_containers(object.value.value()))?;
+        let mut pod: api::Pod = typed(without_containers(object.value.value()))?;
+        if self.reads.node.is_none() && pod.metadata.uid.is_none() {
+            pod.metadata.uid = Some(made_up_uid(self.found.pods.len(), &self.file));
+        }
         let uid = node::locate(object, &Field::from(["metadata", "uid"]));
         let place = Place::at(&self.file, uid);
         if let Some(reason) = convert::skip(&pod, self.reads.node.as_deref()) {
@@ -138,7 +180,7 @@ impl Reader<'_> {
     fn namespace(&mut self, object: &Spanned<Node>) -> Result<(), Problem> {
         let namespace: api::Namespace = typed(object.value.value())?;
         let name = convert::name(&namespace.metadata)?.name().to_owned();
-        let namespace = convert::namespace(namespace.metadata, &self.reads.keys)?;
+        let namespace = convert::namespace(&namespace.metadata, &self.reads.keys);
         self.found.namespaces.push((name, namespace));
         Ok(())
     }
@@ -147,7 +189,7 @@ impl Reader<'_> {
         let account: api::ServiceAccount = typed(object.value.value())?;
         let name = convert::name(&account.metadata)?;
         let name = (name.namespace().to_owned(), name.name().to_owned());
-        let account = convert::service_account_of(account.metadata, &self.reads.keys)?;
+        let account = convert::service_account_of(&account.metadata);
         self.found.service_accounts.push((name, account));
         Ok(())
     }
@@ -172,13 +214,34 @@ impl Reader<'_> {
     }
 }
 
-/// Drops the containers of a pod: nobody asks for them, and what stands in their environment may be secret,
-/// where an error would quote it.
+/// Leaves of the containers of a pod their names: nobody asks for more, and what stands in their environment may be
+/// secret, where an error would quote it.
 fn without_containers(mut pod: Value) -> Value {
     if let Some(Value::Object(spec)) = pod.get_mut("spec") {
-        spec.retain(|key, _| !CONTAINERS.contains(&key.as_str()));
+        for (_, containers) in spec.iter_mut().filter(|(key, _)| is_containers(key)) {
+            *containers = names(containers);
+        }
     }
     pod
+}
+
+/// A UID for a pod that was never applied: no other pod of these files has it.
+fn made_up_uid(number: usize, file: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    (number, file).hash(&mut hasher);
+    let [high, low] = [hasher.finish() >> 48, hasher.finish() & 0xffff_ffff_ffff];
+    format!("00000000-0000-0000-{high:04x}-{low:012x}")
+}
+
+fn is_containers(key: &str) -> bool {
+    CONTAINERS.contains(&key)
+}
+
+/// Those of `containers` that have a name, and nothing but that.
+fn names(containers: &Value) -> Value {
+    let all = containers.as_array().into_iter().flatten();
+    let named = all.filter_map(|one| one.get("name")?.as_str());
+    named.map(|name| json!({"name": name})).collect()
 }
 
 fn typed<T: DeserializeOwned>(object: Value) -> Result<T, Problem> {

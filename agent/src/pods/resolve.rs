@@ -156,6 +156,8 @@ impl Resolver {
         };
         loop {
             match lookup.find(uid, self.known(uid)).await {
+                // A static pod may run before the API server hears of it.
+                Ok(None) if uid.is_static() => {}
                 Ok(None) => return Resolution::NotHere,
                 Ok(Some(subject)) => {
                     if let decided @ Resolution::Decided(..) = self.decide(subject.into(), id) {

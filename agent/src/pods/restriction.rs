@@ -22,6 +22,7 @@ use crate::id::{BaseArn, RoleArn};
 use super::compat::Compat;
 
 pub use invalid::Invalid;
+pub(super) use invalid::LONGEST;
 
 use list::List;
 

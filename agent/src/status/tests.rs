@@ -54,6 +54,7 @@ fn ready(expires: &str) -> State {
 fn denied(name: &str) -> State {
     State::Failed(Arc::new(SourceError::Denied {
         role: role(name),
+        code: "AccessDenied".to_owned(),
         message: "not\nauthorized\u{1b}[2J".to_owned(),
     }))
 }

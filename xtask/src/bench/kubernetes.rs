@@ -41,7 +41,7 @@ impl Args {
 const NAMESPACE: &str = "team-0";
 /// A role that other pods have as well.
 const ROLE: &str = "team-3";
-/// What the agent is told of before all pods have gone at an end of a churn.
+/// By then the agent has heard what was said last.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Runs one agent in one cluster through all of it.
@@ -74,7 +74,7 @@ fn with_role(pod: &Pod) -> Value {
     object
 }
 
-/// Lets the agent hear what was said last.
+/// Lets the agent hear that.
 fn settle() {
     thread::sleep(SETTLE);
 }

@@ -52,7 +52,11 @@ impl Source for Fake {
         let message = format!("call {number}");
         match (self.script)(number) {
             Step::Keys(seconds) => Ok(self.keys(number, seconds)),
-            Step::Denied => Err(SourceError::Denied { role, message }),
+            Step::Denied => Err(SourceError::Denied {
+                role,
+                code: "AccessDenied".to_owned(),
+                message,
+            }),
             Step::Throttled => Err(SourceError::Throttled { message }),
             Step::Down => Err(SourceError::Unavailable { role, message }),
             Step::Panic => panic!("as the script says"),

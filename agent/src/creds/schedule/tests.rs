@@ -18,6 +18,7 @@ fn life(from: i64, to: i64) -> Life {
 fn denied() -> SourceError {
     SourceError::Denied {
         role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
+        code: "AccessDenied".to_owned(),
         message: "no".to_owned(),
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn check(role: &RoleArn, region: &str) -> Result<(), SourceError> {
     match of(region) {
         Some(partition) if partition != role.partition() => Err(SourceError::Invalid {
             role: role.clone(),
-            code: "not asked".to_owned(),
+            code: "another partition".to_owned(),
             message: format!(
                 "it is a role of {}, and the region {region} of this node is in {partition}",
                 role.partition()

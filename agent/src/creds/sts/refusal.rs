@@ -2,15 +2,13 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::{
-    chain::{chain, one_line},
-    id::Excerpt,
-};
+use crate::chain::{chain, one_line};
 
 use super::super::{Identity, SourceError, WebIdentity};
 
@@ -45,7 +43,11 @@ pub(super) fn source_error(failure: &Failure<impl Refusal>, identity: &Identity)
         None => message,
     };
     match kind(code, status(failure)) {
-        Kind::Denied => SourceError::Denied { role, message },
+        Kind::Denied => SourceError::Denied {
+            role,
+            code: code.to_owned(),
+            message,
+        },
         Kind::Throttled => SourceError::Throttled { message },
         Kind::Invalid => SourceError::Invalid {
             role,
@@ -65,25 +67,10 @@ pub(super) fn source_error(failure: &Failure<impl Refusal>, identity: &Identity)
 
 /// STS's words, and after them what to look at: they name neither the pod nor what it showed.
 fn with_advice(code: &str, message: String, whose: &WebIdentity, identity: &Identity) -> String {
-    let audience = Excerpt::of(&whose.audience);
-    let advice = match code {
-        "AccessDenied" | "AccessDeniedException" | "IDPRejectedClaim" => format!(
-            "the role's trust policy must allow sts:AssumeRoleWithWebIdentity to the cluster's OIDC provider, \
-             with sub \"{}\" and aud {audience}",
-            whose.subject()
-        ),
-        "InvalidIdentityToken" => format!(
-            "account {} needs an IAM OIDC provider for the cluster's issuer, with the audience {audience}, \
-             and the issuer's keys must be public",
-            identity.role.account()
-        ),
-        "ExpiredToken" | "ExpiredTokenException" => {
-            "a new token was not taken either: compare the API server's clock with STS's".to_owned()
-        }
-        _ => return message,
-    };
-    let message = message.trim_end_matches('.');
-    format!("{message}; {advice}")
+    match whose.advice(code, &identity.role) {
+        Some(advice) => format!("{}; {advice}", message.trim_end_matches('.')),
+        None => message,
+    }
 }
 
 /// Whether the keys that the call was signed with have ended, and others would do.
@@ -114,10 +101,41 @@ fn told(failure: &Failure<impl Refusal>) -> Option<(&str, String)> {
 
 /// What there is to say when STS said nothing.
 fn untold(failure: &Failure<impl Refusal>) -> String {
+    let why = match failure {
+        SdkError::ConstructionFailure(_) => unsent(failure),
+        SdkError::DispatchFailure(why) if why.is_user() || why.is_other() => unsent(failure),
+        // The connection or the answer: neither has the request in it.
+        _ => chain(failure),
+    };
     match status(failure) {
-        0 => chain(failure),
-        status => format!("HTTP {status}, and not in STS's words: {}", chain(failure)),
+        0 => why,
+        status => format!("HTTP {status}, and not in STS's words: {why}"),
     }
+}
+
+/// Why nothing was sent. The SDK repeats the request there, with the token or the external id in it: of its words only
+/// those about the node's keys are passed on.
+fn unsent(failure: &Failure<impl Refusal>) -> String {
+    let mut cause: Option<&(dyn Error + 'static)> = failure.source();
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return format!(
+                "no keys of the node to sign with: {}",
+                without_request(error)
+            );
+        }
+        cause = error.source();
+    }
+    format!("{failure}; is the endpoint of STS right (AWS_ENDPOINT_URL_STS, AWS_REGION)?")
+}
+
+/// What an error says, up to a request that it repeats: keys of the node may come from STS, too.
+fn without_request(error: &dyn Error) -> String {
+    let told = chain(error);
+    let before = told.split_once("to request `");
+    before.map_or(told.clone(), |(before, _request)| {
+        before.trim_end().to_owned()
+    })
 }
 
 /// Of the answer; 0 when there is none.

@@ -1,4 +1,5 @@
 mod https;
+mod region;
 mod server;
 mod web_identity;
 
@@ -398,6 +399,52 @@ async fn a_role_of_another_partition_is_refused_without_a_call() {
     let error = sts(&server).fetch(&identity).await.unwrap_err();
     assert_eq!(Kind::from(&error), Kind::Invalid, "{error}");
     assert!(server.asked().is_empty());
+}
+
+/// Applying such an endpoint fails, and the SDK's words for it have the request in them.
+#[derive(Debug)]
+struct Garbage;
+
+impl aws_sdk_sts::config::endpoint::ResolveEndpoint for Garbage {
+    fn resolve_endpoint<'a>(
+        &'a self,
+        _params: &'a aws_sdk_sts::config::endpoint::Params,
+    ) -> aws_sdk_sts::config::endpoint::EndpointFuture<'a> {
+        let endpoint = aws_sdk_sts::config::endpoint::Endpoint::builder();
+        let endpoint = endpoint.url("garbage").build();
+        aws_sdk_sts::config::endpoint::EndpointFuture::ready(Ok(endpoint))
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_is_not_repeated() {
+    let config = config("eu-west-1", "http://127.0.0.1:1");
+    let mut sts = Sts::new(&config, clock()).unwrap();
+    let garbled = sts.client.config().to_builder().endpoint_resolver(Garbage);
+    sts.client = Client::from_conf(garbled.build());
+    let identity = Identity {
+        external_id: Some("hunter2".parse().unwrap()),
+        ..identity()
+    };
+    let error = sts.fetch(&identity).await.unwrap_err();
+    for told in [error.to_string(), format!("{error:?}")] {
+        for secret in ["hunter2", "Request", TOKEN, SECRET] {
+            assert!(!told.contains(secret), "{told}");
+        }
+        assert!(told.contains("AWS_ENDPOINT_URL_STS"), "{told}");
+    }
+}
+
+#[test]
+fn a_region_or_an_endpoint_that_is_none_is_refused_at_the_start() {
+    let refused = |region, url| Sts::new(&config(region, url), clock()).unwrap_err();
+    let error = refused("eu west", "http://127.0.0.1:1").to_string();
+    assert!(
+        error.contains("\"eu west\" is no name of an AWS region"),
+        "{error}"
+    );
+    let error = refused("eu-west-1", "garbage").to_string();
+    assert!(error.contains("is \"garbage\", which is no URL"), "{error}");
 }
 
 #[test]

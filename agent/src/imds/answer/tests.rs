@@ -39,6 +39,7 @@ fn message() -> String {
 fn denied() -> State {
     failed(SourceError::Denied {
         role: role(),
+        code: "AccessDenied".to_owned(),
         message: message(),
     })
 }

@@ -120,6 +120,7 @@ fn ready() -> State {
 fn denied() -> State {
     State::Failed(Arc::new(SourceError::Denied {
         role: ARN.parse().unwrap(),
+        code: "AccessDenied".to_owned(),
         message: "not authorized".to_owned(),
     }))
 }

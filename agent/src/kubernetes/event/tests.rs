@@ -177,7 +177,10 @@ async fn whoever_tells_never_waits_and_what_is_too_much_is_dropped() {
     world.server.with(|shelf| shelf.hanging = true);
     let start = Instant::now();
     for pod in 0..1000 {
-        world.events.tell(notice(pod, 1));
+        world.events.tell(Notice {
+            pod: format!("team-{}/cart-{pod}", pod % 50).parse().unwrap(),
+            ..notice(pod, 1)
+        });
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(world.outcomes(), [0, 880, 0]);
@@ -200,6 +203,42 @@ async fn one_pod_does_not_use_up_what_there_is_for_all() {
     }
     world.tell(notice(2, 1)).await;
     assert_eq!(world.outcomes(), [7, 44, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_namespace_does_not_use_up_what_there_is_for_all() {
+    let world = World::new();
+    for pod in 0..200 {
+        world.events.tell(notice(pod, 1));
+    }
+    assert_eq!(world.outcomes(), [0, 170, 0]);
+    world.events.tell(Notice {
+        pod: "other/till".parse().unwrap(),
+        ..notice(500, 1)
+    });
+    time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.outcomes(), [31, 170, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tells_is_told_of_what_was_dropped_and_of_what_failed() {
+    let world = World::new();
+    world.server.with(|shelf| shelf.refusing = Some(500));
+    for times in 1..=8 {
+        world.tell(notice(1, times)).await;
+    }
+    assert_eq!(world.outcomes(), [0, 2, 6]);
+    let unheard = world.events.unheard();
+    let times: Vec<_> = unheard.iter().map(|notice| notice.times).collect();
+    assert_eq!(times, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(world.events.unheard(), [], "each once");
+    world.server.with(|shelf| shelf.refusing = None);
+    world.tell(notice(2, 1)).await;
+    assert_eq!(world.events.unheard(), [], "it was written");
+    for pod in 0..5000 {
+        world.events.tell(notice(pod, 1));
+    }
+    assert_eq!(world.events.unheard().len(), UNHEARD);
 }
 
 #[tokio::test(start_paused = true)]

@@ -435,9 +435,10 @@ fn a_container_may_have_a_role_of_its_own_or_none() {
         ),
         (Some(container('c')), "invalid by container".to_owned()),
         (Some(container('d')), format!("{BASE}pods by annotation")),
-        // The sandbox, one that was started just now, a cgroup beside the containers: whose they are is not known.
+        // The sandbox, or one that was started just now.
         (Some(container('e')), "unknown Container".to_owned()),
-        (None, "unknown Container".to_owned()),
+        // A cgroup beside the containers.
+        (None, "nothing by Some(\"container\")".to_owned()),
     ] {
         assert_eq!(told(&decide(&subject, id, &policy)), expected, "{id:?}");
     }
@@ -486,6 +487,19 @@ fn whose_token_is_exchanged_follows_from_the_rule_and_the_operators_choice() {
         );
         assert_eq!(identity.external_id.is_none(), web_identity, "{exchange:?}");
     }
+}
+
+#[test]
+fn no_token_is_asked_for_before_its_service_account_is_known() {
+    let policy = Policy {
+        exchange: Exchange::WebIdentity,
+        ..policy(None, None)
+    };
+    let subject = Subject {
+        service_account: None,
+        ..pod(&[(ROLE, OTHER)])
+    };
+    assert_eq!(decided(&subject, &policy), "unknown ServiceAccount");
 }
 
 #[test]

@@ -1,6 +1,9 @@
-use k8s_openapi::api::core::v1::{ContainerStatus, PodIP, PodSpec};
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodIP};
 
 use super::*;
+use crate::pods::annotation::{DEFAULT_ROLE, PERMITTED, ROLE};
 
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 const HASH: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -35,6 +38,15 @@ fn annotated(annotations: &[(&str, &str)]) -> api::Pod {
     pod
 }
 
+fn with_containers(mut pod: api::Pod, names: &[&str]) -> api::Pod {
+    let containers = names.iter().map(|name| Container {
+        name: (*name).to_owned(),
+        ..Container::default()
+    });
+    pod.spec.get_or_insert_default().containers = containers.collect();
+    pod
+}
+
 fn with_status(status: PodStatus) -> api::Pod {
     api::Pod {
         status: Some(status),
@@ -58,20 +70,23 @@ fn a_pod_without_anything_special_gets_what_the_api_server_would_fill_in() {
 #[test]
 fn only_annotations_that_somebody_reads_are_kept() {
     let kept = [
-        "bpf2iam.io/session-name",
         "container.bpf2iam.io/main",
         "eks.amazonaws.com/token-expiration",
         "iam.amazonaws.com/external-id",
         "iam.amazonaws.com/role",
+        "iam.amazonaws.com/session-name",
     ];
     let mut all: Vec<_> = kept.iter().map(|key| (*key, "x")).collect();
     all.extend([
         ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
-        ("xiam.amazonaws.com/role", "x"),
+        ("bpf2iam.io/else", "x"),
+        ("container.bpf2iam.io/other", "x"),
+        ("eks.amazonaws.com/role-arn", "x"),
+        ("iam.amazonaws.com/else", "x"),
         ("iam.amazonaws.com", "x"),
         (CONFIG_HASH, HASH),
     ]);
-    let ours = pod(annotated(&all)).unwrap();
+    let ours = pod(with_containers(annotated(&all), &["main"])).unwrap();
     assert!(ours.annotations.keys().eq(kept), "{:?}", ours.annotations);
 }
 
@@ -110,20 +125,45 @@ fn containers_of_every_kind_are_known_once_they_were_started() {
 }
 
 #[test]
-fn more_than_a_reasonable_pod_says_is_refused() {
-    let long = "x".repeat(20_000);
-    let keys: Vec<_> = (0..7).map(|at| format!("bpf2iam.io/{at}")).collect();
-    for (number, good) in [(6, true), (7, false)] {
-        let all: Vec<_> = keys
-            .iter()
-            .take(number)
-            .map(|key| (key.as_str(), long.as_str()))
-            .collect();
-        assert_eq!(pod(annotated(&all)).is_ok(), good, "{number}");
-    }
-    let ours = pod(annotated(&[("bpf2iam.io/a", &"\u{e9}".repeat(100_000))])).unwrap();
-    assert!(ours.annotations["bpf2iam.io/a"].len() > 32_000);
-    assert!(ours.annotations["bpf2iam.io/a"].len() < 33_000);
+fn so_many_containers_may_have_a_role_of_their_own_and_no_more() {
+    let names: Vec<_> = (0..33).map(|at| format!("c{at}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let keys: Vec<_> = (0..5000)
+        .map(|at| format!("container.bpf2iam.io/c{at}"))
+        .collect();
+    let all: Vec<_> = keys.iter().map(|key| (key.as_str(), "role")).collect();
+    let with = |number: usize| pod(with_containers(annotated(&all), &names[..number]));
+    assert_eq!(with(32).unwrap().annotations.len(), 32);
+    let error = with(33).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "metadata.annotations: more than 32 of them begin with container.bpf2iam.io/"
+    );
+}
+
+#[test]
+fn what_is_too_long_to_mean_something_is_cut_and_stays_wrong() {
+    let long = format!(
+        "arn:aws:iam::123456789012:role/{}/r",
+        "\u{e9}".repeat(100_000)
+    );
+    let ours = pod(annotated(&[(ROLE, &long)])).unwrap();
+    let kept = &ours.annotations[ROLE];
+    assert!((2000..2100).contains(&kept.len()), "{}", kept.len());
+    assert!(kept.parse::<crate::id::RoleArn>().is_err());
+    let annotations = BTreeMap::from([
+        (PERMITTED.to_owned(), "x".repeat(100_000)),
+        (DEFAULT_ROLE.to_owned(), "x".repeat(100_000)),
+        (ROLE.to_owned(), "x".to_owned()),
+    ]);
+    let metadata = ObjectMeta {
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    };
+    let ours = namespace(&metadata, &Keys::default());
+    let lengths: Vec<_> = ours.annotations().values().map(String::len).collect();
+    assert_eq!(lengths, [2049, (16 << 10) + 1]);
+    assert!(service_account_of(&metadata).annotations.is_empty());
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Episode {
     last: Option<Reason>,
     said: Vec<Reason>,
     since: Option<Instant>,
+    /// Whether it ever worked, so that there is something to go on with.
+    worked: bool,
 }
 
 impl Episode {
@@ -40,6 +42,7 @@ impl Episode {
             last: None,
             said: Vec::new(),
             since: None,
+            worked: false,
         }
     }
 
@@ -80,8 +83,8 @@ impl Episode {
             Reason::Unauthorized => tracing::warn!(
                 of,
                 reason = reason.as_str(),
-                "the API server does not know us: {error}. The token of the agent's ServiceAccount has expired, or \
-                 is of another cluster"
+                "the API server does not know us: {error}. The token that the agent shows has expired, or is of \
+                 another cluster"
             ),
             Reason::Unreachable
             | Reason::TimedOut
@@ -93,8 +96,19 @@ impl Episode {
             | Reason::Unreadable => tracing::warn!(
                 of,
                 reason = reason.as_str(),
-                "the API server does not tell: {error}. What is known stays in use"
+                "the API server does not tell: {}. {}",
+                error.to_string().trim_end_matches('.'),
+                self.meanwhile(),
             ),
+        }
+    }
+
+    /// What becomes of the pods.
+    const fn meanwhile(&self) -> &'static str {
+        if self.worked {
+            "What is known stays in use"
+        } else {
+            "Nothing is known yet, and until then pods get no credentials"
         }
     }
 
@@ -108,6 +122,7 @@ impl Episode {
 
     /// It works (again).
     pub(super) fn over(&mut self) {
+        self.worked = true;
         let Some(since) = self.since.take() else {
             return;
         };
@@ -127,6 +142,10 @@ impl Episode {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::Status;
+
+    use crate::pods::kube::testing::Logged;
+
     use super::*;
 
     fn failures(count: u32) -> Episode {
@@ -170,6 +189,27 @@ mod tests {
             episode.failed(&Failure::Disordered);
         }
         assert!(episode.pause(0, 1.0) > SOON * 20, "not again and again");
+    }
+
+    #[test]
+    fn what_becomes_of_the_pods_is_said_as_it_is() {
+        let (logged, _listens) = Logged::listen();
+        let mut episode = failures(1);
+        episode.over();
+        let status = Status::failure("slow down.", "TooManyRequests").with_code(429);
+        episode.failed(&Failure::Refused(Box::new(status)));
+        let said = logged.lines("does not tell");
+        let [at_first, then] = &said[..] else {
+            panic!("{said:?}");
+        };
+        assert!(
+            at_first.contains("in time. Nothing is known yet"),
+            "{at_first}"
+        );
+        assert!(
+            then.contains("slow down. What is known stays in use"),
+            "{then}"
+        );
     }
 
     #[test]

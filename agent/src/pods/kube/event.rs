@@ -34,6 +34,8 @@ pub(super) enum Event<T> {
     Deleted(T, Version),
     /// Nothing else happened until this version.
     Reached(Version),
+    /// Nothing is told for now, whatever happens, until any of the above but the first two is.
+    Lost,
 }
 
 impl<T> Event<T> {
@@ -41,6 +43,7 @@ impl<T> Event<T> {
     pub(super) fn filter_map<U>(self, see: impl FnOnce(T) -> Option<U>) -> Option<Event<U>> {
         Some(match self {
             Self::Restarted => Event::Restarted,
+            Self::Lost => Event::Lost,
             Self::Complete(version) => Event::Complete(version),
             Self::Reached(version) => Event::Reached(version),
             Self::Listed(object) => Event::Listed(see(object)?),
@@ -92,6 +95,6 @@ pub(super) struct Seen {
 pub(super) struct Named<T> {
     /// Its name. A namespace is in none.
     pub(super) name: PodRef,
-    /// What it says, if that can be understood.
-    pub(super) object: Option<T>,
+    /// What it says.
+    pub(super) object: T,
 }

@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Ambiguous,
     /// The pod, or what is around it, is none that can be.
     Invalid(String),
+    /// The pods of the node have more to say than we listen to.
+    TooLong,
 }
 
 /// The kinds of [`Failure`] that matter to people.
@@ -99,13 +101,18 @@ impl Failure {
             Self::TimedOut => Reason::TimedOut,
             Self::Closed => Reason::Closed,
             Self::Disordered | Self::Ambiguous => Reason::Disordered,
-            Self::Invalid(_) => Reason::Unreadable,
+            Self::Invalid(_) | Self::TooLong => Reason::Unreadable,
         }
     }
 
     /// Whether the server knows no such parameters, rather than us.
     pub(super) fn is_about_parameters(&self) -> bool {
         matches!(self, Self::Refused(status) if matches!(status.code, 400 | 405 | 415 | 422))
+    }
+
+    /// Whether whoever wrote some object is to blame, and not the server.
+    pub(super) const fn is_about_objects(&self) -> bool {
+        matches!(self, Self::Ambiguous | Self::Invalid(_) | Self::TooLong)
     }
 
     /// What the server wishes us to wait.
@@ -120,7 +127,8 @@ impl Failure {
             | Self::Closed
             | Self::Disordered
             | Self::Ambiguous
-            | Self::Invalid(_) => 0,
+            | Self::Invalid(_)
+            | Self::TooLong => 0,
         }
     }
 }
@@ -135,6 +143,7 @@ fn of_status(status: &Status) -> Reason {
     }
     match (status.code, status.reason.as_str()) {
         (410, _) | (_, "Expired" | "Gone") => Reason::Expired,
+        (0, "") => Reason::Unreadable, // no status at all: see `Failure::from`
         (401, _) => Reason::Unauthorized,
         (403, _) => Reason::Forbidden,
         (429, _) => Reason::Throttled,
@@ -152,6 +161,7 @@ fn of_client(error: &kube::Error) -> Reason {
     }
 }
 
+/// To [`kube`], an event of a watch with an object that cannot be read is a status, which says nothing.
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         if let kube::Error::Api(status) = error {
@@ -164,6 +174,9 @@ impl From<kube::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(status) if of_status(status) == Reason::Unreadable => {
+                f.write_str("an object cannot be read: one of its fields is of another type")
+            }
             Self::Refused(status) if status.message.is_empty() => {
                 write!(f, "the API server says {}", status.code)
             }
@@ -173,6 +186,7 @@ impl fmt::Display for Failure {
             Self::Closed => f.write_str("the API server hangs up at once"),
             Self::Disordered => f.write_str("the API server contradicts what it told before"),
             Self::Invalid(what) => f.write_str(what),
+            Self::TooLong => f.write_str("the metadata of the node's pods is longer than 8 MiB"),
             Self::Ambiguous => {
                 f.write_str("two pods claim the same static pod by their annotations")
             }

@@ -1,23 +1,29 @@
 //! Asks the API server itself for a pod, while a request waits for it.
 //!
-//! What it says is as of now, not from a cache that may be behind. Whoever asks for the same pod at the same time gets
-//! the same answer, few questions are under way at a time, and a pod that is not there is not asked for again at once.
+//! What it says is as of now, not from a cache that may be behind. Whoever asks for the same pod at the same time, or
+//! right after, gets the same answer; few questions are under way at a time, and there are only so many a second. Who
+//! gets none waits for the watch.
+
+mod budget;
+mod names;
+mod recent;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use k8s_openapi::{api::core::v1 as api, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::ListParams, core::PartialObjectMeta as Metadata};
+use kube::{Api, core::PartialObjectMeta as Metadata};
 use tokio::{
     sync::{OnceCell, Semaphore},
     time::{self, Instant},
 };
 
 use crate::{
+    digest::Digest,
     id::{PodRef, PodUid},
     kubernetes::Client,
     pods::{
@@ -36,17 +42,23 @@ use super::{
     of_node,
 };
 
+use budget::Budget;
+use recent::Recent;
+
 /// So many questions are under way at a time.
 const AT_A_TIME: usize = 4;
 
 /// By then whoever asked cannot wait any longer.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// A pod that was not there is not asked for again for this time. Nobody has its UID before it is there.
+/// A pod is not asked for again for this time, whatever was the answer. Who waits for it asks again after as long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One that was not there is not for this time. Nobody has its UID before it is there.
 const ABSENCE: Duration = Duration::from_secs(1);
 
-/// So many absent pods are remembered. There are no more cgroups.
-const ABSENT: usize = 1000;
+/// Nor is one that could not be understood for this: somebody has to mend it first.
+const MENDING: Duration = Duration::from_secs(5);
 
 /// What one question gave.
 type Answer = Result<Option<Subject>, Unanswered>;
@@ -59,8 +71,10 @@ pub struct KubeLookup {
     metrics: Metrics,
     turns: Semaphore,
     under_way: Mutex<HashMap<PodUid, Weak<OnceCell<Answer>>>>,
-    absent: Mutex<HashMap<PodUid, Instant>>,
+    recent: Mutex<Recent>,
+    budget: Mutex<Budget>,
     episode: Mutex<Episode>,
+    complaints: Digest,
 }
 
 impl KubeLookup {
@@ -73,23 +87,25 @@ impl KubeLookup {
             metrics,
             turns: Semaphore::new(AT_A_TIME),
             under_way: Mutex::default(),
-            absent: Mutex::default(),
+            recent: Mutex::default(),
+            budget: Mutex::default(),
             episode: Mutex::new(Episode::new(
                 "look-ups",
                 "get and list",
                 "pods, namespaces and serviceaccounts",
             )),
+            complaints: Digest::default(),
         }
     }
 
     async fn answer(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Answer {
-        if self.is_absent(uid) {
-            return Ok(None);
+        let last = lock(&self.recent).get(uid);
+        if let Some(answer) = last {
+            return answer;
         }
         let cell = self.join(uid);
         let answer = cell.get_or_init(|| self.ask(uid, known)).await.clone();
-        // Who comes now asks anew.
-        lock(&self.under_way).remove(&uid);
+        self.leave(uid, &cell);
         answer
     }
 
@@ -106,7 +122,17 @@ impl KubeLookup {
         cell
     }
 
+    /// Ends a question that was answered. The one under way may be another already.
+    fn leave(&self, uid: PodUid, cell: &Arc<OnceCell<Answer>>) {
+        if let Entry::Occupied(entry) = lock(&self.under_way).entry(uid)
+            && entry.get().as_ptr() == Arc::as_ptr(cell)
+        {
+            entry.remove();
+        }
+    }
+
     async fn ask(&self, uid: PodUid, known: Option<Arc<Subject>>) -> Answer {
+        self.spend()?;
         let _turn = self.turns.acquire().await;
         let start = Instant::now();
         let found = time::timeout(PATIENCE, self.find_subject(uid, known)).await;
@@ -117,10 +143,29 @@ impl KubeLookup {
             Err(_) => LookupOutcome::Failed,
         };
         self.metrics.looked_up(outcome, start.elapsed());
-        if let Ok(None) = found {
-            self.remember_absence(uid);
+        let time = match &found {
+            Ok(None) => ABSENCE,
+            Err(failure) if failure.is_about_objects() => MENDING,
+            Ok(Some(_)) | Err(_) => PAUSE,
+        };
+        let answer = self.report(found);
+        lock(&self.recent).put(uid, answer.clone(), time);
+        answer
+    }
+
+    /// Whether there may be one more question.
+    fn spend(&self) -> Result<(), Unanswered> {
+        let is_allowed = lock(&self.budget).allows();
+        if is_allowed {
+            return Ok(());
         }
-        self.report(found)
+        if let Some(times) = self.complaints.add("budget") {
+            tracing::warn!(
+                times,
+                "the API server is not asked for a pod: too many were asked for. It waits for the watch"
+            );
+        }
+        Err(Unanswered)
     }
 
     fn report<T>(&self, found: Result<T, Failure>) -> Result<T, Unanswered> {
@@ -130,9 +175,22 @@ impl KubeLookup {
                 Ok(subject)
             }
             Err(failure) => {
-                lock(&self.episode).failed(&failure);
+                if failure.is_about_objects() {
+                    self.complain(&failure);
+                } else {
+                    lock(&self.episode).failed(&failure);
+                }
                 Err(Unanswered)
             }
+        }
+    }
+
+    /// Says what the API server has nothing to do with, and who wrote some object has.
+    fn complain(&self, failure: &Failure) {
+        if let Failure::Invalid(what) = failure {
+            tracing::debug!("a pod cannot be understood: {what}"); // the watch says of which, and warns
+        } else if let Some(times) = self.complaints.add(failure.reason().as_str()) {
+            tracing::warn!(times, "a pod cannot be looked up: {failure}");
         }
     }
 
@@ -163,7 +221,7 @@ impl KubeLookup {
             },
             async {
                 match account {
-                    Some(known) => Ok(known),
+                    Some(known) => Ok(Some(known)),
                     None => self.service_account_of(&pod).await,
                 }
             },
@@ -171,18 +229,17 @@ impl KubeLookup {
         Ok(Some(Subject {
             pod,
             namespace: Some(namespace),
-            service_account: Some(service_account),
+            service_account,
         }))
     }
 
     /// The pod whose cgroup has this name, among all that are bound to this node. What each of them is called is enough
     /// to find it: whole, they are megabytes.
     async fn pod_of_node(&self, uid: PodUid) -> Result<Option<Pod>, Failure> {
-        let pods = Api::<Metadata<api::Pod>>::all(self.client.clone());
-        let params = ListParams::default().fields(&of_node(&self.node));
+        let all = names::of_pods(&self.client, &of_node(&self.node)).await?;
         let text = uid.to_string();
         let mut found = None;
-        for candidate in pods.list(&params).await?.items {
+        for candidate in all {
             if !may_be(&candidate.metadata, &text) {
                 continue;
             }
@@ -219,44 +276,28 @@ impl KubeLookup {
         let Some(found) = namespaces.get_opt(pod.name.namespace()).await? else {
             return Ok(Arc::default());
         };
-        let namespace = convert::namespace(found.metadata, &self.keys);
-        let namespace = namespace.map_err(invalid)?;
+        let namespace = convert::namespace(&found.metadata, &self.keys);
         Ok(Arc::new(namespace))
     }
 
-    async fn service_account_of(&self, pod: &Pod) -> Result<Arc<ServiceAccount>, Failure> {
+    /// What a pod's ServiceAccount says; `None` if it is not there. There was one when the pod was made, and it may be
+    /// made anew: that is not one that says nothing.
+    async fn service_account_of(&self, pod: &Pod) -> Result<Option<Arc<ServiceAccount>>, Failure> {
         match &pod.service_account {
             Some(name) => self.account(pod.name.namespace(), name).await,
-            None => Ok(Arc::default()),
+            None => Ok(Some(Arc::default())),
         }
     }
 
-    async fn account(&self, namespace: &str, name: &str) -> Result<Arc<ServiceAccount>, Failure> {
+    async fn account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<ServiceAccount>>, Failure> {
         let client = self.client.clone();
         let accounts = Api::<Metadata<api::ServiceAccount>>::namespaced(client, namespace);
-        let Some(found) = accounts.get_opt(name).await? else {
-            return Ok(Arc::default());
-        };
-        let account = convert::service_account_of(found.metadata, &self.keys);
-        let account = account.map_err(invalid)?;
-        Ok(Arc::new(account))
-    }
-
-    fn is_absent(&self, uid: PodUid) -> bool {
-        let absent = lock(&self.absent);
-        absent
-            .get(&uid)
-            .is_some_and(|since| since.elapsed() < ABSENCE)
-    }
-
-    fn remember_absence(&self, uid: PodUid) {
-        let mut absent = lock(&self.absent);
-        if absent.len() >= ABSENT {
-            absent.retain(|_, since| since.elapsed() < ABSENCE);
-        }
-        if absent.len() < ABSENT {
-            absent.insert(uid, Instant::now());
-        }
+        let found = accounts.get_opt(name).await?;
+        Ok(found.map(|found| Arc::new(convert::service_account_of(&found.metadata))))
     }
 }
 
@@ -271,9 +312,14 @@ impl Lookup for KubeLookup {
         name: &'a str,
     ) -> Found<'a, Arc<ServiceAccount>> {
         Box::pin(async {
-            let _turn = self.turns.acquire().await;
-            let found = time::timeout(PATIENCE, self.account(namespace, name)).await;
-            self.report(found.unwrap_or(Err(Failure::TimedOut)))
+            self.spend()?;
+            let asked = async {
+                let _turn = self.turns.acquire().await;
+                self.account(namespace, name).await
+            };
+            let found = time::timeout(PATIENCE, asked).await;
+            let found = self.report(found.unwrap_or(Err(Failure::TimedOut)))?;
+            Ok(found.unwrap_or_default())
         })
     }
 }

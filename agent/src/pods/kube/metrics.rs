@@ -240,6 +240,9 @@ impl Metrics {
     /// The API server did not tell.
     pub(super) fn failed(&self, kind: Kind, reason: Reason) {
         self.failures.get_or_create(&Failed { kind, reason }).inc();
+        if reason == Reason::Unreadable {
+            self.invalid(kind);
+        }
     }
 
     /// An object could not be understood.

@@ -2,7 +2,9 @@
 //!
 //! An object that cannot be understood is said once, counted, and counts as not known: never as one that says nothing.
 
-use std::{collections::HashSet, sync::Arc};
+mod complaints;
+
+use std::sync::Arc;
 
 use k8s_openapi::{api::core::v1 as api, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
@@ -20,8 +22,7 @@ use super::{
     metrics::{Kind, Metrics},
 };
 
-/// So many complaints are kept; whoever has more, has read enough.
-const MOST: usize = 200;
+use complaints::Complaints;
 
 /// Looks at objects.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Sight {
     node: String,
     keys: Keys,
     metrics: Metrics,
-    complaints: HashSet<String>,
+    complaints: Complaints,
 }
 
 impl Sight {
@@ -38,13 +39,13 @@ impl Sight {
             node: node.to_owned(),
             keys,
             metrics,
-            complaints: HashSet::new(),
+            complaints: Complaints::default(),
         }
     }
 
     /// A pod, if it has at least a name of its own.
     pub(super) fn pod(&mut self, pod: api::Pod) -> Option<Seen> {
-        let name = full_name(&pod.metadata);
+        let name = Name::of(&pod.metadata);
         let uid = pod
             .metadata
             .uid
@@ -57,7 +58,7 @@ impl Sight {
             .and_then(Version::parse);
         let pod = match convert::skip(&pod, Some(&self.node)) {
             Some(why) => {
-                tracing::trace!(pod = name, %why, "not one of ours");
+                tracing::trace!(pod = name.full, %why, "not one of ours");
                 None
             }
             None => self.valid(Kind::Pods, &name, convert::pod(pod, &self.keys)),
@@ -71,10 +72,11 @@ impl Sight {
 
     /// A namespace.
     pub(super) fn namespace(&mut self, metadata: ObjectMeta) -> Option<Named<Box<Namespace>>> {
-        let named = self.named(Kind::Namespaces, metadata, convert::namespace)?;
+        let namespace = convert::namespace(&metadata, &self.keys);
+        let named = self.named(Kind::Namespaces, &metadata, namespace)?;
         Some(Named {
             name: PodRef::new("", named.name.name()),
-            object: named.object.map(Box::new),
+            object: Box::new(named.object),
         })
     }
 
@@ -83,44 +85,50 @@ impl Sight {
         &mut self,
         metadata: ObjectMeta,
     ) -> Option<Named<ServiceAccount>> {
-        self.named(Kind::ServiceAccounts, metadata, convert::service_account_of)
+        let account = convert::service_account_of(&metadata);
+        self.named(Kind::ServiceAccounts, &metadata, account)
     }
 
-    fn named<T>(
-        &mut self,
-        kind: Kind,
-        metadata: ObjectMeta,
-        convert: fn(ObjectMeta, &Keys) -> Result<T, Invalid>,
-    ) -> Option<Named<T>> {
-        let full = full_name(&metadata);
-        let name = self.valid(kind, &full, convert::name(&metadata))?;
-        let object = self.valid(kind, &full, convert(metadata, &self.keys));
+    fn named<T>(&mut self, kind: Kind, metadata: &ObjectMeta, object: T) -> Option<Named<T>> {
+        let name = self.valid(kind, &Name::of(metadata), convert::name(metadata))?;
         Some(Named { name, object })
     }
 
-    fn valid<T>(&mut self, kind: Kind, name: &str, object: Result<T, Invalid>) -> Option<T> {
+    fn valid<T>(&mut self, kind: Kind, name: &Name, object: Result<T, Invalid>) -> Option<T> {
         match object {
             Ok(object) => Some(object),
             Err(error) => {
                 self.metrics.invalid(kind);
-                self.complain(format!("{} {name}: {error}", kind.singular()));
+                let complaint = format!("{} {}: {error}", kind.singular(), name.full);
+                if self.complaints.is_new(&name.namespace, &complaint) {
+                    tracing::warn!("{complaint}; it counts as not known");
+                }
                 None
             }
         }
     }
-
-    fn complain(&mut self, complaint: String) {
-        if self.complaints.len() < MOST && !self.complaints.contains(&complaint) {
-            tracing::warn!("{complaint}; it counts as not known");
-            self.complaints.insert(complaint);
-        }
-    }
 }
 
-fn full_name(metadata: &ObjectMeta) -> String {
-    let name = metadata.name.as_deref().unwrap_or_default();
-    match &metadata.namespace {
-        Some(namespace) => format!("{namespace}/{name}"),
-        None => name.to_owned(),
+/// How an object is called, be it valid or not.
+struct Name {
+    /// As people read it.
+    full: String,
+    /// Whose it is. A namespace is its own.
+    namespace: String,
+}
+
+impl Name {
+    fn of(metadata: &ObjectMeta) -> Self {
+        let name = metadata.name.clone().unwrap_or_default();
+        match metadata.namespace.clone() {
+            Some(namespace) => Self {
+                full: format!("{namespace}/{name}"),
+                namespace,
+            },
+            None => Self {
+                full: name.clone(),
+                namespace: name,
+            },
+        }
     }
 }

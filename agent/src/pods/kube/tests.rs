@@ -5,7 +5,7 @@ use bpf2iam_standins::apiserver::{
     StreamingLists, Verb,
 };
 use prometheus_client::registry::Registry;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -242,7 +242,7 @@ async fn a_server_without_streaming_lists_gives_pages() {
     }
     let running = Running::on(&server).await;
     assert_eq!(number(&running.metrics, "service_accounts"), 701);
-    assert_eq!(asked(&server, Verb::List, "serviceaccounts"), 2);
+    assert_eq!(asked(&server, Verb::List, "serviceaccounts"), 4);
     assert_eq!(asked(&server, Verb::List, "pods"), 1);
     server.put(pod("cart", 1, "b")).unwrap();
     running.until_pods(&[("cart", "b")]).await;
@@ -414,6 +414,47 @@ async fn while_the_server_is_away_what_is_known_stays() {
 }
 
 #[tokio::test]
+async fn while_a_watch_fails_what_is_around_a_pod_that_comes_is_not_known() {
+    let server = server();
+    shop(&server);
+    let running = Running::on(&server).await;
+    let account = |number| {
+        let subject = running.subject(number)?;
+        let account = subject.service_account.as_deref()?;
+        account.annotations.get(ROLE_ARN).cloned()
+    };
+    let path = "/api/v1/serviceaccounts";
+    server.rules().add(Rule::status(500).for_path(path));
+    server.interrupt(Object::ServiceAccount, Interrupt::Break);
+    running.until_failed("serviceaccounts", "server", 1).await;
+    let changed = service_account("shop", "till", "other");
+    server.put(changed).unwrap();
+    server.put(pod("till", 2, "c")).unwrap();
+    running.until_pods(&[("cart", "a"), ("till", "c")]).await;
+    assert_eq!(account(1).as_deref(), Some("sa"), "it was there before");
+    assert_eq!(account(2), None, "what is known is old");
+    server.rules().clear();
+    let is_told = || account(2).is_some_and(|role| role == "other");
+    assert!(eventually(is_told).await);
+}
+
+#[tokio::test]
+async fn a_service_account_that_is_made_anew_leaves_its_pods_unsure_meanwhile() {
+    let server = server();
+    shop(&server);
+    let running = Running::on(&server).await;
+    let said = |snapshot: &Snapshot| snapshot.pod(uid(1)).unwrap().service_account.clone();
+    let deleted = server.delete(Object::ServiceAccount, "shop", "till");
+    deleted.unwrap();
+    running.until(|snapshot| said(snapshot).is_none()).await;
+    server.put(service_account("shop", "till", "sb")).unwrap();
+    let is_back = |account: Arc<crate::pods::ServiceAccount>| account.annotations[ROLE_ARN] == "sb";
+    running
+        .until(|snapshot| said(snapshot).is_some_and(is_back))
+        .await;
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_is_noticed() {
     let server = server();
     shop(&server);
@@ -540,21 +581,13 @@ async fn an_object_that_cannot_be_understood_is_said_once_and_is_not_known() {
     let server = server();
     shop(&server);
     let running = Running::on(&server).await;
-    let huge = "x".repeat(20_000);
-    let annotations: serde_json::Map<String, Value> = (0..10)
-        .map(|number| (format!("bpf2iam.io/{number}"), json!(huge)))
-        .collect();
-    let annotations = Value::Object(annotations);
-    for object in [pod("cart", 1, "a"), service_account("shop", "till", "sa")] {
-        let wrong = with(object, "/metadata/annotations", annotations.clone());
-        server.put(wrong).unwrap();
-    }
+    let mut odd = pod("cart", 1, "a");
+    odd["status"] = json!({"podIP": "nowhere"});
+    server.put(odd).unwrap();
     running.until_pods(&[]).await;
     server.put(pod("till", 2, "c")).unwrap();
     running.until_pods(&[("till", "c")]).await;
-    assert_eq!(running.subject(2).unwrap().service_account, None);
     assert_eq!(logged.lines("the pod shop/cart").len(), 1);
-    assert_eq!(logged.lines("the ServiceAccount shop/till").len(), 1);
     server.put(pod("cart", 1, "b")).unwrap();
     running.until_pods(&[("cart", "b"), ("till", "c")]).await;
 }

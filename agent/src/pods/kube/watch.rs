@@ -31,8 +31,8 @@ use super::{
 /// Marks the end of a list that comes as a stream (Kubernetes 1.27 and later).
 const LIST_ENDS: &str = "k8s.io/initial-events-end";
 
-/// How many objects a page has. A thousand ServiceAccounts are about 1 MB of JSON.
-const PAGE: u32 = 500;
+/// How many objects a page has. Those of 200 objects with as many annotations as the API server takes, are 50 MiB.
+const PAGE: u32 = 200;
 
 /// The server ends a watch after about this time, in seconds: fewer than the 300 of many a load balancer. Not all of
 /// them at the same moment.
@@ -127,6 +127,7 @@ where
             let Err(failure) = self.follow(&mut listener).await;
             self.metrics.failed(self.kind, failure.reason());
             self.episode.failed(&failure);
+            listener.hear(Event::Lost).await;
             if failure.reason().forgets() || self.episode.failures().is_multiple_of(FORGET) {
                 self.position = None;
             }

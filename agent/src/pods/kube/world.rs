@@ -2,8 +2,14 @@
 //! same order give the same subjects.
 //!
 //! Pods are told apart by their UIDs, never by their names. While all objects are listed again, what was known stays
-//! until the list is at its end; what is new in it counts at once. A namespace or ServiceAccount that we do not know
-//! says nothing only if a watch that is further than the pod would have told of it. Else it may be on its way.
+//! until the list is at its end; what is new in it counts at once. A namespace that we do not know says nothing only if
+//! a watch that is further than the pod would have told of it. Else it may be on its way. A ServiceAccount that we do
+//! not know is never one that says nothing: without it there would be no pod.
+//!
+//! While a watch is lost, what it told counts for the pods that were there before, and not for those that come: theirs
+//! may have changed since, and is asked for.
+
+mod listed;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -11,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    id::{PodRef, PodUid},
+    id::PodUid,
     pods::{Namespace, Pod, ServiceAccount, Subject, surroundings::Surroundings},
 };
 
@@ -19,6 +25,8 @@ use super::{
     event::{Change, Event, Named, Seen, Version},
     metrics::Counts,
 };
+
+use listed::{Before, Listed};
 
 /// All that we know.
 #[derive(Debug, Default)]
@@ -40,26 +48,6 @@ struct Resident {
     since: Version,
 }
 
-/// How far we know all objects of a kind.
-#[derive(Debug)]
-struct Listed<T> {
-    /// What the list that is under way has told, if another one was complete before.
-    pending: Option<T>,
-    /// All that happened until this version is known.
-    reached: Option<Version>,
-    /// What is there, but cannot be understood. Nobody knows what it says.
-    unreadable: HashSet<PodRef>,
-}
-
-/// What a list, as it begins, finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    /// All that was there, which stays until the list is complete.
-    Everything,
-    /// Nothing but what lists have told that came to no end.
-    Nothing,
-}
-
 impl World {
     /// Takes note of a change.
     pub(super) fn apply(&mut self, change: Change) {
@@ -72,9 +60,9 @@ impl World {
 
     /// Whether all objects were listed once.
     pub(super) const fn is_synced(&self) -> bool {
-        self.pods_listed.reached.is_some()
-            && self.namespaces.reached.is_some()
-            && self.service_accounts.reached.is_some()
+        self.pods_listed.reached().is_some()
+            && self.namespaces.reached().is_some()
+            && self.service_accounts.reached().is_some()
     }
 
     /// How much is known.
@@ -90,7 +78,7 @@ impl World {
     /// The pods with all that is around them; nothing before all pods are known. Two that claim the cgroup of the same
     /// static pod cannot be told from each other, and are left out.
     pub(super) fn subjects(&mut self) -> Option<Vec<Arc<Subject>>> {
-        self.pods_listed.reached?;
+        self.pods_listed.reached()?;
         let mut subjects = HashMap::with_capacity(self.pods.len());
         for resident in self.pods.values() {
             let uid = resident.pod.uid;
@@ -115,25 +103,26 @@ impl World {
     }
 
     fn around(&self, resident: &Resident) -> Subject {
-        let known = self.surroundings.around(Arc::clone(&resident.pod));
-        if known.namespace.is_some() && known.service_account.is_some() {
-            return known;
-        }
-        let all = self.surroundings.all_around(Arc::clone(&resident.pod));
-        let (name, account) = (&resident.pod.name, &resident.pod.service_account);
-        let namespace = all.namespace.filter(|_| {
-            let name = PodRef::new("", name.namespace());
-            self.namespaces.has_not(&name, resident.since)
-        });
-        let account = all.service_account.filter(|_| {
-            let name = PodRef::new(name.namespace(), account.as_deref().unwrap_or_default());
-            self.service_accounts.has_not(&name, resident.since)
-        });
+        let (pod, since) = (&resident.pod, resident.since);
+        let known = self.surroundings.around(Arc::clone(pod));
+        let namespace = known.namespace.filter(|_| self.namespaces.is_so_at(since));
+        let account = known
+            .service_account
+            .filter(|_| pod.service_account.is_none() || self.service_accounts.is_so_at(since));
         Subject {
+            namespace: namespace.or_else(|| self.no_namespace(resident)),
+            service_account: account,
             pod: known.pod,
-            namespace: known.namespace.or(namespace),
-            service_account: known.service_account.or(account),
         }
+    }
+
+    /// The namespace of a pod as one that says nothing, if it is known not to be there.
+    fn no_namespace(&self, resident: &Resident) -> Option<Arc<Namespace>> {
+        let name = resident.pod.name.namespace();
+        let is_absent = self.surroundings.namespace(name).is_none();
+        let all = (is_absent && self.namespaces.is_past(resident.since))
+            .then(|| self.surroundings.all_around(Arc::clone(&resident.pod)));
+        all?.namespace
     }
 
     fn apply_pod(&mut self, event: Event<Seen>) {
@@ -144,7 +133,7 @@ impl World {
                 }
             }
             Event::Listed(seen) => {
-                if let Some(listed) = &mut self.pods_listed.pending {
+                if let Some(listed) = self.pods_listed.pending() {
                     listed.insert(seen.uid);
                 }
                 self.see(seen);
@@ -163,6 +152,8 @@ impl World {
                 self.pods_listed.reach(version);
             }
             Event::Reached(version) => self.pods_listed.reach(version),
+            // Nothing here is judged by it: pods are what they were.
+            Event::Lost => {}
         }
     }
 
@@ -196,8 +187,7 @@ impl World {
                 }
             }
             Event::Listed(named) => {
-                listed.note(&named);
-                if let Some(pending) = &mut listed.pending {
+                if let Some(pending) = listed.pending() {
                     put_namespace(pending, copy(&named));
                 }
                 put_namespace(known, named);
@@ -208,16 +198,15 @@ impl World {
                 }
             }
             Event::Applied(named, version) => {
-                listed.note(&named);
                 put_namespace(known, named);
                 listed.reach(version);
             }
             Event::Deleted(named, version) => {
-                listed.unreadable.remove(&named.name);
                 known.remove_namespace(named.name.name());
                 listed.reach(version);
             }
             Event::Reached(version) => listed.reach(version),
+            Event::Lost => listed.lose(self.pods_listed.reached()),
         }
     }
 
@@ -230,8 +219,7 @@ impl World {
                 }
             }
             Event::Listed(named) => {
-                listed.note(&named);
-                if let Some(pending) = &mut listed.pending {
+                if let Some(pending) = listed.pending() {
                     put_service_account(pending, named.clone());
                 }
                 put_service_account(known, named);
@@ -242,91 +230,34 @@ impl World {
                 }
             }
             Event::Applied(named, version) => {
-                listed.note(&named);
                 put_service_account(known, named);
                 listed.reach(version);
             }
             Event::Deleted(named, version) => {
-                listed.unreadable.remove(&named.name);
                 known.remove_service_account(named.name.namespace(), named.name.name());
                 listed.reach(version);
             }
             Event::Reached(version) => listed.reach(version),
+            Event::Lost => listed.lose(self.pods_listed.reached()),
         }
     }
 }
 
 fn put_namespace(known: &mut Surroundings, named: Named<Box<Namespace>>) {
-    let name = named.name.name();
-    match named.object {
-        Some(namespace) => known.put_namespace(name, *namespace),
-        None => known.remove_namespace(name),
-    }
+    known.put_namespace(named.name.name(), *named.object);
 }
 
 /// Another one that says the same. What was made of it is not copied.
 fn copy(named: &Named<Box<Namespace>>) -> Named<Box<Namespace>> {
-    let object = named.object.as_ref();
     Named {
         name: named.name.clone(),
-        object: object.map(|namespace| Namespace::new(namespace.annotations().clone()).into()),
+        object: Namespace::new(named.object.annotations().clone()).into(),
     }
 }
 
 fn put_service_account(known: &mut Surroundings, named: Named<ServiceAccount>) {
     let (namespace, name) = (named.name.namespace(), named.name.name());
-    match named.object {
-        Some(account) => known.put_service_account(namespace, name, account),
-        None => known.remove_service_account(namespace, name),
-    }
-}
-
-impl<T: Default> Listed<T> {
-    /// All objects follow. The first ones are not kept twice: in memory that would leave as many holes as objects.
-    fn restart(&mut self) -> Before {
-        self.pending = self.reached.map(|_| T::default());
-        match self.pending {
-            Some(_) => Before::Everything,
-            None => Before::Nothing,
-        }
-    }
-
-    /// Those were all: they.
-    fn complete(&mut self, version: Version) -> Option<T> {
-        self.reached = Some(version);
-        self.pending.take()
-    }
-
-    /// Remembers whether an object can be understood.
-    fn note<O>(&mut self, named: &Named<O>) {
-        if named.object.is_some() {
-            self.unreadable.remove(&named.name);
-        } else {
-            self.unreadable.insert(named.name.clone());
-        }
-    }
-
-    /// Whether there was no such object at some time after `since`, if we do not know it.
-    fn has_not(&self, name: &PodRef, since: Version) -> bool {
-        self.reached >= Some(since) && !self.unreadable.contains(name)
-    }
-
-    /// Before the first list is complete, nothing is reached.
-    fn reach(&mut self, version: Version) {
-        if self.reached.is_some() {
-            self.reached = Some(version);
-        }
-    }
-}
-
-impl<T> Default for Listed<T> {
-    fn default() -> Self {
-        Self {
-            pending: None,
-            reached: None,
-            unreadable: HashSet::new(),
-        }
-    }
+    known.put_service_account(namespace, name, named.object);
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ struct Scripted {
 
 impl Lookup for Scripted {
     fn find(&self, uid: PodUid, _: Option<Arc<Subject>>) -> Found<'_, Option<Subject>> {
-        assert_eq!(uid, self::uid());
+        assert_eq!(uid.to_string().replace('-', ""), UID.replace('-', ""));
         self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = {
             let mut answers = self.answers.lock().unwrap();
@@ -159,6 +159,16 @@ async fn a_pod_that_a_look_up_finds_is_served_and_does_not_enter_the_index() {
 async fn a_pod_that_is_not_on_the_node_is_known_not_to_be() {
     let world = World::new([Ok(None)]);
     assert_eq!(world.told(None).await, ("not here".to_owned(), STEP));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_static_pod_may_run_before_the_api_server_hears_of_it() {
+    let world = World::new([Ok(None)]);
+    let hash: PodUid = UID.replace('-', "").parse().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let resolution = world.resolver.resolve(hash, None, deadline).await;
+    assert!(matches!(resolution, Resolution::Unsure(None, Missing::Pod)));
+    assert_eq!(Instant::now(), deadline);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use crate::id::Excerpt;
 use super::Annotation;
 
 /// An annotation may be this long, in bytes.
-pub(super) const LONGEST: usize = 16 << 10;
+pub(in crate::pods) const LONGEST: usize = 16 << 10;
 
 /// A list may have so many entries.
 pub(super) const MOST: usize = 256;

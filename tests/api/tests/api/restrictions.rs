@@ -90,9 +90,13 @@ fn a_role_that_sts_refuses_and_an_annotation_that_means_nothing_are_told_on_the_
         assert_status(&scene.settled(&pod.place()), 404);
     }
     let told = event(&scene, &cart, "RoleRefusedBySTS");
-    assert_about(&told, &cart, &[&arn("cart"), "trust policy"]);
+    assert_about(
+        &told,
+        &cart,
+        &[&arn("cart"), "AccessDenied", "trust policy"],
+    );
     let told = event(&scene, &wrong, "InvalidAnnotation");
     assert_about(&told, &wrong, &[ROLE, "two words"]);
     let told = event(&scene, &vault, "NoServiceAccountToken");
-    assert_about(&told, &vault, &["audience sts.amazonaws.com only"]);
+    assert_about(&told, &vault, &["\"vault\"", "deploy/web-identity.yaml"]);
 }

@@ -4,7 +4,7 @@ use bpf2iam::{
     control,
     explain::{Explanation, Outcome, Question, Supposition},
 };
-use bpf2iam_standins::apiserver::{Kind, Rule};
+use bpf2iam_standins::apiserver::{Interrupt, Kind, Rule};
 use serde_json::{Value, json};
 
 use crate::{
@@ -213,6 +213,77 @@ async fn a_pod_that_was_made_anew_under_its_name_and_address_is_another() {
     world.api().put(anew).unwrap();
     until_told(&world, B, (200, "b-role")).await;
     until_told(&world, A, (404, "")).await;
+}
+
+#[tokio::test]
+async fn two_pods_that_have_the_same_address_are_told_apart_by_their_cgroups() {
+    let both = json!([{"ip": A.address()}, {"ip": B.address()}]);
+    let with_both = |pod: Pod, role| {
+        let mut manifest = pod.manifest(role);
+        manifest["status"]["podIPs"] = both.clone();
+        manifest
+    };
+    let pods = [with_both(A, Some("a-role")), with_both(B, Some("b-role"))];
+    let world = cluster(pods).start().await;
+    until_told(&world, A, (200, "a-role")).await;
+    until_told(&world, B, (200, "b-role")).await;
+    world.api().put(with_both(A, None)).unwrap();
+    until_told(&world, A, (404, "")).await;
+    assert_eq!(told(&world, B).await, (200, "b-role".to_owned()));
+}
+
+#[tokio::test]
+async fn under_the_name_of_another_node_nobody_gets_a_role() {
+    let setup = cluster([A.manifest(Some("a-role")), B.manifest(None)]);
+    let setup = setup.args(["--node-name=renamed", "--default-role=fallback"]);
+    let world = setup.start().await;
+    for pod in [A, B, C] {
+        assert_eq!(told(&world, pod).await.0, 404, "{pod:?}");
+    }
+    assert_eq!(world.status().await.pods.len(), 0);
+    assert_eq!(world.refusals("pod_elsewhere").await, 3);
+    assert_eq!(world.calls("a-role") + world.calls("fallback"), 0);
+}
+
+#[tokio::test]
+async fn a_service_account_that_is_made_anew_never_leaves_its_pods_with_the_default_role() {
+    let arn = json!({"eks.amazonaws.com/role-arn": format!("{BASE_ARN}tills")});
+    let setup = cluster([account("till", &arn), with_account(A, "till")]);
+    let setup = setup.args(["--default-role=fallback", "--credentials=assume-role"]);
+    let world = setup.start().await;
+    until_told(&world, A, (200, "tills")).await;
+    let api = world.api();
+    let deleted = api.delete(Kind::ServiceAccount, NAMESPACE, "till");
+    deleted.unwrap();
+    until_told(&world, A, (503, "")).await;
+    api.put(account("till", &arn)).unwrap();
+    until_told(&world, A, (200, "tills")).await;
+    assert_eq!(world.calls("fallback"), 0);
+}
+
+#[tokio::test]
+async fn while_the_watch_of_service_accounts_fails_those_of_new_pods_are_looked_up() {
+    let role = |name: &str| json!({"eks.amazonaws.com/role-arn": format!("{BASE_ARN}{name}")});
+    let setup = cluster([account("till", &role("old")), with_account(A, "till")]);
+    let world = setup.arg("--credentials=assume-role").start().await;
+    until_told(&world, A, (200, "old")).await;
+    let api = world.api();
+    let watch = Rule::status(500).for_path("/api/v1/serviceaccounts");
+    api.rules().add(watch);
+    api.interrupt(Kind::ServiceAccount, Interrupt::Break);
+    let failures = async || {
+        let labels = [("kind", "serviceaccounts")];
+        world.metric("watch_failures_total", &labels).await
+    };
+    until(failures, |failures| *failures >= 2).await;
+    api.put(account("till", &role("new"))).unwrap();
+    api.put(with_account(B, "till")).unwrap();
+    until(async || world.status().await.pods.len(), |pods| *pods == 2).await;
+    assert_eq!(told(&world, B).await, (200, "new".to_owned()));
+    assert_eq!(told(&world, A).await, (200, "old".to_owned()));
+    api.rules().clear();
+    until_told(&world, A, (200, "new")).await;
+    until_told(&world, B, (200, "new")).await;
 }
 
 #[tokio::test]

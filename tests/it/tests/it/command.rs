@@ -286,10 +286,21 @@ async fn a_pod_is_explained_by_files_and_flags_alone() {
         assert_eq!(ended, Some(code), "{more:?}: {said}");
         assert!(said.contains(says), "{more:?}: {said}");
     }
-    let args = ["explain", "shop/pod-2", &pods];
+    // What was never applied has no UID and no node, and a list of a cluster's pods is long.
+    let mut fresh = Pod::new(2).manifest(Some("fresh"));
+    fresh["metadata"].as_object_mut().unwrap().remove("uid");
+    fresh["spec"].as_object_mut().unwrap().remove("nodeName");
+    fresh["metadata"]["annotations"]["note"] = "x".repeat(3 << 20).into();
+    let all = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [fresh]});
+    fs::write(directory.path().join("all.json"), all.to_string()).unwrap();
+    let args = ["explain", "shop/pod-2", &pods, &base];
+    let (code, page, said) = run(Command::new(&command).args(args)).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(page.contains(&format!("{BASE_ARN}fresh\n")), "{page}");
+    let args = ["explain", "shop/pod-3", &pods];
     let (code, _, said) = run(Command::new(&command).args(args)).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("no manifest of the pod shop/pod-2"), "{said}");
+    assert!(said.contains("no manifest of the pod shop/pod-3"), "{said}");
 }
 
 #[tokio::test]
@@ -303,6 +314,16 @@ async fn an_agent_that_is_not_there_explains_nothing() {
     let (code, _, said) = run(Command::new(&command).args(args)).await;
     assert_eq!(code, Some(1));
     assert!(said.starts_with("error: no agent answers at "), "{said}");
-    let (code, _, _) = run(Command::new(&command).args(["explain", "cart"])).await;
-    assert_eq!(code, Some(2));
+    for wrong in [
+        &["explain", "cart"][..],
+        &["explain", "shop/ca rt"],
+        &["explain", "shop/cart", "--service-account=A_b"],
+        &["explain", "shop/cart", "--annotation=x"],
+        // The agent that is asked has its own.
+        &["explain", "shop/cart", "--namespace-restrictions"],
+        &["explain", "shop/cart", "--default-role=x"],
+    ] {
+        let (code, _, said) = run(Command::new(&command).args(wrong)).await;
+        assert_eq!(code, Some(2), "{wrong:?}: {said}");
+    }
 }

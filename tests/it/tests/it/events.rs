@@ -19,6 +19,9 @@ const A: Pod = Pod::new(1);
 const B: Pod = Pod::new(2);
 const ALLOWED: &str = "iam.amazonaws.com/allowed-roles";
 
+/// What STS says as it refuses a role.
+const WORDS: &str = Code::AccessDenied.message();
+
 /// The pods' namespace, which allows these roles.
 fn namespace(allowed: &str) -> Value {
     json!({
@@ -118,8 +121,18 @@ async fn a_role_that_sts_refuses_is_told_and_counted_up_while_it_lasts() {
     assert_about(
         &first,
         "RoleRefusedBySTS",
-        &["trust policy", "sts:AssumeRole"],
+        &[
+            "AccessDenied",
+            "trust policy",
+            "sts:AssumeRole",
+            "the node's role",
+        ],
     );
+    // STS's own words, which name who asked, are in the log only.
+    let error = world.log.records("no new credentials")[0]["error"].to_string();
+    assert!(error.contains(WORDS), "{error}");
+    let note = first["note"].as_str().unwrap();
+    assert!(!note.contains(WORDS), "{note}");
     assert_eq!(first["series"], Value::Null);
     for count in [2, 3] {
         leap(Duration::from_mins(11)).await;

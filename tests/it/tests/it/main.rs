@@ -18,6 +18,7 @@ mod world;
 mod admin;
 mod cluster;
 mod command;
+mod compat;
 mod drain;
 mod events;
 mod faults;

@@ -64,15 +64,28 @@ impl World {
         agent.ready(Attachment::default());
     }
 
-    /// Waits until so many pods are known, and nothing is being fetched for them.
-    async fn settles(&self, number: usize) {
+    /// Waits until all pods are known, so many where that is said, and nothing is being fetched for them.
+    pub(crate) async fn settles(&self, number: impl Into<Option<usize>>) {
+        let number = number.into();
         let fetching = |pod: &status::Pod| match &pod.role {
             Role::Bound { keys, .. } => *keys == Keys::Fetching,
             Role::None { .. } => false,
         };
-        let settled =
-            |status: &Status| status.pods.len() == number && !status.pods.iter().any(fetching);
+        let settled = |status: &Status| {
+            status.pending.is_empty()
+                && number.is_none_or(|number| status.pods.len() == number)
+                && !status.pods.iter().any(fetching)
+        };
         until(async || self.status().await, settled).await;
+        if self.api.is_some() {
+            self.knows_what_is_around().await;
+        }
+    }
+
+    /// Waits until pods, namespaces and ServiceAccounts were listed.
+    async fn knows_what_is_around(&self) {
+        let listed = async || self.metric("watch_synced", &[]).await;
+        until(listed, |kinds| *kinds == 3).await;
     }
 
     /// A client in `pod`.

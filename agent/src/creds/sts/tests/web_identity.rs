@@ -270,3 +270,15 @@ async fn the_token_is_not_in_what_is_told() {
         assert!(!told.contains("eyJ"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn the_token_of_a_request_that_cannot_be_sent_is_not_repeated() {
+    let server = Server::start(|_| Said::success_of_web_identity()).await;
+    let mut sts = keyless(&server, &Arc::default());
+    let garbled = sts.client.config().to_builder().endpoint_resolver(Garbage);
+    sts.client = Client::from_conf(garbled.build());
+    let error = sts.fetch(&by_token()).await.unwrap_err();
+    for told in [error.to_string(), format!("{error:?}")] {
+        assert!(!told.contains("eyJ") && !told.contains("Request"), "{told}");
+    }
+}

@@ -12,6 +12,7 @@ fn a_status_is_what_its_code_or_its_reason_says() {
         (410, "Expired", Reason::Expired),
         (410, "Gone", Reason::Expired),
         (0, "Expired", Reason::Expired),
+        (0, "", Reason::Unreadable),
         (401, "Unauthorized", Reason::Unauthorized),
         (403, "Forbidden", Reason::Forbidden),
         (429, "TooManyRequests", Reason::Throttled),
@@ -60,6 +61,10 @@ fn a_failure_says_what_the_server_said_in_one_line() {
             "pods is forbidden",
         ),
         (status(500, "", ""), "the API server says 500"),
+        (
+            status(0, "", ""),
+            "an object cannot be read: one of its fields is of another type",
+        ),
         (
             Failure::Invalid("metadata.uid: it is missing".to_owned()),
             "metadata.uid: it is missing",

@@ -141,7 +141,6 @@ fn known(namespace: Option<&str>, account: Option<&str>) -> Subject {
 async fn what_is_known_is_not_asked_for_again() {
     let server = server();
     shop(&server);
-    let (lookup, _registry) = lookup(&server).await;
     let with_container = |mut subject: Subject| {
         let pod = Arc::make_mut(&mut subject.pod);
         let key = format!("{CONTAINER}app");
@@ -168,6 +167,7 @@ async fn what_is_known_is_not_asked_for_again() {
             ("x", "sa"),
         ),
     ] {
+        let (lookup, _registry) = lookup(&server).await;
         let found = lookup.find(uid(1), Some(Arc::new(known))).await;
         let found = found.unwrap().unwrap();
         let namespace = found.namespace.unwrap();
@@ -213,13 +213,15 @@ async fn another_pod_of_the_same_name_is_not_it() {
 }
 
 #[tokio::test]
-async fn what_is_around_a_pod_and_not_there_says_nothing() {
+async fn a_namespace_that_is_not_there_says_nothing_and_a_service_account_is_not_known() {
     let server = server();
     server.put(pod("cart", 1, "a")).unwrap();
     let (lookup, _registry) = lookup(&server).await;
     let found = lookup.find(uid(1), None).await.unwrap().unwrap();
     assert_eq!(found.namespace, Some(Arc::default()));
-    assert_eq!(found.service_account, Some(Arc::default()));
+    assert_eq!(found.service_account, None);
+    let explained = lookup.service_account("shop", "till").await;
+    assert_eq!(explained, Ok(Arc::default()), "if a pod ran as it");
 }
 
 #[tokio::test]
@@ -262,6 +264,7 @@ async fn without_an_answer_nothing_is_known() {
         assert!(start.elapsed() < PATIENCE * 2, "{rule:?}");
         assert_eq!(number(&registry, "lookups_total{outcome=\"failed\"}"), 1);
         server.rules().clear();
+        time::sleep(PAUSE).await;
         assert!(
             lookup.find(uid(1), None).await.unwrap().is_some(),
             "{rule:?}"
@@ -278,9 +281,121 @@ async fn what_may_not_be_asked_is_named_once() {
     let (lookup, _registry) = lookup(&server).await;
     for _ in 0..3 {
         assert_eq!(lookup.find(uid(1), None).await, Err(Unanswered));
+        time::sleep(PAUSE).await;
     }
     let said = logged.lines("ClusterRole bpf2iam has to allow get");
     assert_eq!(said.len(), 1, "{said:?}");
+}
+
+/// Puts the clock of the runtime ahead.
+async fn leap(time: Duration) {
+    time::pause();
+    time::advance(time).await;
+    time::resume();
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_be_understood_is_not_asked_for_again_and_again() {
+    let (logged, _listens) = Logged::listen();
+    let server = server();
+    shop(&server);
+    let mut odd = pod("odd", 2, "b");
+    odd["status"]["podIP"] = json!("nowhere");
+    server.put(odd).unwrap();
+    let (lookup, _registry) = lookup(&server).await;
+    for _ in 0..4 {
+        assert_eq!(lookup.find(uid(2), None).await, Err(Unanswered));
+        assert!(lookup.find(uid(1), None).await.unwrap().is_some());
+        leap(PAUSE).await;
+    }
+    let of_it = |(_, path): &(Verb, String)| path == "namespaces/shop/pods/odd";
+    assert_eq!(requests(&server).into_iter().filter(of_it).count(), 1);
+    let said = [logged.lines("WARN"), logged.lines("tells again")].concat();
+    assert!(said.is_empty(), "the server is well: {said:?}");
+    server.put(pod("odd", 2, "b")).unwrap();
+    leap(MENDING).await;
+    assert!(lookup.find(uid(2), None).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn whoever_asks_right_after_an_answer_gets_the_same() {
+    let server = server();
+    shop(&server);
+    server.rules().add(Rule::status(500).times(1));
+    let (lookup, _registry) = lookup(&server).await;
+    for _ in 0..3 {
+        assert_eq!(lookup.find(uid(1), None).await, Err(Unanswered));
+    }
+    assert_eq!(requests(&server), [list()]);
+    leap(PAUSE).await;
+    for _ in 0..3 {
+        assert!(lookup.find(uid(1), None).await.unwrap().is_some());
+    }
+    assert_eq!(requests(&server).len(), 4, "of one question");
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_questions_a_second() {
+    let (logged, _listens) = Logged::listen();
+    let server = server();
+    let (lookup, _registry) = lookup(&server).await;
+    let start = Instant::now();
+    let mut refused = 0;
+    for number in 0..100 {
+        match lookup.find(uid(number), None).await {
+            Ok(found) => assert_eq!(found, None),
+            Err(Unanswered) => refused += 1,
+        }
+    }
+    let asked = requests(&server).len();
+    let most = 41 + start.elapsed().as_millis() / 100;
+    assert!(asked >= 40 && asked as u128 <= most, "{asked} of {most}");
+    assert_eq!(asked + refused, 100);
+    let explained = lookup.service_account("shop", "till").await;
+    assert_eq!(explained, Err(Unanswered), "whatever the question is for");
+    assert_eq!(logged.lines("too many were asked for").len(), 1);
+    leap(Duration::from_secs(1)).await;
+    assert_eq!(lookup.find(uid(200), None).await, Ok(None));
+}
+
+#[tokio::test]
+async fn who_ends_a_question_ends_no_other_of_the_same_pod() {
+    let (lookup, _registry) = lookup(&server()).await;
+    let first = lookup.join(uid(1));
+    lookup.leave(uid(1), &first);
+    let second = lookup.join(uid(1));
+    lookup.leave(uid(1), &first);
+    assert!(Arc::ptr_eq(&second, &lookup.join(uid(1))));
+    lookup.leave(uid(1), &second);
+    assert!(lock(&lookup.under_way).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_does_not_wait_for_its_turn_for_ever() {
+    let (lookup, _registry) = lookup(&server()).await;
+    let _all = lookup.turns.acquire_many(4).await.unwrap();
+    let start = Instant::now();
+    let explained = lookup.service_account("shop", "till").await;
+    assert_eq!(explained, Err(Unanswered));
+    assert!(start.elapsed() < PATIENCE * 2, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn metadata_that_would_fill_our_memory_is_refused() {
+    let server = server();
+    let huge = "x".repeat(250_000);
+    for number in 0..40 {
+        let name = format!("cart-{number}");
+        let object = pod(&name, number, &huge);
+        server.put(object).unwrap();
+    }
+    let client = client(&server).await;
+    let found = names::of_pods(&client, &of_node(NODE)).await;
+    let failure = found.unwrap_err();
+    assert!(matches!(failure, Failure::TooLong), "{failure}");
+    assert!(failure.is_about_objects());
+    let seen = &server.requests().entries()[0];
+    assert_eq!(seen.parameter("limit"), None, "pages are not from a cache");
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::pods::annotation::{DEFAULT_ROLE, ROLE, ROLE_ARN};
+use crate::{
+    id::PodRef,
+    pods::annotation::{DEFAULT_ROLE, ROLE, ROLE_ARN},
+};
 
 const HASH: &str = "aabbccddeeff00112233445566778899";
 
@@ -52,23 +55,16 @@ fn mirror(life: u8, at: u64) -> Seen {
 fn shop(role: &str) -> Named<Box<Namespace>> {
     Named {
         name: PodRef::new("", "shop"),
-        object: Some(Namespace::new(annotations(DEFAULT_ROLE, role)).into()),
+        object: Namespace::new(annotations(DEFAULT_ROLE, role)).into(),
     }
 }
 
 fn till(role: &str) -> Named<ServiceAccount> {
     Named {
         name: PodRef::new("shop", "till"),
-        object: Some(ServiceAccount {
+        object: ServiceAccount {
             annotations: annotations(ROLE_ARN, role),
-        }),
-    }
-}
-
-fn unreadable<T>(named: Named<T>) -> Named<T> {
-    Named {
-        object: None,
-        ..named
+        },
     }
 }
 
@@ -286,6 +282,7 @@ fn namespaces(events: &[Event<Named<Box<Namespace>>>]) -> Vec<Change> {
 fn copied(event: &Event<Named<Box<Namespace>>>) -> Event<Named<Box<Namespace>>> {
     match event {
         Event::Restarted => Event::Restarted,
+        Event::Lost => Event::Lost,
         Event::Complete(version) => Event::Complete(*version),
         Event::Reached(version) => Event::Reached(*version),
         Event::Listed(named) => Event::Listed(copy(named)),
@@ -314,10 +311,8 @@ fn assert_account(what: &str, events: &[Event<Named<ServiceAccount>>], expected:
     assert_eq!(around(&mut world), (None, expected), "{what}");
 }
 
-const NOTHING: Option<&str> = Some("");
-
 #[test]
-fn what_is_not_there_says_nothing_only_if_we_would_know() {
+fn a_service_account_that_is_not_there_is_not_known() {
     let put = |role, at| Event::Applied(till(role), version(at));
     let remove = |at| Event::Deleted(till(""), version(at));
     let reached = |at| Event::Reached(version(at));
@@ -328,19 +323,19 @@ fn what_is_not_there_says_nothing_only_if_we_would_know() {
     for (what, events, expected) in [
         ("nobody told", vec![], None),
         ("we are behind", vec![reached(19)], None),
-        ("we are not", vec![reached(20)], NOTHING),
+        ("we are not", vec![reached(20)], None),
         (
             "another one came later",
             vec![Event::Applied(other, version(21))],
-            NOTHING,
+            None,
         ),
         ("it comes", vec![put("a", 19)], Some("a")),
         ("it changes", vec![put("a", 19), put("b", 21)], Some("b")),
-        ("it goes", vec![put("a", 19), remove(21)], NOTHING),
+        ("it goes", vec![put("a", 19), remove(21)], None),
         (
-            "one of the same name went before",
-            vec![put("a", 11), remove(12)],
-            None,
+            "it is made anew",
+            vec![put("a", 19), remove(21), put("b", 22)],
+            Some("b"),
         ),
     ] {
         assert_account(what, &events, expected);
@@ -348,9 +343,9 @@ fn what_is_not_there_says_nothing_only_if_we_would_know() {
 }
 
 #[test]
-fn what_is_gone_from_a_list_says_nothing_at_its_end() {
+fn what_is_gone_from_a_list_is_not_known_at_its_end() {
     let (put, end) = (
-        Event::Applied(till("a"), version(19)),
+        Event::Applied(till("a"), version(21)),
         Event::Complete(version(30)),
     );
     let listed = Event::Listed(till("b"));
@@ -359,7 +354,7 @@ fn what_is_gone_from_a_list_says_nothing_at_its_end() {
         (
             "it ends without it",
             vec![put.clone(), Event::Restarted, end.clone()],
-            NOTHING,
+            None,
         ),
         (
             "it has it",
@@ -377,7 +372,7 @@ fn what_is_gone_from_a_list_says_nothing_at_its_end() {
 }
 
 #[test]
-fn what_only_a_first_list_had_that_came_to_no_end_says_nothing() {
+fn what_only_a_first_list_had_that_came_to_no_end_is_not_there() {
     let mut world = World::default();
     let pods = [
         Event::Restarted,
@@ -385,37 +380,103 @@ fn what_only_a_first_list_had_that_came_to_no_end_says_nothing() {
         Event::Complete(version(10)),
     ];
     apply_pods(&mut world, pods);
-    let (began, ended) = (Event::Restarted, Event::Complete(version(30)));
     let broken = [
-        namespaces(&[Event::Restarted, Event::Listed(shop("a"))]),
-        accounts(&[began.clone(), Event::Listed(till("a"))]),
+        namespaces(&[Event::Restarted, Event::Listed(shop("a")), Event::Lost]),
+        accounts(&[Event::Restarted, Event::Listed(till("a")), Event::Lost]),
     ];
+    for change in broken.into_iter().flatten() {
+        world.apply(change);
+        assert_eq!(around(&mut world), (None, None), "who knows");
+    }
     let whole = [
         namespaces(&[Event::Restarted, Event::Complete(version(30))]),
-        accounts(&[began, ended]),
+        accounts(&[Event::Restarted, Event::Complete(version(30))]),
     ];
-    for change in broken.into_iter().chain(whole).flatten() {
+    for change in whole.into_iter().flatten() {
         world.apply(change);
     }
-    let nothing = Some(String::new());
-    assert_eq!(around(&mut world), (nothing.clone(), nothing));
+    assert_eq!(around(&mut world), (Some(String::new()), None));
+}
+
+/// What was told of ServiceAccounts before a pod came at version 20, and after; and what its own says in the end.
+type Lost<'a> = (
+    &'a str,
+    Vec<Event<Named<ServiceAccount>>>,
+    Vec<Event<Named<ServiceAccount>>>,
+    Option<&'a str>,
+);
+
+#[test]
+fn while_a_watch_is_lost_what_it_told_counts_for_the_pods_that_were_there() {
+    let known = || Event::Applied(till("a"), version(11));
+    let reached = |at| Event::Reached(version(at));
+    let cases: [Lost<'_>; 9] = [
+        ("it lags", vec![known()], vec![], Some("a")),
+        ("it was there", vec![known()], vec![Event::Lost], Some("a")),
+        ("it comes", vec![known(), Event::Lost], vec![], None),
+        (
+            "it is lost again",
+            vec![known(), Event::Lost],
+            vec![Event::Lost],
+            None,
+        ),
+        (
+            "the watch has come further than the pod",
+            vec![known(), reached(25), Event::Lost],
+            vec![],
+            Some("a"),
+        ),
+        (
+            "it is told again",
+            vec![known(), Event::Lost],
+            vec![reached(15)],
+            Some("a"),
+        ),
+        (
+            "something else is told",
+            vec![known(), Event::Lost],
+            vec![Event::Applied(till("b"), version(15))],
+            Some("b"),
+        ),
+        (
+            "a list begins",
+            vec![known(), Event::Lost, Event::Restarted],
+            vec![Event::Listed(till("b"))],
+            None,
+        ),
+        (
+            "a list ends",
+            vec![known(), Event::Lost, Event::Restarted],
+            vec![Event::Listed(till("b")), Event::Complete(version(30))],
+            Some("b"),
+        ),
+    ];
+    for (what, before, after, expected) in cases {
+        let mut world = empty();
+        for change in accounts(&before) {
+            world.apply(change);
+        }
+        apply_pods(&mut world, [applied(cart(1, "", 20))]);
+        for change in accounts(&after) {
+            world.apply(change);
+        }
+        let expected = expected.map(ToOwned::to_owned);
+        assert_eq!(around(&mut world), (None, expected), "{what}");
+    }
 }
 
 #[test]
-fn what_cannot_be_understood_says_not_nothing() {
-    let wrong = Event::Applied(unreadable(till("")), version(25));
-    let later = Event::Reached(version(30));
-    assert_account("at first", &[wrong.clone(), later.clone()], None);
-    let before = Event::Applied(till("a"), version(19));
-    assert_account("since a change", &[before, wrong.clone(), later], None);
-    let mended = Event::Applied(till("c"), version(26));
-    assert_account("it can again", &[wrong.clone(), mended], Some("c"));
-    let gone = Event::Deleted(unreadable(till("")), version(26));
-    assert_account("it is gone", &[wrong, gone], NOTHING);
+fn a_pod_without_a_service_account_needs_no_watch_of_them() {
+    let mut world = empty();
+    for change in accounts(&[Event::Lost]) {
+        world.apply(change);
+    }
+    apply_pods(&mut world, [applied(mirror(1, 20))]);
+    assert_eq!(around(&mut world), (None, Some(String::new())));
 }
 
 #[test]
-fn namespaces_follow_the_same_rules() {
+fn a_namespace_that_is_not_there_says_nothing_only_if_we_would_know() {
     let nothing = || Some(String::new());
     for (what, changes, expected) in [
         ("nobody told", vec![], None),
@@ -447,13 +508,22 @@ fn namespaces_follow_the_same_rules() {
             nothing(),
         ),
         (
-            "it cannot be understood",
+            "we are behind",
+            namespaces(&[Event::Reached(version(19))]),
+            None,
+        ),
+        (
+            "one of the same name went before",
             namespaces(&[
-                Event::Restarted,
-                Event::Listed(unreadable(shop(""))),
-                Event::Complete(version(30)),
+                Event::Applied(shop("a"), version(11)),
+                Event::Deleted(shop("a"), version(12)),
             ]),
             None,
+        ),
+        (
+            "it was there when the watch was lost",
+            namespaces(&[Event::Applied(shop("a"), version(12)), Event::Lost]),
+            Some("a".to_owned()),
         ),
     ] {
         let mut world = empty();
@@ -466,6 +536,21 @@ fn namespaces_follow_the_same_rules() {
 }
 
 #[test]
+fn a_namespace_of_a_lost_watch_does_not_count_for_a_pod_that_comes() {
+    let mut world = empty();
+    let before = [Event::Applied(shop("a"), version(12)), Event::Lost];
+    for change in namespaces(&before) {
+        world.apply(change);
+    }
+    apply_pods(&mut world, [applied(cart(1, "", 20))]);
+    assert_eq!(around(&mut world), (None, None));
+    for change in namespaces(&[Event::Reached(version(13))]) {
+        world.apply(change);
+    }
+    assert_eq!(around(&mut world), (Some("a".to_owned()), None));
+}
+
+#[test]
 fn a_pod_that_does_not_say_when_it_came_may_be_newer_than_all_we_know() {
     let mut world = empty();
     let seen = Seen {
@@ -473,7 +558,7 @@ fn a_pod_that_does_not_say_when_it_came_may_be_newer_than_all_we_know() {
         ..cart(1, "", 0)
     };
     apply_pods(&mut world, [Event::Applied(seen, Version::START)]);
-    for change in accounts(&[Event::Reached(version(1 << 40))]) {
+    for change in namespaces(&[Event::Reached(version(1 << 40))]) {
         world.apply(change);
     }
     assert_eq!(around(&mut world), (None, None));

@@ -18,6 +18,7 @@ use bpf2iam_standins::{
 };
 use clap::Parser as _;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{log::Log, pod::Pod, sts_host::StsHost};
 
@@ -87,7 +88,8 @@ impl Setup {
     /// The agent, serving and ready. If STS behaves, its first answers are there.
     pub(crate) async fn start(self) -> World {
         let behaves = self.rules.is_empty() && !self.sts_is_down;
-        let pods = self.pods.len();
+        // An API server's pods may be any node's.
+        let pods = self.objects.is_none().then_some(self.pods.len());
         let mut world = self.open().await.unwrap();
         world.serve();
         if behaves {
@@ -96,13 +98,15 @@ impl Setup {
         world
     }
 
+    /// What the arguments mean. Nothing is started.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        config(directory()?.path(), &self.args)
+    }
+
     /// The agent with its doors open, not yet serving.
     pub(crate) async fn open(mut self) -> anyhow::Result<World> {
         let (log, logging) = Log::capture();
-        let directory = tempfile::tempdir()?;
-        for part in ["pods", "run", "cgroup"] {
-            fs::create_dir(directory.path().join(part))?;
-        }
+        let directory = directory()?;
         for (pod, role) in &self.pods {
             write_pod(directory.path(), *pod, *role)?;
         }
@@ -136,6 +140,15 @@ impl Setup {
             _logging: logging,
         })
     }
+}
+
+/// Where an agent has its files.
+fn directory() -> io::Result<TempDir> {
+    let directory = tempfile::tempdir()?;
+    for part in ["pods", "run", "cgroup"] {
+        fs::create_dir(directory.path().join(part))?;
+    }
+    Ok(directory)
 }
 
 /// An API server with these objects.
