@@ -11,6 +11,7 @@ mod node;
 mod offline;
 mod pods;
 mod roles;
+mod variable;
 mod warning;
 
 use std::{
@@ -89,10 +90,12 @@ impl Config {
             args.kube2iam.metrics_port,
             args.listen_port,
         )?;
+        let node_ips =
+            NodeIps::choose(&args.node_ip, machine.host_ip.as_deref(), &machine.sources)?;
         let warnings = pods::warnings(&args.kubernetes, &pods).into_iter();
         Ok(Self {
             node_name: NodeName::choose(args.node_name, machine.node_name, machine.host_name)?,
-            node_ips: NodeIps::choose(&args.node_ip, machine.host_ip.as_deref(), &machine.sources)?,
+            node_ips,
             listen_port: args.listen_port,
             kubepods: given(args.kubepods)
                 .map(|path| below(&args.cgroup_root, Path::new(&path)))
@@ -110,7 +113,9 @@ impl Config {
             log: log(&args.log, machine.log_format),
             warnings: warnings
                 .chain(unused_port)
+                .chain(node_ips.warning())
                 .chain(warning::of_kube2iam(&args.kube2iam))
+                .chain(variable::warnings(&machine.variables))
                 .collect(),
             pods,
         })

@@ -74,7 +74,7 @@ fn wrong_usage_ends_with_2_and_wrong_values_too() {
 }
 
 /// A variable, a wrong value, and what is said of it.
-const WRONG: [(&str, &str, &str); 22] = [
+const WRONG: [(&str, &str, &str); 23] = [
     ("BPF2IAM_NODE_NAME", "a_b", "--node-name is \"a_b\""),
     ("NODE_NAME", "a_b", "$NODE_NAME is \"a_b\""),
     (
@@ -92,6 +92,11 @@ const WRONG: [(&str, &str, &str); 22] = [
         "BPF2IAM_API_TOKEN",
         "c2VjcmV0",
         "--api-token is given without --api-server",
+    ),
+    (
+        "BPF2IAM_API_TOKEN",
+        "c2VjcmV0\nc2VjcmV0",
+        "--api-token ($BPF2IAM_API_TOKEN) cannot be used: it has a line break",
     ),
     (
         "BPF2IAM_INSECURE",

@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{id::InvalidRole, kubernetes::InvalidUrl};
+use crate::{
+    id::InvalidRole,
+    kubernetes::{InvalidToken, InvalidUrl},
+};
 
 /// Why a setting is refused. Each names the flag, the value, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,9 @@ pub enum Error {
         "--api-token is given without --api-server; give both, or neither to use the cluster's own"
     )]
     TokenWithoutServer,
+    /// No header takes it.
+    #[error("--api-token ($BPF2IAM_API_TOKEN) cannot be used")]
+    ApiToken(#[source] InvalidToken),
     /// Not an address of an API server.
     #[error("--api-server cannot be used")]
     ApiServer(#[source] InvalidUrl),

@@ -8,6 +8,8 @@ use std::{
 
 use crate::telemetry;
 
+use super::variable::PREFIX;
+
 /// Addresses to which nobody sends anything (RFC 5737, RFC 3849), so that the route to them is the
 /// default route.
 const NOWHERE: [IpAddr; 2] = [
@@ -26,6 +28,8 @@ pub struct Machine {
     pub metadata_endpoint: Option<String>,
     /// `$AWS_EC2_METADATA_DISABLED`, by which the AWS SDKs are told not to ask it.
     pub metadata_disabled: Option<String>,
+    /// The names of all environment variables that begin as those of our flags.
+    pub variables: Vec<String>,
     /// The host name.
     pub host_name: io::Result<String>,
     /// The source addresses of the default routes.
@@ -42,6 +46,7 @@ impl Machine {
             host_ip: variable("HOST_IP"),
             metadata_disabled: variable("AWS_EC2_METADATA_DISABLED"),
             metadata_endpoint: variable("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+            variables: names(PREFIX),
             host_name: fs::read_to_string("/proc/sys/kernel/hostname"),
             sources: NOWHERE.into_iter().filter_map(source_towards).collect(),
             log_format: if io::stderr().is_terminal() {
@@ -51,6 +56,11 @@ impl Machine {
             },
         }
     }
+}
+
+fn names(prefix: &str) -> Vec<String> {
+    let names = env::vars_os().map(|(name, _value)| name.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(prefix)).collect()
 }
 
 fn variable(name: &str) -> Option<String> {

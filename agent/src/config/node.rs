@@ -7,7 +7,7 @@ use std::{
 
 use crate::id::is_dns_subdomain;
 
-use super::{Error, given};
+use super::{Error, Warning, given};
 
 /// The node's name in Kubernetes: a DNS subdomain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +94,14 @@ impl NodeIps {
                 ..self
             },
         }
+    }
+
+    /// What whoever gave them should know.
+    pub(super) fn warning(self) -> Option<Warning> {
+        let says = "it is a loopback address, where only pods in the network of the node reach us; give an \
+                    address of this node";
+        let is_loopback = self.iter().any(|address| address.is_loopback());
+        is_loopback.then(|| Warning::new("node-ip", says))
     }
 
     fn of_family(self, address: IpAddr) -> Option<IpAddr> {

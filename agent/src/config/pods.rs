@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use crate::{
     args,
     creds::Secret,
-    kubernetes::{Server, Settings, Trust},
+    kubernetes::{Server, Settings, Trust, parse_token},
     pods::binding::Exchange,
 };
 
@@ -24,6 +24,9 @@ impl Pods {
     /// What was typed.
     pub(super) fn new(args: &args::Kubernetes, exchange: Exchange) -> Result<Self, Error> {
         let (server, token) = server(args);
+        // A file's last line break, as `$(cat FILE)` would take it away, is none of the token's.
+        let token = token.map(|token| parse_token(token.expose()));
+        let token = token.transpose().map_err(Error::ApiToken)?;
         if token.is_some() && server.is_none() {
             return Err(Error::TokenWithoutServer);
         }
@@ -102,6 +105,11 @@ pub(super) fn warnings(args: &args::Kubernetes, pods: &Pods) -> Vec<Warning> {
             let says = "it is asked without a token, as --api-token is not given; kube2iam \
                         would have asked the cluster's own";
             warn(token.is_none(), "api-server", says);
+            warn(
+                token.is_some() && is_plain(server.as_deref()),
+                "api-server",
+                PLAIN,
+            );
             warn(insecure, "insecure", INSECURE);
         }
     }
@@ -111,11 +119,19 @@ pub(super) fn warnings(args: &args::Kubernetes, pods: &Pods) -> Vec<Warning> {
 const INSECURE: &str = "WHOEVER PASSES FOR THE API SERVER DECIDES WHICH POD GETS WHICH ROLE, AND GETS OUR \
                         TOKEN; this is for tests only";
 
+const PLAIN: &str = "http:// is not encrypted: WHOEVER IS ON THE WAY READS OUR TOKEN, and decides which pod gets \
+                     which role; give https://";
+
+fn is_plain(server: Option<&str>) -> bool {
+    let scheme = server.and_then(|url| url.split_once("://"));
+    scheme.is_some_and(|(scheme, _rest)| scheme.eq_ignore_ascii_case("http"))
+}
+
 fn server(args: &args::Kubernetes) -> (Option<String>, Option<Secret>) {
     let token = args.api_token.clone();
     (
         given(args.api_server.clone()),
-        token.filter(|token| !token.expose().is_empty()),
+        token.filter(|token| !token.expose().trim().is_empty()),
     )
 }
 

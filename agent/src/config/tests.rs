@@ -20,6 +20,7 @@ pub(super) fn machine() -> Machine {
         host_ip: None,
         metadata_endpoint: None,
         metadata_disabled: None,
+        variables: Vec::new(),
         host_name: Ok("Node-1.Example\n".to_owned()),
         sources: ips(&["10.0.0.7", "fd00::7"]),
         log_format: Format::Json,
@@ -126,6 +127,24 @@ fn empty_values_are_none() {
     assert_eq!((config.kubepods, config.roles), (None, Roles::default()));
     assert_eq!(config.pods, Pods::Kube(Settings::InCluster));
     assert_eq!(config.warnings, Vec::new());
+}
+
+#[test]
+fn a_misspelt_variable_and_an_address_that_pods_do_not_reach_are_told() {
+    let machine = Machine {
+        variables: vec!["BPF2IAM_NODE".to_owned(), "BPF2IAM_PODS".to_owned()],
+        ..machine()
+    };
+    let config = config_on(machine, &["--node-ip=10.0.0.1,::1"]).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "--node-ip: it is a loopback address, where only pods in the network of the node reach us; \
+             give an address of this node",
+            "the variable \"BPF2IAM_NODE\" is of no flag, and changes nothing",
+        ]
+    );
 }
 
 #[test]

@@ -2,26 +2,39 @@
 
 use std::fmt;
 
-use crate::args::{Kube2iam, Switch};
+use crate::{
+    args::{Kube2iam, Switch},
+    id::Excerpt,
+};
 
-/// A flag that does not do what whoever gave it may think.
+/// Something that was given and does not do what whoever gave it may think.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// The flag, without dashes.
-    pub flag: &'static str,
-    /// What there is to know.
-    pub says: &'static str,
+pub enum Warning {
+    /// A flag.
+    Flag {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// What there is to know.
+        says: &'static str,
+    },
+    /// An environment variable that no flag has.
+    Variable(Excerpt),
 }
 
 impl Warning {
     pub(super) const fn new(flag: &'static str, says: &'static str) -> Self {
-        Self { flag, says }
+        Self::Flag { flag, says }
     }
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--{}: {}", self.flag, self.says)
+        match self {
+            Self::Flag { flag, says } => write!(f, "--{flag}: {says}"),
+            Self::Variable(name) => {
+                write!(f, "the variable {name} is of no flag, and changes nothing")
+            }
+        }
     }
 }
 

@@ -239,6 +239,9 @@ fn role() -> RoleArn {
 const SECRET: &str = "User: arn:aws:sts::210987654321:assumed-role/node/i-0123456789abcdef0 is not authorized, \
                       nor is system:serviceaccount:bpf2iam:bpf2iam";
 
+/// The ServiceAccount of the pods here, as trust policies name it.
+const SUBJECT: &str = "system:serviceaccount:shop:cart";
+
 fn denied() -> SourceError {
     SourceError::Denied {
         role: role(),
@@ -258,23 +261,38 @@ fn said_of_failure(subject: &Subject, failure: SourceError) -> Vec<(Reason, Stri
         .collect()
 }
 
+fn invalid(code: &str) -> SourceError {
+    SourceError::Invalid {
+        role: role(),
+        code: code.to_owned(),
+        message: SECRET.to_owned(),
+    }
+}
+
+/// Of the pod, whose identity fails so, one thing is said, with `told` in it, and with nothing that is not for tenants.
+fn assert_said_of_failure(subject: &Subject, failure: SourceError, reason: Reason, told: &[&str]) {
+    let said = said_of_failure(subject, failure);
+    assert_eq!(said.len(), 1, "{said:?}");
+    let (got, note) = &said[0];
+    assert_eq!(*got, reason);
+    for part in told.iter().chain(&[ARN]) {
+        assert!(note.contains(part), "{part} in {note}");
+    }
+    for part in ["210987654321", "i-0123456789abcdef0", "bpf2iam:bpf2iam"] {
+        assert!(!note.contains(part), "{part} in {note}");
+    }
+    assert!(note.len() < 1024, "{note}");
+}
+
 #[test]
 fn a_role_that_sts_refuses_is_told_with_what_to_change() {
     let by_node = subject(1, &[(ROLE, ARN)], PERMITTING, &[]);
     let by_token = subject(1, &[], PERMITTING, &[(ROLE_ARN, ARN), (AUDIENCE, "aud")]);
-    let invalid = |code: &str| SourceError::Invalid {
-        role: role(),
-        code: code.to_owned(),
-        message: SECRET.to_owned(),
-    };
-    let no_token = |reason: fn(String) -> TokenError| no_token(reason(SECRET.to_owned()));
-    let subject = "system:serviceaccount:shop:cart";
-    let (sts, lack) = (Reason::RoleRefusedBySts, Reason::NoServiceAccountToken);
-    for (of, failure, reason, told) in [
+    let by_web_identity = "sts:AssumeRoleWithWebIdentity";
+    for (of, failure, told) in [
         (
             &by_node,
             denied(),
-            sts,
             [
                 "AccessDenied",
                 "trust policy",
@@ -285,66 +303,35 @@ fn a_role_that_sts_refuses_is_told_with_what_to_change() {
         (
             &by_node,
             invalid("ValidationError"),
-            sts,
-            ["ValidationError", "log", "", ""],
+            ["ValidationError", "does not take", "log", ""],
         ),
         (
             &by_token,
             denied(),
-            sts,
-            [
-                "AccessDenied",
-                "sts:AssumeRoleWithWebIdentity",
-                subject,
-                "\"aud\"",
-            ],
+            ["AccessDenied", by_web_identity, SUBJECT, "\"aud\""],
         ),
         (
             &by_token,
             invalid("InvalidIdentityToken"),
-            sts,
-            [
-                "InvalidIdentityToken",
-                "OIDC provider",
-                "123456789012",
-                "\"aud\"",
-            ],
-        ),
-        (
-            &by_token,
-            no_token(TokenError::Forbidden),
-            lack,
-            [
-                "deploy/web-identity.yaml",
-                "does not let",
-                subject,
-                "\"aud\"",
-            ],
-        ),
-        (
-            &by_token,
-            no_token(TokenError::NoServiceAccount),
-            lack,
-            ["does not exist", "", subject, "\"aud\""],
-        ),
-        (
-            &by_token,
-            no_token(TokenError::Refused),
-            lack,
-            ["makes no such token", "", subject, "\"aud\""],
+            ["InvalidIdentityToken", "OIDC", "123456789012", "\"aud\""],
         ),
     ] {
-        let said = said_of_failure(of, failure);
-        assert_eq!(said.len(), 1, "{said:?}");
-        let (got, note) = &said[0];
-        assert_eq!(*got, reason);
-        for part in told.into_iter().chain([ARN]) {
-            assert!(note.contains(part), "{part} in {note}");
-        }
-        for part in ["210987654321", "i-0123456789abcdef0", "bpf2iam:bpf2iam"] {
-            assert!(!note.contains(part), "{part} in {note}");
-        }
-        assert!(note.len() < 1024, "{note}");
+        assert_said_of_failure(of, failure, Reason::RoleRefusedBySts, &told);
+    }
+}
+
+#[test]
+fn a_token_that_there_is_not_is_told_with_whose_it_is_and_what_for() {
+    let by_token = subject(1, &[], PERMITTING, &[(ROLE_ARN, ARN), (AUDIENCE, "aud")]);
+    let words = || SECRET.to_owned();
+    for (reason, why) in [
+        (TokenError::Forbidden(words()), "deploy/web-identity.yaml"),
+        (TokenError::NoServiceAccount(words()), "does not exist"),
+        (TokenError::Refused(words()), "makes no such token"),
+    ] {
+        let told = [why, SUBJECT, "\"aud\""];
+        let lack = Reason::NoServiceAccountToken;
+        assert_said_of_failure(&by_token, no_token(reason), lack, &told);
     }
 }
 
@@ -357,7 +344,7 @@ fn a_refusal_for_a_reason_that_nobody_knows_names_the_token_that_was_shown() {
         message: SECRET.to_owned(),
     };
     let (_, note) = said_of_failure(&by_token, failure).remove(0);
-    for part in ["Unheard", "system:serviceaccount:shop:cart"] {
+    for part in ["Unheard", SUBJECT] {
         assert!(note.contains(part), "{part} in {note}");
     }
 }

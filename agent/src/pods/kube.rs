@@ -87,7 +87,7 @@ impl KubeSource {
         let mut sight = self.sight();
         let watch = self.watch::<Metadata<api::Namespace>>(Kind::Namespaces, None);
         let see = move |event: Event<Metadata<api::Namespace>>| {
-            let event = event.filter_map(|found| sight.namespace(found.metadata));
+            let event = event.filter_map(|found| sight.namespace(&found.metadata));
             event.map(Change::Namespaces)
         };
         watch.run(Writes { changes, see }).await
@@ -97,7 +97,7 @@ impl KubeSource {
         let mut sight = self.sight();
         let watch = self.watch::<Metadata<api::ServiceAccount>>(Kind::ServiceAccounts, None);
         let see = move |event: Event<Metadata<api::ServiceAccount>>| {
-            let event = event.filter_map(|found| sight.service_account(found.metadata));
+            let event = event.filter_map(|found| sight.service_account(&found.metadata));
             event.map(Change::ServiceAccounts)
         };
         watch.run(Writes { changes, see }).await

@@ -24,12 +24,26 @@ use serde_json::json;
 const BASE: &str = "arn:aws:iam::123456789012:role/";
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 
-/// A turn is as many decisions as take some hundred microseconds.
-const DECISIONS: u32 = 200;
-/// The turn in the middle counts.
-const TURNS: usize = 501;
+/// A turn is as many decisions as take some hundred microseconds. The turn in the middle counts.
+const MANY: Turns = Turns {
+    turns: 501,
+    calls: 200,
+};
+/// The same for what takes milliseconds.
+const FEW: Turns = Turns {
+    turns: 21,
+    calls: 1,
+};
 /// Entries of a list of allowed roles. The last one is the one that matches.
 const ENTRIES: usize = 50;
+
+/// How often something is done.
+#[derive(Clone, Copy)]
+struct Turns {
+    turns: usize,
+    /// In each of them.
+    calls: u32,
+}
 
 /// A pod of one kind, and the operator's policy.
 struct Kind {
@@ -46,13 +60,13 @@ fn main() -> Result<()> {
     for kind in kinds()? {
         let binding = decide(&kind.subject, kind.container, &kind.policy);
         ensure!((kind.wanted)(&binding), "{}: {binding:?}", kind.name);
-        let took = median(|| decide(black_box(&kind.subject), kind.container, &kind.policy));
+        let took = MANY.median(|| decide(black_box(&kind.subject), kind.container, &kind.policy));
         decisions.push(json!({"kind": kind.name, "took": took}));
     }
     let mut first = Vec::new();
     for (name, format) in [("globs", Format::Glob), ("expressions", Format::Regexp)] {
         let (annotation, policy) = (list(format), restricted(format));
-        let took = median(|| {
+        let took = FEW.median(|| {
             let namespace = Namespace::new(black_box(&annotation).clone());
             let subject = around(annotated(ROLE, "team-a/last"), namespace);
             decide(&subject, None, &policy)
@@ -60,25 +74,26 @@ fn main() -> Result<()> {
         first.push(json!({"kind": name, "took": took}));
     }
     let text = format!("{BASE}team-a/last");
-    let reference = median(|| black_box(&text).parse::<RoleArn>());
+    let reference = MANY.median(|| black_box(&text).parse::<RoleArn>());
     let all = json!({"reference": reference, "decisions": decisions, "first": first});
     writeln!(io::stdout(), "{all}")?;
     Ok(())
 }
 
-/// The time of one call, in nanoseconds.
-fn median<T>(mut call: impl FnMut() -> T) -> f64 {
-    let mut turns: Vec<_> = (0..TURNS)
-        .map(|_| {
+impl Turns {
+    /// The time of one call, in nanoseconds.
+    fn median<T>(self, mut call: impl FnMut() -> T) -> f64 {
+        let turn = |_| {
             let start = Instant::now();
-            for _ in 0..DECISIONS {
+            for _ in 0..self.calls {
                 black_box(call());
             }
-            start.elapsed().as_secs_f64() * 1e9 / f64::from(DECISIONS)
-        })
-        .collect();
-    turns.sort_by(f64::total_cmp);
-    turns[TURNS / 2]
+            start.elapsed().as_secs_f64() * 1e9 / f64::from(self.calls)
+        };
+        let mut turns: Vec<_> = (0..self.turns).map(turn).collect();
+        turns.sort_by(f64::total_cmp);
+        turns[self.turns / 2]
+    }
 }
 
 fn kinds() -> Result<Vec<Kind>> {

@@ -165,7 +165,37 @@ fn flags_that_are_not_used_are_told() {
             ],
         ),
         (&["--pods=kube", server, "--api-token=t"], &[]),
+        (
+            &["--pods=kube", "--api-server=http://a", "--api-token=t"],
+            &[
+                "--api-server: http:// is not encrypted: WHOEVER IS ON THE WAY READS OUR TOKEN, and \
+                 decides which pod gets which role; give https://",
+            ],
+        ),
     ] {
         assert_eq!(warnings(flags), says, "{flags:?}");
     }
+}
+
+#[test]
+fn a_token_that_no_header_takes_is_refused_and_not_repeated() {
+    let server = "--api-server=https://a";
+    for token in ["c2VjcmV0\nc2VjcmV0", "c2Vj\0", "c2Vj\x7f"] {
+        let token = format!("--api-token={token}");
+        for flags in [
+            &["--pods=kube", server, token.as_str()] as &[&str],
+            &[&token],
+        ] {
+            assert_eq!(
+                refusal(flags),
+                "--api-token ($BPF2IAM_API_TOKEN) cannot be used: it has a line break or another \
+                 character in it that no HTTP header takes"
+            );
+        }
+    }
+    let expected = Server::parse("https://a", Some(Secret::new("t")), Trust::Authorities);
+    assert_eq!(
+        pods(&["--pods=kube", server, "--api-token= t\r\n"]),
+        Pods::Kube(Settings::Server(expected.unwrap()))
+    );
 }

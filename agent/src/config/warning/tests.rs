@@ -1,5 +1,5 @@
 use crate::config::{
-    Config,
+    Config, Warning,
     tests::{BASE, config},
 };
 
@@ -226,7 +226,14 @@ fn command_lines_of_kube2iam_work_as_they_are() {
     for (line, warned) in LINES {
         let typed: Vec<_> = ["--pods=kube"].into_iter().chain(line.split(' ')).collect();
         let config = config(&typed).unwrap();
-        let flags: Vec<_> = config.warnings.iter().map(|warning| warning.flag).collect();
+        let flags: Vec<_> = config
+            .warnings
+            .iter()
+            .map(|warning| match warning {
+                Warning::Flag { flag, .. } => *flag,
+                Warning::Variable(name) => panic!("{name}"),
+            })
+            .collect();
         assert_eq!(flags, *warned, "{line}");
         let base = config.roles.base.map(|base| base.to_string());
         let says_base = line.contains("--base-role-arn");

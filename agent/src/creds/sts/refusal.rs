@@ -101,16 +101,21 @@ fn told(failure: &Failure<impl Refusal>) -> Option<(&str, String)> {
 
 /// What there is to say when STS said nothing.
 fn untold(failure: &Failure<impl Refusal>) -> String {
-    let why = match failure {
-        SdkError::ConstructionFailure(_) => unsent(failure),
-        SdkError::DispatchFailure(why) if why.is_user() || why.is_other() => unsent(failure),
-        // The connection or the answer: neither has the request in it.
-        _ => chain(failure),
+    // Else it is the connection or the answer, and neither has the request in it.
+    let why = if is_unsent(failure) {
+        unsent(failure)
+    } else {
+        chain(failure)
     };
     match status(failure) {
         0 => why,
         status => format!("HTTP {status}, and not in STS's words: {why}"),
     }
+}
+
+fn is_unsent<E>(failure: &Failure<E>) -> bool {
+    matches!(failure, SdkError::ConstructionFailure(_))
+        || matches!(failure, SdkError::DispatchFailure(why) if why.is_user() || why.is_other())
 }
 
 /// Why nothing was sent. The SDK repeats the request there, with the token or the external id in it: of its words only

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{chain::chain, creds::Secret};
+use crate::creds::Secret;
 
 /// A directory with this kubeconfig.
 fn kubeconfig(text: &str) -> (TempDir, Settings) {
@@ -48,7 +48,7 @@ async fn a_kubeconfig_that_says_no_server_is_refused_with_what_is_wrong() {
     is_refused(&[
         (
             "{",
-            "it is no kubeconfig (line 1, column 2); its text is not repeated, as it may have secrets in it",
+            "it is no kubeconfig (line 1, column 1); its text is not repeated, as it may have secrets in it",
         ),
         (
             "{apiVersion: v1, kind: Config}",

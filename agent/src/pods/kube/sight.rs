@@ -71,9 +71,9 @@ impl Sight {
     }
 
     /// A namespace.
-    pub(super) fn namespace(&mut self, metadata: ObjectMeta) -> Option<Named<Box<Namespace>>> {
-        let namespace = convert::namespace(&metadata, &self.keys);
-        let named = self.named(Kind::Namespaces, &metadata, namespace)?;
+    pub(super) fn namespace(&mut self, metadata: &ObjectMeta) -> Option<Named<Box<Namespace>>> {
+        let namespace = convert::namespace(metadata, &self.keys);
+        let named = self.named(Kind::Namespaces, metadata, namespace)?;
         Some(Named {
             name: PodRef::new("", named.name.name()),
             object: Box::new(named.object),
@@ -83,10 +83,10 @@ impl Sight {
     /// A ServiceAccount.
     pub(super) fn service_account(
         &mut self,
-        metadata: ObjectMeta,
+        metadata: &ObjectMeta,
     ) -> Option<Named<ServiceAccount>> {
-        let account = convert::service_account_of(&metadata);
-        self.named(Kind::ServiceAccounts, &metadata, account)
+        let account = convert::service_account_of(metadata);
+        self.named(Kind::ServiceAccounts, metadata, account)
     }
 
     fn named<T>(&mut self, kind: Kind, metadata: &ObjectMeta, object: T) -> Option<Named<T>> {

@@ -374,10 +374,9 @@ async fn who_ends_a_question_ends_no_other_of_the_same_pod() {
 async fn an_explanation_does_not_wait_for_its_turn_for_ever() {
     let (lookup, _registry) = lookup(&server()).await;
     let _all = lookup.turns.acquire_many(4).await.unwrap();
-    let start = Instant::now();
-    let explained = lookup.service_account("shop", "till").await;
-    assert_eq!(explained, Err(Unanswered));
-    assert!(start.elapsed() < PATIENCE * 2, "{:?}", start.elapsed());
+    let asked = lookup.service_account("shop", "till");
+    let explained = time::timeout(PATIENCE * 2, asked).await;
+    assert_eq!(explained, Ok(Err(Unanswered)));
 }
 
 #[tokio::test]

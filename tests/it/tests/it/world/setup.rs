@@ -202,6 +202,7 @@ fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
         host_ip: None,
         metadata_endpoint: None,
         metadata_disabled: None,
+        variables: Vec::new(),
         host_name: Ok("host".to_owned()),
         sources: Vec::new(),
         log_format: Format::Json,
