@@ -8,6 +8,7 @@ pub mod binding;
 pub mod compat;
 mod convert;
 mod directory;
+mod few;
 mod field;
 pub mod file;
 pub mod index;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use crate::id::{ContainerId, PodRef, PodUid};
 
+pub use few::Few;
 pub use namespace::Namespace;
 
 /// A pod that is bound to this node and not finished. What nobody asks for is dropped on the way in.
@@ -89,7 +91,7 @@ impl Pod {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceAccount {
     /// Its annotations, as far as one of our parts reads them.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Few,
 }
 
 /// A pod and what else decides about its role.

@@ -191,7 +191,7 @@ fn what_is_supposed_is_applied_in_its_order_and_said() {
         Supposition::ServiceAccount("other".to_owned()),
     ];
     let account = ServiceAccount {
-        annotations: annotations(&[(ROLE_ARN, OTHER)]),
+        annotations: annotations(&[(ROLE_ARN, OTHER)]).into(),
     };
     let supposed = question.suppose(
         &subject(&[(ROLE, "cart")], &[]),

@@ -47,7 +47,7 @@ fn subject(
         }),
         namespace: Some(Namespace::new(annotations(namespace)).into()),
         service_account: Some(Arc::new(ServiceAccount {
-            annotations: annotations(account),
+            annotations: annotations(account).into(),
         })),
     }
 }

@@ -9,7 +9,7 @@ use std::{
     ops::Bound,
 };
 
-use super::restriction::LONGEST;
+use super::{Few, restriction::LONGEST};
 
 /// Of a pod, unless `--iam-role-key` says otherwise: its role (kube2iam, kiam).
 pub const ROLE: &str = "iam.amazonaws.com/role";
@@ -95,7 +95,7 @@ impl Keys {
         all: &Annotations,
         containers: &BTreeSet<&str>,
     ) -> Result<Annotations, TooMany> {
-        let mut kept = keep(
+        let mut kept: Annotations = keep(
             all,
             &[
                 (&self.role, LONG),
@@ -115,7 +115,7 @@ impl Keys {
     }
 
     /// What decides of a namespace.
-    pub(super) fn of_namespace(&self, all: &Annotations) -> Annotations {
+    pub(super) fn of_namespace(&self, all: &Annotations) -> Few {
         keep(
             all,
             &[
@@ -128,7 +128,7 @@ impl Keys {
 }
 
 /// What decides of a ServiceAccount.
-pub(super) fn of_service_account(all: &Annotations) -> Annotations {
+pub(super) fn of_service_account(all: &Annotations) -> Few {
     keep(
         all,
         &[
@@ -140,7 +140,7 @@ pub(super) fn of_service_account(all: &Annotations) -> Annotations {
 }
 
 /// Those of `all` with these keys, each as long as it may be.
-fn keep(all: &Annotations, keys: &[(&str, usize)]) -> Annotations {
+fn keep<T: FromIterator<(String, String)>>(all: &Annotations, keys: &[(&str, usize)]) -> T {
     let found = keys.iter().filter_map(|(key, length)| {
         let value = all.get(*key)?;
         Some(((*key).to_owned(), cut(value, *length)))

@@ -10,6 +10,7 @@ mod failure;
 mod lookup;
 pub mod metrics;
 mod sight;
+mod slim;
 mod watch;
 mod world;
 
@@ -17,7 +18,7 @@ use std::{convert::Infallible, fmt, time::Duration};
 
 use anyhow::anyhow;
 use k8s_openapi::api::core::v1 as api;
-use kube::{Api, core::PartialObjectMeta as Metadata};
+use kube::Api;
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::mpsc,
@@ -31,6 +32,7 @@ use super::{Source, annotation::Keys, index};
 use event::{Change, Event};
 use metrics::{Kind, Metrics};
 use sight::Sight;
+use slim::{Metadata, SlimPod};
 use watch::{Listener, Patience, Watch};
 use world::World;
 
@@ -77,9 +79,9 @@ impl KubeSource {
 
     async fn watch_pods(&self, changes: mpsc::Sender<Change>) -> Infallible {
         let mut sight = self.sight();
-        let watch = self.watch::<api::Pod>(Kind::Pods, Some(of_node(&self.node)));
+        let watch = self.watch::<SlimPod>(Kind::Pods, Some(of_node(&self.node)));
         let see =
-            move |event: Event<api::Pod>| event.filter_map(|pod| sight.pod(pod)).map(Change::Pods);
+            move |event: Event<SlimPod>| event.filter_map(|pod| sight.pod(pod.0)).map(Change::Pods);
         watch.run(Writes { changes, see }).await
     }
 

@@ -1,13 +1,14 @@
 //! A namespace: which role its pods have by default, and which they may have.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Mutex, OnceLock, PoisonError},
 };
 
 use crate::id::RoleArn;
 
 use super::{
+    Few,
     annotation::{Keys, PERMITTED},
     restriction::{Invalid, Refusal, Restriction, Rules},
 };
@@ -18,7 +19,7 @@ const REMEMBERED: usize = 256;
 /// A namespace. One that does not exist (any more) says as much as one without annotations.
 #[derive(Debug, Default)]
 pub struct Namespace {
-    annotations: BTreeMap<String, String>,
+    annotations: Few,
     /// Compiled when the first pod asks: most namespaces of a cluster have no pod on this node.
     restriction: OnceLock<Result<Restriction, Invalid>>,
     /// What was judged already: an expression may be slow, and is asked again for each request.
@@ -27,15 +28,15 @@ pub struct Namespace {
 
 impl Namespace {
     /// A namespace with these annotations.
-    pub fn new(annotations: BTreeMap<String, String>) -> Self {
+    pub fn new(annotations: impl Into<Few>) -> Self {
         Self {
-            annotations,
+            annotations: annotations.into(),
             ..Self::default()
         }
     }
 
     /// Its annotations, as far as one of our parts reads them.
-    pub const fn annotations(&self) -> &BTreeMap<String, String> {
+    pub const fn annotations(&self) -> &Few {
         &self.annotations
     }
 

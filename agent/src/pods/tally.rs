@@ -102,8 +102,7 @@ mod tests {
         let namespace = [(
             "iam.amazonaws.com/allowed-roles".to_owned(),
             format!(r#"["{ARN}"]"#),
-        )]
-        .into();
+        )];
         Subject {
             namespace: Some(Namespace::new(namespace).into()),
             ..Subject::alone(pod)

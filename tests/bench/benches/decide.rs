@@ -111,9 +111,9 @@ fn by_rule() -> Result<Vec<Kind>> {
     let account = BTreeMap::from([(ROLE_ARN.to_owned(), format!("{BASE}account"))]);
     let mut of_account = around(pod(), plain());
     of_account.service_account = Some(Arc::new(ServiceAccount {
-        annotations: account,
+        annotations: account.into(),
     }));
-    let by_default = Namespace::new([(DEFAULT_ROLE.to_owned(), "team-a/x".to_owned())].into());
+    let by_default = Namespace::new([(DEFAULT_ROLE.to_owned(), "team-a/x".to_owned())]);
     let kind = |name, subject, policy| Kind {
         name,
         subject,

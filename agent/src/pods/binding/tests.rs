@@ -37,7 +37,7 @@ impl Subject {
 
     fn with_account(self, all: &[(&str, &str)]) -> Self {
         let account = ServiceAccount {
-            annotations: annotations(all),
+            annotations: annotations(all).into(),
         };
         Self {
             service_account: Some(account.into()),

@@ -16,7 +16,7 @@ use std::{
 };
 
 use k8s_openapi::{api::core::v1 as api, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, core::PartialObjectMeta as Metadata};
+use kube::Api;
 use tokio::{
     sync::{OnceCell, Semaphore},
     time::{self, Instant},
@@ -40,6 +40,7 @@ use super::{
     failure::Failure,
     metrics::{LookupOutcome, Metrics},
     of_node,
+    slim::{Metadata, SlimPod},
 };
 
 use budget::Budget;
@@ -255,9 +256,9 @@ impl KubeLookup {
 
     /// The pod of this name, if it is the one.
     async fn pod_called(&self, name: &PodRef, uid: PodUid) -> Result<Option<Pod>, Failure> {
-        let pods = Api::<api::Pod>::namespaced(self.client.clone(), name.namespace());
+        let pods = Api::<SlimPod>::namespaced(self.client.clone(), name.namespace());
         match pods.get_opt(name.name()).await? {
-            Some(pod) => self.pod(pod, uid),
+            Some(pod) => self.pod(pod.0, uid),
             None => Ok(None),
         }
     }

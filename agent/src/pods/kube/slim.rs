@@ -312,15 +312,17 @@ mod tests {
     fn of_metadata_what_we_read_is_the_same() {
         let whole: api::Pod = serde_json::from_value(pod()).unwrap();
         let slim: Metadata<api::Pod> = serde_json::from_value(pod()).unwrap();
-        for read in [
-            |meta: &ObjectMeta| meta.name.clone(),
-            |meta| meta.namespace.clone(),
-            |meta| meta.uid.clone(),
-            |meta| meta.resource_version.clone(),
-            |meta| Some(format!("{:?}", meta.annotations)),
-        ] {
-            assert_eq!(read(&slim.metadata), read(&whole.metadata));
-        }
+        let read = |meta: ObjectMeta| {
+            let version = meta.resource_version;
+            (
+                meta.name,
+                meta.namespace,
+                meta.uid,
+                version,
+                meta.annotations,
+            )
+        };
+        assert_eq!(read(slim.metadata), read(whole.metadata));
     }
 
     #[test]

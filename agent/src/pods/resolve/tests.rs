@@ -190,7 +190,7 @@ async fn a_namespace_that_is_not_known_is_waited_for_and_looked_up() {
         ("unsure Namespace".to_owned(), PATIENCE)
     );
     let mut found = pod(&[]);
-    let default = [(DEFAULT_ROLE.to_owned(), ROLE_ARN.to_owned())].into();
+    let default = [(DEFAULT_ROLE.to_owned(), ROLE_ARN.to_owned())];
     found.namespace = Some(Namespace::new(default).into());
     let world = World::new([Ok(Some(found))]);
     world.writer.reset([nowhere(pod(&[]))]);

@@ -5,10 +5,12 @@ use k8s_openapi::api::core::v1 as api;
 use kube::{
     Resource as _,
     api::{ListParams, ObjectList, Request},
-    core::PartialObjectMeta as Metadata,
 };
 
-use crate::{kubernetes::Client, pods::kube::failure::Failure};
+use crate::{
+    kubernetes::Client,
+    pods::kube::{failure::Failure, slim::Metadata},
+};
 
 /// Their metadata may take so much: 500 pods with 16 KiB each. Whoever writes annotations could fill our memory.
 const MOST: u64 = 8 << 20;

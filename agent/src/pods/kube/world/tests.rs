@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     id::PodRef,
-    pods::annotation::{DEFAULT_ROLE, ROLE, ROLE_ARN},
+    pods::{
+        Few,
+        annotation::{DEFAULT_ROLE, ROLE, ROLE_ARN},
+    },
 };
 
 const HASH: &str = "aabbccddeeff00112233445566778899";
@@ -63,7 +66,7 @@ fn till(role: &str) -> Named<ServiceAccount> {
     Named {
         name: PodRef::new("shop", "till"),
         object: ServiceAccount {
-            annotations: annotations(ROLE_ARN, role),
+            annotations: annotations(ROLE_ARN, role).into(),
         },
     }
 }
@@ -263,9 +266,7 @@ fn around(world: &mut World) -> (Option<String>, Option<String>) {
     let [subject] = &subjects[..] else {
         panic!("{subjects:?}")
     };
-    let said = |annotations: &BTreeMap<String, String>, key| {
-        annotations.get(key).cloned().unwrap_or_default()
-    };
+    let said = |annotations: &Few, key| annotations.get(key).cloned().unwrap_or_default();
     let namespace = subject.namespace.as_ref();
     let account = subject.service_account.as_ref();
     (
