@@ -1,6 +1,6 @@
 //! What is wrong with a pod's role, and what to change, in words.
 //!
-//! What people wrote themselves is repeated as an [`Excerpt`](crate::id::Excerpt) only.
+//! What people wrote themselves is repeated as an [`Excerpt`] only.
 
 use crate::{
     creds::{Identity, SourceError, WebIdentity, web_identity::TokenError},
