@@ -21,8 +21,8 @@ type Loop = fn(&Args) -> Result<Tally, Trouble>;
 
 /// By name.
 const TABLE: [(&str, Loop); 6] = [
-    ("follow", follow::run),
     ("hammer", hammer::run),
+    ("follow", follow::run),
     ("load", load::run),
     ("victim", victim::run),
     ("poison", poison::run),
