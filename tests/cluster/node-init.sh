@@ -75,7 +75,7 @@ node_file_systems() {
 	mkdir -p /run/cgroup2
 	mount -t cgroup2 cgroup2 /run/cgroup2     # the same path in either mode
 	for d in etc var/lib var/log; do
-		u=$RUN/root/$d w=$RUN/work/$d
+		u=$RUN/upper/$d w=$RUN/overlay/$d
 		mkdir -p "$u" "$w"
 		mount -t overlay -o "lowerdir=/$d,upperdir=$u,workdir=$w" overlay "/$d"
 	done

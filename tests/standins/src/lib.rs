@@ -13,6 +13,7 @@ pub mod imds;
 pub mod journal;
 pub mod listen;
 pub mod program;
+pub mod rules;
 pub mod sts;
 
 mod control;

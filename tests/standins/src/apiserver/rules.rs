@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as spelled;
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern::looks_like, shared::Shared};
+use crate::pattern::looks_like;
 
 use super::{ask::Verb, failure::Failure, mangle::Mangle};
 
@@ -110,9 +110,8 @@ impl Rule {
     }
 }
 
-/// The rules in force. Earlier ones come first.
-#[derive(Debug)]
-pub struct Rules(Shared<Vec<Rule>>);
+/// The rules in force.
+pub type Rules = crate::rules::Rules<Rule>;
 
 /// What the rules say about one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,33 +123,9 @@ pub(super) struct Script {
 }
 
 impl Rules {
-    pub(super) const fn new(rules: Vec<Rule>) -> Self {
-        Self(Shared::new(rules))
-    }
-
-    /// Puts these in the place of all others.
-    pub fn set(&self, rules: Vec<Rule>) {
-        self.0.with(|current| *current = rules);
-    }
-
-    /// Adds one, behind all others.
-    pub fn add(&self, rule: Rule) {
-        self.0.with(|rules| rules.push(rule));
-    }
-
-    /// Removes all.
-    pub fn clear(&self) {
-        self.set(Vec::new());
-    }
-
-    /// What is in force, with the requests that each is still for.
-    pub fn entries(&self) -> Vec<Rule> {
-        self.0.with(|rules| rules.clone())
-    }
-
     /// What becomes of a request. Counts it.
     pub(super) fn play(&self, verb: Option<Verb>, path: &str) -> Script {
-        self.0.with(|rules| {
+        self.with(|rules| {
             let mut script = Script::default();
             for rule in rules.iter_mut().filter(|rule| rule.fits(verb, path)) {
                 rule.times = rule.times.map(|times| times.saturating_sub(1));

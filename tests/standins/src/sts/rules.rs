@@ -5,8 +5,6 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as spelled;
 use serde::{Deserialize, Serialize};
 
-use crate::shared::Shared;
-
 use super::{code::Code, protocol::Action};
 
 /// One rule. As JSON all but `do` may be left out:
@@ -107,9 +105,8 @@ impl Rule {
     }
 }
 
-/// The rules in force. Earlier ones come first.
-#[derive(Debug)]
-pub struct Rules(Shared<Vec<Rule>>);
+/// The rules in force.
+pub type Rules = crate::rules::Rules<Rule>;
 
 /// What the rules say about one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,33 +117,9 @@ pub(super) struct Script {
 }
 
 impl Rules {
-    pub(super) const fn new(rules: Vec<Rule>) -> Self {
-        Self(Shared::new(rules))
-    }
-
-    /// Puts these in the place of all others.
-    pub fn set(&self, rules: Vec<Rule>) {
-        self.0.with(|current| *current = rules);
-    }
-
-    /// Adds one, behind all others.
-    pub fn add(&self, rule: Rule) {
-        self.0.with(|rules| rules.push(rule));
-    }
-
-    /// Removes all.
-    pub fn clear(&self) {
-        self.set(Vec::new());
-    }
-
-    /// What is in force, with the calls that each is still for.
-    pub fn entries(&self) -> Vec<Rule> {
-        self.0.with(|rules| rules.clone())
-    }
-
     /// What becomes of a call. Counts it.
     pub(super) fn play(&self, action: Action, role: Option<&str>) -> Script {
-        self.0.with(|rules| {
+        self.with(|rules| {
             let mut script = Script::default();
             for rule in rules.iter_mut().filter(|rule| rule.fits(action, role)) {
                 rule.times = rule.times.map(|times| times.saturating_sub(1));
