@@ -6,7 +6,9 @@
 
 mod board;
 mod cache;
+mod error;
 mod holdings;
+mod identity;
 mod keeper;
 mod metrics;
 mod pace;
@@ -20,42 +22,14 @@ use std::{collections::HashSet, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::id::{ExternalId, PodRef, PodUid, RoleArn};
-
 pub use cache::{Cache, Status};
+pub use error::{Lasting, SourceError};
+pub use identity::{Identity, WebIdentity};
 pub use metrics::{Metrics, Outcome};
 pub use secret::{Derived, Secret};
-pub use session::session_name;
-
-use web_identity::TokenError;
-
-/// A session at STS. Two pods share credentials only when all of this is equal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// The role to assume.
-    pub role: RoleArn,
-    /// What the role's trust policy asks for, if anything.
-    pub external_id: Option<ExternalId>,
-    /// The session's name, as STS takes it.
-    pub session_name: Arc<str>,
-    /// Whose token is exchanged for the role, if it is not the node's role that assumes it.
-    pub web_identity: Option<WebIdentity>,
-}
-
-/// A pod that shows its ServiceAccount's token to STS. The token is bound to the pod, and so is the session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WebIdentity {
-    /// The pod.
-    pub pod: PodRef,
-    /// Its UID at the API server: a later pod may bear the same name.
-    pub uid: PodUid,
-    /// Its ServiceAccount, in its namespace.
-    pub service_account: Arc<str>,
-    /// Whom the token is for.
-    pub audience: Arc<str>,
-    /// How long the token shall live, in seconds.
-    pub life: u32,
-}
+pub use session::{
+    InvalidLength, InvalidPolicies, InvalidTags, Policies, SessionLength, Tags, session_name,
+};
 
 /// Keys of a session, with the times that its clients are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,66 +77,6 @@ impl State {
         match self {
             Self::Ready(keys) => Some(keys.expires),
             Self::Fetching | Self::Failed(_) => None,
-        }
-    }
-}
-
-/// Why a source gave no credentials.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SourceError {
-    /// STS says that this role may not be assumed, and will go on saying so until somebody changes a policy.
-    #[error("STS refuses {role}: {message}")]
-    Denied {
-        /// The role that was asked for.
-        role: RoleArn,
-        /// STS's error code.
-        code: String,
-        /// In STS's words.
-        message: String,
-    },
-    /// STS asks for fewer calls.
-    #[error("STS throttles: {message}")]
-    Throttled {
-        /// In STS's words.
-        message: String,
-    },
-    /// STS does not take the request: a wrong name, duration or the like.
-    #[error("STS does not take the request for {role}: {code}: {message}")]
-    Invalid {
-        /// The role that was asked for.
-        role: RoleArn,
-        /// STS's error code.
-        code: String,
-        /// In STS's words.
-        message: String,
-    },
-    /// STS was not reached, gave no answer in time, or an answer that is none; or we have no keys to sign with.
-    #[error("no answer from STS for {role}: {message}")]
-    Unavailable {
-        /// The role that was asked for.
-        role: RoleArn,
-        /// What happened, with all causes.
-        message: String,
-    },
-    /// There is no token to show to STS.
-    #[error("no token of {} for {role}: {reason}", whose.subject())]
-    NoToken {
-        /// The role that is to be assumed with it.
-        role: RoleArn,
-        /// Whose token.
-        whose: Box<WebIdentity>,
-        /// Why there is none.
-        reason: TokenError,
-    },
-}
-
-impl SourceError {
-    /// Whether it will be the same until somebody changes something: it makes no sense to wait.
-    pub const fn is_final(&self) -> bool {
-        match self {
-            Self::Denied { .. } | Self::Invalid { .. } => true,
-            Self::Throttled { .. } | Self::Unavailable { .. } => false,
-            Self::NoToken { reason, .. } => reason.is_final(),
         }
     }
 }

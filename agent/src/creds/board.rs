@@ -192,12 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_of_the_task_is_counted_and_leaves_nobody_waiting() {
-        let identity = Identity {
-            role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
-            external_id: None,
-            session_name: "node".into(),
-            web_identity: None,
-        };
+        let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
         let task = tokio::spawn(async move {
@@ -211,12 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_without_a_panic_is_not_counted() {
-        let identity = Identity {
-            role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
-            external_id: None,
-            session_name: "node".into(),
-            web_identity: None,
-        };
+        let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
         let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
         drop(board);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use crate::{
-    creds::{Identity, WebIdentity, session_name},
+    creds::{Identity, Policies, SessionLength, Tags, WebIdentity, session_name},
     id::{BaseArn, ContainerId, InvalidExternalId, InvalidRole, RoleArn},
 };
 
@@ -241,6 +241,9 @@ fn identity(
         role,
         external_id,
         session_name: named.unwrap_or_else(|| Arc::clone(&policy.session_name)),
+        tags: Tags::default(),
+        policies: Policies::default(),
+        length: SessionLength::HOUR,
         web_identity,
     })
 }

@@ -31,12 +31,7 @@ fn role(name: &str) -> RoleArn {
 }
 
 fn bound(name: &str, rule: Rule) -> Binding {
-    let identity = Identity {
-        role: role(name),
-        external_id: None,
-        session_name: "session".into(),
-        web_identity: None,
-    };
+    let identity = Identity::new(role(name), "session");
     Binding::Role(identity, rule)
 }
 

@@ -160,12 +160,7 @@ async fn another_role_on_a_pod_replaces_the_first() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_dropped_before_all_pods_are_known() {
     let world = World::new(None);
-    let identity = Identity {
-        role: format!("{BASE}early").parse().unwrap(),
-        external_id: None,
-        session_name: "node".into(),
-        web_identity: None,
-    };
+    let identity = Identity::new(format!("{BASE}early").parse().unwrap(), "node");
     let states = world.cache.watch(&identity);
     tokio::time::sleep(SETTLE).await;
     assert_eq!(states.borrow().word(), "ready");

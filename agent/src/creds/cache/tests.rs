@@ -128,14 +128,8 @@ impl World {
 }
 
 fn identity(role: &str) -> Identity {
-    Identity {
-        role: format!("arn:aws:iam::123456789012:role/{role}")
-            .parse()
-            .unwrap(),
-        external_id: None,
-        session_name: "bpf2iam".into(),
-        web_identity: None,
-    }
+    let role = format!("arn:aws:iam::123456789012:role/{role}");
+    Identity::new(role.parse().unwrap(), "bpf2iam")
 }
 
 /// The first state that is not [`State::Fetching`].

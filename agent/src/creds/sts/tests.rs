@@ -24,12 +24,10 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE";
 
 fn identity() -> Identity {
-    Identity {
-        role: "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
-        external_id: None,
-        session_name: "node-1".into(),
-        web_identity: None,
-    }
+    Identity::new(
+        "arn:aws:iam::123456789012:role/team/cart".parse().unwrap(),
+        "node-1",
+    )
 }
 
 fn node_keys() -> NodeKeys {

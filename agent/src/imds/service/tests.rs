@@ -54,12 +54,7 @@ impl Supply for Script {
 
 impl Script {
     fn say(&self, state: State) {
-        let identity = Identity {
-            role: ARN.parse().unwrap(),
-            external_id: None,
-            session_name: "node".into(),
-            web_identity: None,
-        };
+        let identity = Identity::new(ARN.parse().unwrap(), "node");
         let _receiver = self.watch(&identity);
         self.0.lock().unwrap()[&identity].send_replace(state);
     }

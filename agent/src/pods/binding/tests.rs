@@ -127,12 +127,7 @@ fn the_annotation_comes_before_the_default_role() {
             Rule::Annotation,
         ),
     ] {
-        let identity = Identity {
-            role: format!("{BASE}{role}").parse().unwrap(),
-            external_id: None,
-            session_name: "node-1".into(),
-            web_identity: None,
-        };
+        let identity = Identity::new(format!("{BASE}{role}").parse().unwrap(), "node-1");
         assert_eq!(
             decide(&pod(&annotations), None, &policy(Some(BASE), default)),
             Binding::Role(identity, rule),

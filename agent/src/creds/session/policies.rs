@@ -1,0 +1,237 @@
+//! Session policies: they take rights away from a session, and never give any.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::id::RoleArn;
+
+/// Characters of the inline policy and of all ARNs together that STS takes.
+const CHARACTERS: usize = 2048;
+
+/// So many managed policies a session has at the most.
+const MOST: usize = 10;
+
+/// The policies of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Policies {
+    inline: Option<Arc<str>>,
+    arns: Option<Arc<[Arc<str>]>>,
+}
+
+/// Policies that STS does not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPolicies {
+    /// No JSON object.
+    #[error("the session policy is no JSON object: {0}")]
+    Json(String),
+    /// A character beyond U+00FF, or a control character.
+    #[error("the session policy has a character that STS does not take: {0:?}")]
+    Character(char),
+    /// Longer than STS takes.
+    #[error(
+        "session policies of {0} characters are longer than the {CHARACTERS} that STS takes, their ARNs included"
+    )]
+    TooLong(usize),
+    /// More managed policies than there may be.
+    #[error("{0} managed session policies are more than the {MOST} that STS takes")]
+    TooMany(usize),
+    /// No ARN of a managed policy.
+    #[error("{0:?} is no ARN of a managed policy, such as arn:aws:iam::123456789012:policy/NAME")]
+    Arn(String),
+    /// A policy of somebody else.
+    #[error(
+        "{arn} is a policy of account {account}; STS takes those of the role's account and of AWS only"
+    )]
+    Account {
+        /// The policy.
+        arn: String,
+        /// Its account.
+        account: String,
+    },
+}
+
+impl Policies {
+    /// Checks what a pod says: an inline policy in JSON, and ARNs of managed policies with commas or blanks between
+    /// them. `role` is what they are for. An empty text says nothing.
+    pub fn new(
+        inline: Option<&str>,
+        arns: Option<&str>,
+        role: &RoleArn,
+    ) -> Result<Self, InvalidPolicies> {
+        let said = |text: Option<&str>| {
+            text.map(str::to_owned)
+                .filter(|text| !text.trim().is_empty())
+        };
+        let (inline, arns) = (said(inline), said(arns).unwrap_or_default());
+        if let Some(inline) = &inline {
+            check_inline(inline)?;
+        }
+        let arns: Vec<&str> = arns
+            .split(|letter: char| letter == ',' || letter.is_ascii_whitespace())
+            .filter(|arn| !arn.is_empty())
+            .collect();
+        if arns.len() > MOST {
+            return Err(InvalidPolicies::TooMany(arns.len()));
+        }
+        for arn in &arns {
+            check_arn(arn, role)?;
+        }
+        let all = inline
+            .iter()
+            .map(String::as_str)
+            .chain(arns.iter().copied());
+        let length = all.map(|text| text.chars().count()).sum();
+        if length > CHARACTERS {
+            return Err(InvalidPolicies::TooLong(length));
+        }
+        Ok(Self {
+            inline: inline.map(Arc::from),
+            arns: (!arns.is_empty()).then(|| arns.into_iter().map(Arc::from).collect()),
+        })
+    }
+
+    /// The inline policy.
+    pub fn inline(&self) -> Option<&str> {
+        self.inline.as_deref()
+    }
+
+    /// The managed policies.
+    pub fn arns(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.arns
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .map(|arn| &**arn)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.inline.is_none() && self.arns.is_none()
+    }
+}
+
+fn check_inline(policy: &str) -> Result<(), InvalidPolicies> {
+    // spec: STS's API reference, `Policy`: tab, line feed, carriage return, and U+0020 to U+00FF.
+    let legal = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+    if let Some(letter) = policy.chars().find(|letter| !legal(*letter)) {
+        return Err(InvalidPolicies::Character(letter));
+    }
+    match serde_json::from_str::<Value>(policy) {
+        Ok(Value::Object(_)) => Ok(()),
+        Ok(_) => Err(InvalidPolicies::Json(
+            "it is another kind of value".to_owned(),
+        )),
+        Err(error) => Err(InvalidPolicies::Json(error.to_string())),
+    }
+}
+
+/// `arn:PARTITION:iam::ACCOUNT:policy/NAME`, of the role's account or AWS's own (`aws`).
+fn check_arn(arn: &str, role: &RoleArn) -> Result<(), InvalidPolicies> {
+    let invalid = || InvalidPolicies::Arn(arn.to_owned());
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().ok_or_else(invalid);
+    let head = [next()?, next()?, next()?, next()?];
+    let (account, resource) = (next()?, next()?);
+    let name = resource.strip_prefix("policy/").unwrap_or_default();
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&byte);
+    if head != ["arn", role.partition(), "iam", ""]
+        || name.is_empty()
+        || !name.bytes().all(is_legal)
+    {
+        return Err(invalid());
+    }
+    if account != "aws" && account != role.account() {
+        return Err(InvalidPolicies::Account {
+            arn: arn.to_owned(),
+            account: account.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    const ARN: &str = "arn:aws:iam::123456789012:policy/team/read-only";
+
+    fn role() -> RoleArn {
+        "arn:aws:iam::123456789012:role/app".parse().unwrap()
+    }
+
+    fn refused(inline: Option<&str>, arns: Option<&str>) -> InvalidPolicies {
+        Policies::new(inline, arns, &role()).unwrap_err()
+    }
+
+    #[test]
+    fn nothing_and_blanks_say_nothing() {
+        for text in [None, Some(""), Some("  \n")] {
+            let policies = Policies::new(text, text, &role()).unwrap();
+            assert!(policies.is_empty(), "{text:?}");
+            assert_eq!(policies, Policies::default());
+        }
+    }
+
+    #[test]
+    fn policies_are_passed_on_as_they_are_written() {
+        let arns = format!(" {ARN},arn:aws:iam::aws:policy/ReadOnlyAccess\n");
+        let policies = Policies::new(Some(POLICY), Some(&arns), &role()).unwrap();
+        assert_eq!(policies.inline(), Some(POLICY));
+        let arns: Vec<_> = policies.arns().collect();
+        assert_eq!(arns, [ARN, "arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+        assert!(!policies.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_policy_is_refused_before_sts_sees_it() {
+        for text in ["{", "[]", "\"x\"", "{} {}", "null"] {
+            let refused = refused(Some(text), None);
+            assert!(
+                matches!(refused, InvalidPolicies::Json(_)),
+                "{text}: {refused}"
+            );
+        }
+        assert_eq!(
+            refused(Some("{\"Sid\":\"\u{20ac}\"}"), None),
+            InvalidPolicies::Character('\u{20ac}')
+        );
+    }
+
+    #[test]
+    fn what_is_no_managed_policy_of_the_roles_account_is_refused() {
+        for arn in [
+            "ReadOnlyAccess",
+            "arn:aws:iam::123456789012:role/app",
+            "arn:aws:iam::123456789012:policy/",
+            "arn:aws-cn:iam::123456789012:policy/p",
+            "arn:aws:iam:eu-west-1:123456789012:policy/p",
+            "arn:aws:iam::123456789012:policy/a*",
+        ] {
+            assert_eq!(
+                refused(None, Some(arn)),
+                InvalidPolicies::Arn(arn.to_owned())
+            );
+        }
+        let foreign = "arn:aws:iam::999999999999:policy/p";
+        assert!(matches!(
+            refused(None, Some(foreign)),
+            InvalidPolicies::Account { .. }
+        ));
+    }
+
+    #[test]
+    fn the_limits_of_sts_hold_for_all_together() {
+        let arns = vec![ARN; 11].join(",");
+        assert_eq!(refused(None, Some(&arns)), InvalidPolicies::TooMany(11));
+        let long = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
+        assert!(Policies::new(Some(&long(2048)), None, &role()).is_ok());
+        assert_eq!(
+            refused(Some(&long(2049)), None),
+            InvalidPolicies::TooLong(2049)
+        );
+        let both = refused(Some(&long(2048)), Some(ARN));
+        assert_eq!(both, InvalidPolicies::TooLong(2048 + ARN.len()));
+    }
+}
