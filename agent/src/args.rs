@@ -7,6 +7,7 @@ mod explain;
 mod go;
 mod kube2iam;
 mod run;
+mod sessions;
 mod status;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -19,6 +20,7 @@ pub use explain::Explain;
 pub use go::Switch;
 pub use kube2iam::Kube2iam;
 pub use run::{Kubernetes, Log, Roles, Run};
+pub use sessions::Sessions;
 pub use status::Status;
 
 /// Gives each Kubernetes pod its own AWS credentials through the instance metadata address.

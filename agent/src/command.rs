@@ -26,7 +26,8 @@ pub async fn status(args: &Status) -> anyhow::Result<()> {
 pub async fn explain(args: &Explain) -> anyhow::Result<()> {
     let question = args.question();
     let explanation = if let Some(dir) = &args.pods {
-        explain_offline(dir, &question, &config::offline_policy(&args.roles)?)?
+        let policy = config::offline_policy(&args.roles, &args.sessions)?;
+        explain_offline(dir, &question, &policy)?
     } else {
         let client = control::Client::new(&args.runtime.dir);
         client.explain(&question).await?

@@ -11,6 +11,7 @@ mod node;
 mod offline;
 mod pods;
 mod roles;
+mod sessions;
 mod variable;
 mod warning;
 
@@ -25,7 +26,12 @@ use clap::ValueEnum;
 
 use crate::{
     args::{self, Run, Switch},
-    pods::{annotation::Keys, binding::Exchange, compat::Compat, restriction},
+    pods::{
+        annotation::Keys,
+        binding::{Exchange, Sessions},
+        compat::Compat,
+        restriction,
+    },
     telemetry,
 };
 
@@ -71,6 +77,8 @@ pub struct Config {
     pub compat: Compat,
     /// How roles are assumed.
     pub credentials: Exchange,
+    /// What is said of sessions at STS.
+    pub sessions: Sessions,
     /// What is logged, and how.
     pub log: telemetry::Settings,
     /// What the operator should know about the flags.
@@ -92,9 +100,11 @@ impl Config {
         )?;
         let node_ips =
             NodeIps::choose(&args.node_ip, machine.host_ip.as_deref(), &machine.sources)?;
+        let node_name = NodeName::choose(args.node_name, machine.node_name, machine.host_name)?;
+        let sessions = sessions::sessions(&args.sessions, node_name.as_str())?;
         let warnings = pods::warnings(&args.kubernetes, &pods).into_iter();
         Ok(Self {
-            node_name: NodeName::choose(args.node_name, machine.node_name, machine.host_name)?,
+            node_name,
             node_ips,
             listen_port: args.listen_port,
             kubepods: given(args.kubepods)
@@ -114,9 +124,11 @@ impl Config {
             warnings: warnings
                 .chain(unused_port)
                 .chain(node_ips.warning())
+                .chain(sessions::warnings(&args.sessions, &sessions))
                 .chain(warning::of_kube2iam(&args.kube2iam))
                 .chain(variable::warnings(&machine.variables))
                 .collect(),
+            sessions,
             pods,
         })
     }
@@ -144,6 +156,7 @@ impl Config {
         ];
         settings.extend(self.pods.settings());
         settings.extend(self.role_settings());
+        settings.extend(sessions::settings(&self.sessions));
         settings.extend([
             ("log-level", self.log.level.to_string()),
             ("log-format", self.log.format.to_string()),

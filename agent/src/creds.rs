@@ -11,14 +11,16 @@ mod holdings;
 mod identity;
 mod keeper;
 mod metrics;
-mod pace;
+pub mod pace;
 pub mod schedule;
 mod secret;
 mod session;
 pub mod sts;
+mod trouble;
+mod turnstile;
 pub mod web_identity;
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -26,7 +28,8 @@ pub use cache::{Cache, Status};
 pub use error::{Lasting, SourceError};
 pub use identity::{Identity, WebIdentity};
 pub use metrics::{Metrics, Outcome};
-pub use secret::{Derived, Secret};
+pub use schedule::Beginning;
+pub use secret::{Derived, Draft, Secret};
 pub use session::{
     InvalidLength, InvalidPolicies, InvalidTags, Policies, SessionLength, Tags, session_name,
 };
@@ -51,7 +54,7 @@ pub struct Credentials {
 /// What there is for an identity at this moment.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// Nothing yet; a call is under way.
+    /// Nothing is known: a call is under way, or comes as soon as somebody waits.
     Fetching,
     /// Keys that are valid.
     Ready(Arc<Credentials>),
@@ -90,5 +93,8 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Credentials, SourceError>> + Send;
 
     /// From now on only those of `wanted` are needed: what is kept for others may be forgotten.
-    fn retain(&self, _wanted: &HashSet<Identity>) {}
+    fn retain(&self, _wanted: &Wanted) {}
 }
+
+/// The identities that pods of this node need, and since when.
+pub type Wanted = HashMap<Identity, Beginning>;

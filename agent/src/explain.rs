@@ -5,13 +5,14 @@
 
 mod case;
 mod question;
+mod session;
 mod text;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    creds::{Identity, State},
+    creds::Identity,
     pods::{
         Subject,
         binding::{self, Policy},
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use question::{Question, Supposition, WrongQuestion};
+pub use session::Session;
 
 /// What there is to say about a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub struct Case {
     pub restriction: Restriction,
     /// What it comes to.
     pub outcome: Outcome,
+    /// What the session of the role is made of.
+    pub session: Option<Session>,
     /// Whether there are keys for it.
     pub keys: Option<Keys>,
 }
@@ -153,7 +157,7 @@ impl Explanation {
         subject: &Subject,
         supposed: Vec<String>,
         policy: &Policy,
-        state: impl Fn(&Identity) -> Option<State>,
+        keys: impl Fn(&Identity) -> Option<Keys>,
     ) -> Self {
         let pod = &subject.pod;
         let names = binding::containers(pod).map(Some).chain([None]);
@@ -164,7 +168,7 @@ impl Explanation {
             service_account: pod.service_account.clone(),
             supposed,
             cases: names
-                .map(|name| Case::new(subject, name, policy, &state))
+                .map(|name| Case::new(subject, name, policy, &keys))
                 .collect(),
         }
     }

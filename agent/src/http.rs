@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(2);
 /// How many connections there may be at a time.
 const CONNECTIONS: usize = 64;
-/// How large the head of a request may be; also the least that hyper takes.
-const HEAD: usize = 8192;
+/// How large the head of a request may be: a question may suppose the longest session policy.
+const HEAD: usize = 16 << 10;
 /// How long to wait when the system gives us no connection.
 const BACKOFF: Duration = Duration::from_millis(200);
 

@@ -13,6 +13,8 @@ mod chain;
 pub mod clock;
 mod digest;
 pub mod drain;
+pub mod dump;
+mod duration;
 pub mod id;
 mod memory;
 pub mod runtime;

@@ -1,6 +1,6 @@
 //! The `bpf2iam` command. It ends with 0 when all went well, with 1 when not, with 2 on wrong usage.
 
-use std::{env, io, process::ExitCode};
+use std::{alloc::System, env, io, process::ExitCode};
 
 use anyhow::Context as _;
 use bpf2iam::{
@@ -8,9 +8,14 @@ use bpf2iam::{
     args::{Args, Command},
     command,
     config::{self, Config, Machine},
-    runtime, telemetry, terminal,
+    dump, runtime, telemetry, terminal,
 };
 use tokio::runtime::Runtime;
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is freed is wiped first: HTTP, TLS and the AWS SDK have copies of keys that only they know of.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let args = Args::of(env::args_os()).unwrap_or_else(|wrong| wrong.exit());
@@ -37,6 +42,9 @@ fn run(config: Config) -> ExitCode {
         Ok(log) => log,
         Err(error) => return fail(&error.into(), 1),
     };
+    if let Err(error) = dump::forbid() {
+        tracing::warn!("{:#}", anyhow::Error::from(error));
+    }
     let (version, workers) = (env!("CARGO_PKG_VERSION"), runtime::workers());
     tracing::info!(version, workers, settings = %config, "starting");
     for warning in &config.warnings {

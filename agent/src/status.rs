@@ -4,6 +4,7 @@
 //! for programs by the command. It says which role a pod has, and never contains keys. Programs read
 //! it: fields are added, not renamed.
 
+mod keys;
 mod pod;
 mod text;
 
@@ -12,7 +13,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use pod::{Keys, Pod, Role};
+pub use keys::Keys;
+pub use pod::{Pod, Role};
 
 use crate::terminal::Colour;
 

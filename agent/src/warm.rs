@@ -1,14 +1,16 @@
 //! Keeps the cache of credentials equal to what the pods of this node may have.
 //!
 //! So a role's credentials are fetched when its first pod is bound to the node, before a container of
-//! that pod runs, and their renewal stops when the last such pod is gone.
+//! that pod runs, and their renewal stops when the last such pod is gone. Pods that ran before the agent did have
+//! keys already: theirs are fetched over some minutes, so that not all nodes of a cluster come to STS at once.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    creds::{Cache, Identity},
+    creds::{Beginning, Cache, Wanted},
     drain,
     pods::{
+        Pod,
         binding::{self, Policy},
         index::{Snapshot, Store},
     },
@@ -19,6 +21,7 @@ use crate::{
 /// The credentials stay when it returns: what is being answered may still need them.
 pub async fn run(store: Store, policy: Arc<Policy>, cache: Cache, mut drain: drain::Watch) {
     let mut snapshots = store.watch();
+    let mut before = Before::Us;
     loop {
         tokio::select! {
             () = drain.signaled() => return,
@@ -29,7 +32,8 @@ pub async fn run(store: Store, policy: Arc<Policy>, cache: Cache, mut drain: dra
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         // Before all pods are known, nothing is known about who is gone.
         if snapshot.complete() {
-            let wanted = wanted(&snapshot, &policy);
+            let wanted = wanted(&snapshot, &policy, before);
+            before = Before::Nothing;
             tracing::debug!(
                 pods = snapshot.pods().len(),
                 identities = wanted.len(),
@@ -40,11 +44,36 @@ pub async fn run(store: Store, policy: Arc<Policy>, cache: Cache, mut drain: dra
     }
 }
 
-/// The identities that pods may have, each once.
-fn wanted(snapshot: &Snapshot, policy: &Policy) -> HashSet<Identity> {
-    let pods = snapshot.pods();
-    pods.flat_map(|subject| binding::identities(subject, policy))
-        .collect()
+/// What containers that are known may have been started before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// We: the agent has just seen its pods for the first time.
+    Us,
+    /// Nothing that matters: whoever is new now is new.
+    Nothing,
+}
+
+/// The identities that pods may have.
+fn wanted(snapshot: &Snapshot, policy: &Policy, before: Before) -> Wanted {
+    let mut wanted = Wanted::new();
+    for subject in snapshot.pods() {
+        let beginning = beginning(&subject.pod, before);
+        for identity in binding::identities(subject, policy) {
+            let known = wanted.entry(identity).or_insert(beginning);
+            if beginning == Beginning::New {
+                *known = Beginning::New;
+            }
+        }
+    }
+    wanted
+}
+
+/// Since when a pod needs what it may have.
+fn beginning(pod: &Pod, before: Before) -> Beginning {
+    match before {
+        Before::Us if !pod.containers.is_empty() => Beginning::Running,
+        Before::Us | Before::Nothing => Beginning::New,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! It measures the agent as shipped, with its programs attached, on a node without uplink. Figures of one machine say
 //! little; a ratio of two that took turns says more. Whoever shares the machine should be idle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use bpf2iam_support::{
@@ -16,10 +16,12 @@ use rustix::process::geteuid;
 use crate::{build, cx::Cx, install, profile::Profile, programs, say};
 
 mod agent;
+mod cluster;
 mod connect;
 mod credentials;
 mod decision;
 mod figure;
+mod inside;
 mod kubernetes;
 mod load;
 mod memory;
@@ -62,7 +64,8 @@ pub(crate) struct Args {
 enum What {
     /// Resident memory of the idle agent
     Memory,
-    /// Warm credentials over new connections, against a bare hyper server
+    /// Warm credentials over new connections, against a bare hyper server; what a warm answer takes; a node's pods bound
+    /// all at once
     Credentials,
     /// A connect that has nothing to do with the agent, with its programs and without
     Connect,
@@ -83,26 +86,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
         programs,
         bare_server,
         cluster,
+        answer,
         decide,
     } = build(cx, args)?;
     let stage = Stage::set(programs, Options::default(), &[])?;
-    let mut figures = Vec::new();
-    if args.wants(What::Memory) || args.wants(What::Credentials) {
-        memory::add_pods(&stage)?;
-        let pod = stage.add_pod_with_role(credentials::ROLE, credentials::ROLE)?;
-        let mut agent = Agent::start(&stage, &["--log-level", &args.log_level])?;
-        if args.wants(What::Memory) {
-            figures.extend([memory::measure(&mut agent)?]);
-        }
-        if args.wants(What::Credentials) {
-            let bench = credentials::Bench::new(&stage, &pod, &agent, &bare_server)?;
-            figures.extend(bench.measure(args)?);
-            say::note(format!(
-                "after that, the agent: {}",
-                memory::Memory::of(agent.pid())?
-            ));
-        }
-        agent.stop()?;
+    let mut figures = warm(&stage, &bare_server, args)?;
+    if let Some(answer) = answer {
+        figures.extend(credentials::answer::measure(&answer)?);
+    }
+    if args.wants(What::Credentials) {
+        figures.extend(credentials::burst::measure(&stage, &cluster)?);
     }
     if args.wants(What::Connect) {
         figures.extend(connect::measure(&stage, args)?);
@@ -116,6 +109,30 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     judge(&figures, args)
 }
 
+/// What one agent shows that has all keys of its pods.
+fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    if !(args.wants(What::Memory) || args.wants(What::Credentials)) {
+        return Ok(figures);
+    }
+    memory::add_pods(stage)?;
+    let pod = stage.add_pod_with_role(credentials::ROLE, credentials::ROLE)?;
+    let mut agent = Agent::start(stage, &["--log-level", &args.log_level])?;
+    if args.wants(What::Memory) {
+        figures.extend([memory::measure(&mut agent)?]);
+    }
+    if args.wants(What::Credentials) {
+        let bench = credentials::Bench::new(stage, &pod, &agent, bare_server)?;
+        figures.extend(bench.measure(args)?);
+        say::note(format!(
+            "after that, the agent: {}",
+            memory::Memory::of(agent.pid())?
+        ));
+    }
+    agent.stop()?;
+    Ok(figures)
+}
+
 impl Args {
     fn wants(&self, what: What) -> bool {
         self.what.is_empty() || self.what.contains(&what)
@@ -127,7 +144,8 @@ struct Built {
     programs: Programs,
     bare_server: PathBuf,
     cluster: PathBuf,
-    /// If it is wanted.
+    /// If they are wanted.
+    answer: Option<PathBuf>,
     decide: Option<PathBuf>,
 }
 
@@ -139,14 +157,20 @@ fn build(cx: &Cx, args: &Args) -> Result<Built> {
         let built = build::all(cx, Profile::Release)?;
         (built.agent, Some(built.object))
     };
-    let decide = args.wants(What::Decision);
-    let decide = decide.then(|| decision::build(cx, object.as_deref()));
+    let inside = |what, name| {
+        let program = args.wants(what);
+        let program = program.then(|| inside::build(cx, object.as_deref(), name));
+        program.transpose()
+    };
+    let answer = inside(What::Credentials, "answer")?;
+    let decide = inside(What::Decision, "decide")?;
     let built = programs::around(agent, cx, Profile::Release, &["bpf2iam-bench"])?;
     Ok(Built {
         bare_server: built.program("bare-server"),
         cluster: built.program("bench-cluster"),
         programs: built.programs,
-        decide: decide.transpose()?,
+        answer,
+        decide,
     })
 }
 

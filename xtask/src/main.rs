@@ -28,6 +28,7 @@ mod lint;
 mod profile;
 mod programs;
 mod say;
+mod sim;
 mod test;
 mod tier;
 
@@ -57,6 +58,8 @@ enum Verb {
     Test(test::Args),
     /// Measure what the agent costs, against a reference in the same run
     Bench(bench::Args),
+    /// Simulate the agents of a large cluster against one STS
+    Sim(sim::Args),
     /// Run every check that is not a test
     Lint(lint::Args),
     /// Run real AWS clients in pods
@@ -86,6 +89,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::Demo(args) => demo::run(cx, args),
         Verb::Test(args) => test::run(cx, args),
         Verb::Bench(args) => bench::run(cx, args),
+        Verb::Sim(args) => sim::run(cx, args),
         Verb::Lint(args) => lint::run(cx, args),
         Verb::Clients => clients::run(cx),
         Verb::Api(args) => api::run(cx, args),

@@ -2,7 +2,6 @@
 
 use crate::{
     config::{Config, Pods, Roles},
-    creds::session_name,
     discover,
     pods::{
         binding::{Exchange, Policy},
@@ -38,7 +37,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         restrictions: config.restrictions.map(rules),
         base_arn,
         default_role: config.roles.default.clone(),
-        session_name: session_name(&format!("bpf2iam.{}", config.node_name)).into(),
+        sessions: config.sessions.clone(),
         keys: config.keys.clone(),
         compat,
         exchange: exchange(config),
@@ -134,9 +133,13 @@ mod tests {
             "--iam-role-key=a/b",
             "--iam-external-id=c",
             "--namespace-key=d.e/f",
+            "--session-name={node}-{pod}",
+            "--session-tags=team=pay",
+            "--session-duration=2h",
         ];
-        let policy = policy(&config(&flags).unwrap());
-        assert_eq!(&*policy.session_name, "bpf2iam.node-1.example");
+        let config = config(&flags).unwrap();
+        let policy = policy(&config);
+        assert_eq!(policy.sessions, config.sessions);
         let keys = policy.keys;
         assert_eq!(
             [keys.role, keys.external_id, keys.allowed_roles],

@@ -18,7 +18,7 @@ use prometheus_client::{
 
 use crate::{
     control::{Answers, NoSuchPod},
-    creds::{Cache, Identity, State},
+    creds::{Cache, Identity},
     explain::{Explanation, Question},
     metrics,
     pods::{
@@ -28,7 +28,7 @@ use crate::{
     },
     readiness::Readiness,
     redirect::{Attached, Counters},
-    status::{self, Program, Status},
+    status::{self, Keys, Program, Status},
 };
 
 /// What is attached, and where.
@@ -97,27 +97,31 @@ impl Report {
     }
 
     /// What there is for every identity, at one moment.
-    fn states(&self) -> HashMap<Identity, State> {
+    fn keys(&self) -> HashMap<Identity, Keys> {
         let held = self.cache.snapshot().into_iter();
-        held.map(|held| (held.identity, held.state)).collect()
+        held.map(|held| {
+            let keys = Keys::from(&held);
+            (held.identity, keys)
+        })
+        .collect()
     }
 
     fn pods(&self) -> Vec<status::Pod> {
-        let states = self.states();
+        let keys = self.keys();
         let mut pods: Vec<_> = self
             .pods
             .snapshot()
             .pods()
             .map(|subject| {
                 let binding = binding::decide_for(subject, None, self.resolver.policy());
-                let state = match &binding {
-                    Binding::Role(identity, _) => states.get(identity),
+                let keys = match &binding {
+                    Binding::Role(identity, _) => keys.get(identity).cloned(),
                     Binding::Nothing(_)
                     | Binding::Invalid(..)
                     | Binding::Forbidden(..)
                     | Binding::Unknown(_) => None,
                 };
-                status::Pod::new(&subject.pod, &binding, state)
+                status::Pod::new(&subject.pod, &binding, keys)
             })
             .collect();
         pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
@@ -160,9 +164,9 @@ impl Answers for Report {
         };
         let policy = self.resolver.policy();
         let supposed = question.suppose(subject, account, &policy.keys);
-        let (words, states) = (question.in_words(), self.states());
-        let state = |identity: &Identity| states.get(identity).cloned();
-        Ok(Explanation::new(&supposed, words, policy, state))
+        let (words, keys) = (question.in_words(), self.keys());
+        let keys = |identity: &Identity| keys.get(identity).cloned();
+        Ok(Explanation::new(&supposed, words, policy, keys))
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Args as _, Command, error::ErrorKind, parser::ValueS
 
 use crate::explain::{Question, Supposition};
 
-use super::{Output, Roles, Runtime};
+use super::{Output, Roles, Runtime, Sessions};
 
 /// Which pod to explain, and what to suppose.
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,10 @@ pub struct Explain {
     /// Which pod may have which role, without an agent.
     #[command(flatten)]
     pub roles: Roles,
+
+    /// What is said of their sessions, without an agent.
+    #[command(flatten)]
+    pub sessions: Sessions,
 }
 
 impl Explain {
@@ -71,9 +75,9 @@ pub(super) fn check(matches: &ArgMatches, command: &mut Command) -> Result<(), c
     if matches.get_one::<PathBuf>("pods").is_some() {
         return Ok(());
     }
-    let roles = Roles::augment_args(Command::default());
+    let operators = Sessions::augment_args(Roles::augment_args(Command::default()));
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let mut ignored = roles
+    let mut ignored = operators
         .get_arguments()
         .filter(|arg| typed(arg.get_id().as_str()));
     let Some(flag) = ignored.next().and_then(Arg::get_long) else {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Switch, go::duration};
+use crate::duration;
+
+use super::Switch;
 
 /// What only kube2iam needs.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -44,7 +46,7 @@ pub struct Kube2iam {
         long,
         env = "BPF2IAM_CACHE_RESYNC_PERIOD",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = duration::parse
     )]
     pub cache_resync_period: Option<Duration>,
 
@@ -64,7 +66,7 @@ pub struct Kube2iam {
         long,
         env = "BPF2IAM_BACKOFF_MAX_ELAPSED_TIME",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = duration::parse
     )]
     pub backoff_max_elapsed_time: Option<Duration>,
 
@@ -73,16 +75,16 @@ pub struct Kube2iam {
         long,
         env = "BPF2IAM_BACKOFF_MAX_INTERVAL",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = duration::parse
     )]
     pub backoff_max_interval: Option<Duration>,
 
-    /// How long credentials are kept: they are renewed at half of their life
+    /// How long credentials are kept: they are renewed at half of --session-duration
     #[arg(
         long,
         env = "BPF2IAM_IAM_ROLE_SESSION_TTL",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = duration::parse
     )]
     pub iam_role_session_ttl: Option<Duration>,
 
@@ -91,7 +93,7 @@ pub struct Kube2iam {
         long,
         env = "BPF2IAM_IAM_ROLE_ERROR_TTL",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = duration::parse
     )]
     pub iam_role_error_ttl: Option<Duration>,
 

@@ -8,7 +8,7 @@ use crate::{
     telemetry,
 };
 
-use super::{Kube2iam, Runtime, Switch};
+use super::{Kube2iam, Runtime, Sessions, Switch};
 
 /// How to run the agent.
 #[derive(Debug, clap::Args)]
@@ -77,6 +77,10 @@ pub struct Run {
     /// Which pod may have which role.
     #[command(flatten)]
     pub roles: Roles,
+
+    /// What is said of their sessions.
+    #[command(flatten)]
+    pub sessions: Sessions,
 
     /// What is logged.
     #[command(flatten)]

@@ -50,6 +50,12 @@ fn what_is_not_typed_has_the_documented_default() {
     assert_eq!(roles.namespace_restriction_format, glob);
     assert_eq!(roles.compat, crate::pods::compat::Compat::None);
     assert_eq!(roles.credentials, crate::pods::binding::Exchange::Auto);
+    let sessions = args.sessions;
+    assert_eq!(sessions.session_name, "{namespace}.{pod}");
+    assert_eq!(sessions.session_tags, None);
+    assert_eq!((sessions.cluster_name, sessions.cluster_arn), (None, None));
+    let hour = crate::creds::SessionLength::HOUR;
+    assert_eq!(sessions.session_duration, hour);
     let log = (args.log.level, args.log.format);
     assert_eq!(log, (crate::telemetry::Level::Info, None));
     let args = status(&[]).unwrap();
@@ -83,6 +89,22 @@ fn a_switch_is_typed_as_for_go() {
 }
 
 #[test]
+fn session_tags_are_all_of_them_where_nothing_is_said() {
+    for (flags, tags) in [
+        (&["--session-tags"] as &[_], Some("all")),
+        (&["--session-tags=off"], Some("off")),
+        (&["--session-tags="], Some("")),
+        (&["--session-tags=a=b,c=d"], Some("a=b,c=d")),
+        (&["--session-tags", "--session-tags=none"], Some("none")),
+    ] {
+        let given = run(flags).unwrap().sessions.session_tags;
+        assert_eq!(given.as_deref(), tags, "{flags:?}");
+    }
+    let error = run(&["--session-tags", "all"]).unwrap_err().to_string();
+    assert!(error.contains("unexpected argument 'all' found"), "{error}");
+}
+
+#[test]
 fn what_is_given_twice_is_what_was_given_last() {
     let flags = [
         "--iptables",
@@ -113,9 +135,10 @@ fn every_flag_of_run_has_its_environment_variable() {
         metadata-addr pods kubeconfig api-server api-token insecure base-role-arn \
         auto-discover-base-arn default-role auto-discover-default-role iam-role-key \
         iam-external-id namespace-key namespace-restrictions namespace-restriction-format compat \
-        credentials log-level log-format verbose metrics-port iptables host-interface \
-        use-regional-sts-endpoint cache-resync-period resolve-duplicate-cache-ips \
-        backoff-max-elapsed-time backoff-max-interval iam-role-session-ttl iam-role-error-ttl debug";
+        credentials session-name session-tags cluster-name cluster-arn session-duration log-level \
+        log-format verbose metrics-port iptables host-interface use-regional-sts-endpoint \
+        cache-resync-period resolve-duplicate-cache-ips backoff-max-elapsed-time \
+        backoff-max-interval iam-role-session-ttl iam-role-error-ttl debug";
     assert_eq!(flags.join(" "), contract);
 }
 
@@ -168,6 +191,19 @@ fn wrong_usage_is_told_by_its_flag_and_value() {
             "--cache-resync-period=30",
             "invalid value '30' for '--cache-resync-period <DURATION>': it is no duration, such as \
              30m, 2s or 1h30m",
+        ),
+        (
+            "--session-duration=14m59s",
+            "invalid value '14m59s' for '--session-duration <DURATION>': a session lasts from 15 \
+             minutes to 12 hours",
+        ),
+        (
+            "--session-duration=43201",
+            "invalid value '43201' for '--session-duration <DURATION>'",
+        ),
+        (
+            "--session-duration=",
+            "invalid value '' for '--session-duration <DURATION>'",
         ),
         (
             "--runtime-dir=",

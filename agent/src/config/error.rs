@@ -9,6 +9,7 @@ use std::{
 use crate::{
     id::InvalidRole,
     kubernetes::{InvalidToken, InvalidUrl},
+    pods::binding::{InvalidSessionTags, InvalidTemplate},
 };
 
 /// Why a setting is refused. Each names the flag, the value, and what to do.
@@ -154,5 +155,23 @@ pub enum Error {
         /// What is wrong with its value.
         #[source]
         source: InvalidRole,
+    },
+    /// Sessions cannot be called so.
+    #[error("--session-name is {value:?}")]
+    SessionName {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidTemplate,
+    },
+    /// Sessions cannot have such tags.
+    #[error("--session-tags is {value:?}")]
+    SessionTags {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidSessionTags,
     },
 }

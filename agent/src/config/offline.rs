@@ -5,10 +5,13 @@ use crate::{
     pods::{binding::Policy, restriction},
 };
 
-use super::{Error, restrictions, roles};
+use super::{Error, restrictions, roles, sessions};
+
+/// In place of the node: no agent runs, so that nobody says which one it is.
+const NODE: &str = "NODE";
 
 /// By what would be decided with these flags. Nothing can be discovered: what was to be, has to be given.
-pub fn policy(args: &args::Roles) -> Result<Policy, Error> {
+pub fn policy(args: &args::Roles, sessions: &args::Sessions) -> Result<Policy, Error> {
     let (named, discover) = roles::Roles::new(args)?;
     if discover.is_some() {
         return Err(Error::DiscoverOffline);
@@ -25,6 +28,6 @@ pub fn policy(args: &args::Roles) -> Result<Policy, Error> {
         keys: roles::keys(args)?,
         compat: args.compat,
         exchange: args.credentials,
-        ..Policy::new("bpf2iam.NODE")
+        sessions: sessions::sessions(sessions, NODE)?,
     })
 }

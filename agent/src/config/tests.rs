@@ -259,12 +259,13 @@ fn all_settings_are_printed() {
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \
          --iam-role-key=iam.amazonaws.com/role --iam-external-id=iam.amazonaws.com/external-id \
          --namespace-key=iam.amazonaws.com/allowed-roles --namespace-restrictions=glob \
-         --compat=none --credentials=auto --log-level=info --log-format=json"
+         --compat=none --credentials=auto --session-name={namespace}.{pod} --session-tags=off \
+         --session-duration=3600s --log-level=info --log-format=json"
     );
     let args = Args::command();
     // The rest of these is in the value of another flag, or in a warning; and nobody prints a token.
     let elsewhere = "kubeconfig api-token insecure auto-discover-base-arn auto-discover-default-role \
-        namespace-restriction-format verbose";
+        namespace-restriction-format cluster-name cluster-arn verbose";
     let run = args.find_subcommand("run").unwrap().get_arguments();
     for arg in run.filter(|arg| {
         !arg.get_help_heading()

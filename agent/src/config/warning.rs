@@ -96,7 +96,8 @@ pub(super) fn of_kube2iam(args: &Kube2iam) -> impl Iterator<Item = Warning> {
             args.iam_role_session_ttl.is_some(),
             Warning::new(
                 "iam-role-session-ttl",
-                "not used, sessions are of one hour and replaced at half of it",
+                "not used, sessions last as long as --session-duration says, and are replaced at half of \
+                 it",
             ),
         ),
         (

@@ -76,6 +76,18 @@ async fn a_question_arrives_as_it_was_asked() {
     );
 }
 
+#[tokio::test]
+async fn the_longest_policy_can_be_supposed() {
+    let dir = TempDir::new().unwrap();
+    let (_signal, _running) = agent(dir.path()).await;
+    let longest = format!("{{{}}}", "\"\u{e9}".repeat(1023));
+    let mut question: Question = "shop/cart".parse().unwrap();
+    let key = "bpf2iam.io/session-policy".to_owned();
+    question.suppositions = vec![Supposition::Annotation(key, Some(longest))];
+    let answer = Client::new(dir.path()).explain(&question).await.unwrap();
+    assert_eq!(answer, explained(question.in_words()));
+}
+
 /// A socket in `dir` at which whatever `answer` says is said to one client.
 fn somebody_who_says(dir: &Path, answer: &'static [u8]) -> JoinHandle<()> {
     let listener = UnixListener::bind(socket_path(dir)).unwrap();

@@ -4,16 +4,20 @@
 //! they end, also when the wall clock jumps or nothing else happens. When the task ends, in whatever way,
 //! readers see a failure rather than the last keys for ever.
 
-use std::{mem, pin::pin, sync::Arc, thread, time::Duration};
+use std::{future, mem, pin::pin, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::clock::Clock;
 
 use super::{
     Credentials, Identity, Metrics, SourceError, State,
-    schedule::{Deadline, Life},
+    schedule::{Deadline, First, Life, Plan},
+    trouble::{self, Troubles},
 };
 
 /// How often the clocks are compared while waiting: a jump is noticed within this time.
@@ -35,6 +39,28 @@ pub(super) struct Progress {
 pub(super) struct Readers {
     pub(super) states: watch::Receiver<State>,
     pub(super) progress: watch::Receiver<Progress>,
+    /// Told by those who wait.
+    pub(super) demand: Arc<Notify>,
+}
+
+impl Readers {
+    /// What there is, now and later, for somebody who waits if it is no keys.
+    pub(super) fn ask(&self) -> watch::Receiver<State> {
+        let states = self.states.clone();
+        if !matches!(*states.borrow(), State::Ready(_)) {
+            self.demand.notify_one();
+        }
+        states
+    }
+}
+
+/// Why a rest is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// It is time.
+    ByTime,
+    /// Somebody waits.
+    ByDemand,
 }
 
 /// The writing end, owned by the task.
@@ -43,9 +69,12 @@ pub(super) struct Board {
     identity: Identity,
     clock: Clock,
     metrics: Metrics,
+    troubles: Arc<Troubles>,
     states: watch::Sender<State>,
     progress: watch::Sender<Progress>,
+    demand: Arc<Notify>,
     held: Option<Held>,
+    first: First,
 }
 
 #[derive(Debug)]
@@ -56,20 +85,30 @@ struct Held {
 
 impl Board {
     /// A board that says [`State::Fetching`], and what its readers need.
-    pub(super) fn new(identity: Identity, clock: Clock, metrics: Metrics) -> (Self, Readers) {
+    pub(super) fn new(
+        identity: Identity,
+        clock: Clock,
+        metrics: Metrics,
+        troubles: Arc<Troubles>,
+    ) -> (Self, Readers) {
         let (states, states_rx) = watch::channel(State::Fetching);
         let (progress, progress_rx) = watch::channel(Progress::default());
+        let demand = Arc::new(Notify::new());
         let readers = Readers {
             states: states_rx,
             progress: progress_rx,
+            demand: Arc::clone(&demand),
         };
         let board = Self {
             identity,
             clock,
             metrics,
+            troubles,
             states,
             progress,
+            demand,
             held: None,
+            first: First::Yes,
         };
         (board, readers)
     }
@@ -84,19 +123,34 @@ impl Board {
         self.progress.borrow().failures
     }
 
-    /// An attempt gave `keys`.
-    pub(super) fn keys(&mut self, keys: Credentials) {
-        let before = self.progress.send_replace(Progress::default());
+    /// Whether the last attempt failed in a way that lasts.
+    pub(super) fn refused(&self) -> bool {
+        let progress = self.progress.borrow();
+        progress
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.is_final())
+    }
+
+    /// Told by those who wait. Whoever hears it once, does not hear it again.
+    pub(super) fn demand(&self) -> Arc<Notify> {
+        Arc::clone(&self.demand)
+    }
+
+    /// An attempt gave `keys`. Says whether there were any before.
+    pub(super) fn keys(&mut self, keys: Credentials) -> First {
+        let first = mem::replace(&mut self.first, First::No);
+        self.progress.send_replace(Progress::default());
+        self.troubles.worked(&self.identity);
         let (role, session) = (&self.identity.role, &*self.identity.session_name);
         let expires = keys.expires;
-        if self.held.is_some() && before.failure.is_none() {
-            tracing::debug!(%role, session, %expires, "credentials renewed");
-        } else {
-            tracing::info!(%role, session, %expires, "credentials obtained");
+        match first {
+            First::Yes => tracing::info!(%role, session, %expires, "credentials obtained"),
+            First::No => tracing::debug!(%role, session, %expires, "credentials renewed"),
         }
         if self.held().is_some_and(|held| held.expires > expires) {
             tracing::debug!(%role, session, "they end before those that are out; not published");
-            return;
+            return first;
         }
         let (life, now) = (Life::from(&keys), self.clock.now());
         self.held = Some(Held {
@@ -104,38 +158,62 @@ impl Board {
             end: Deadline::after(life.left(now), Instant::now(), now),
         });
         self.states.send_replace(State::Ready(Arc::new(keys)));
+        first
     }
 
     /// An attempt gave no keys. Those that are out stay.
     pub(super) fn failure(&mut self, error: Arc<SourceError>) {
-        let before = self.progress.send_replace(Progress {
+        self.progress.send_replace(Progress {
             failure: Some(Arc::clone(&error)),
             failures: self.failures().saturating_add(1),
             next: None,
         });
-        let (role, session) = (&self.identity.role, &*self.identity.session_name);
-        let known = before
-            .failure
-            .is_some_and(|before| mem::discriminant(&*before) == mem::discriminant(&*error));
-        if known {
-            tracing::debug!(%role, session, %error, "still no new credentials");
-        } else {
-            tracing::warn!(%role, session, %error, "no new credentials");
-        }
+        let held = match self.held {
+            Some(_) => trouble::Held::Keys,
+            None => trouble::Held::Nothing,
+        };
+        self.troubles.failed(&self.identity, &error, held);
         if self.held.is_none() {
             self.states.send_replace(State::Failed(error));
         }
     }
 
-    /// Waits for `delay` to pass by either clock.
-    pub(super) async fn rest(&mut self, delay: Duration) {
-        let clock = self.clock;
-        let now = clock.now();
-        let next = now.saturating_add(delay).ok();
+    /// Waits as `plan` says, by either clock. What is known to be refused is not known any more when it has been
+    /// quiet for long enough: then whoever asks is let in.
+    pub(super) async fn rest(&mut self, plan: Plan) -> Woken {
+        let (clock, now, instant) = (self.clock, self.clock.now(), Instant::now());
+        let deadline = |delay| Deadline::after(delay, instant, now);
+        let attempt = plan.attempt.map(deadline);
+        let next = plan
+            .attempt
+            .and_then(|delay| now.saturating_add(delay).ok());
         self.progress.send_modify(|progress| progress.next = next);
-        self.during(wait(Deadline::after(delay, Instant::now(), now), clock))
+        let quiet = (plan.quiet < Duration::MAX).then(|| deadline(plan.quiet));
+        self.during(wait(quiet, clock)).await;
+        self.forget();
+        let demand = self.demand();
+        let woken = self
+            .during(async {
+                tokio::select! {
+                    biased;
+                    () = wait(attempt, clock) => Woken::ByTime,
+                    () = demand.notified() => Woken::ByDemand,
+                }
+            })
             .await;
         self.progress.send_modify(|progress| progress.next = None);
+        woken
+    }
+
+    /// A refusal has been remembered for long enough.
+    fn forget(&self) {
+        self.states.send_if_modified(|state| {
+            let refused = matches!(state, State::Failed(error) if error.is_final());
+            if refused {
+                *state = State::Fetching;
+            }
+            refused
+        });
     }
 
     /// Does `work`, and withdraws the keys if they end meanwhile.
@@ -148,16 +226,15 @@ impl Board {
             tokio::select! {
                 biased; // new keys come before the withdrawal of the old
                 done = &mut work => return done,
-                () = wait(end, self.clock) => self.withdraw(),
+                () = wait(Some(end), self.clock) => self.withdraw(),
             }
         }
     }
 
     fn withdraw(&mut self) {
-        let (role, session) = (&self.identity.role, &*self.identity.session_name);
-        tracing::warn!(%role, session, "the credentials end before there are new ones");
-        self.held = None;
         let failure = self.progress.borrow().failure.clone();
+        self.troubles.ended(&self.identity, failure.as_deref());
+        self.held = None;
         self.states
             .send_replace(failure.map_or(State::Fetching, State::Failed));
     }
@@ -168,6 +245,7 @@ impl Drop for Board {
         if thread::panicking() {
             self.metrics.crashed();
         }
+        self.troubles.gone(&self.identity);
         let ended = SourceError::Unavailable {
             role: self.identity.role.clone(),
             message: "nobody renews its credentials any more".to_owned(),
@@ -176,7 +254,11 @@ impl Drop for Board {
     }
 }
 
-async fn wait(deadline: Deadline, clock: Clock) {
+/// For ever, if there is no deadline.
+async fn wait(deadline: Option<Deadline>, clock: Clock) {
+    let Some(deadline) = deadline else {
+        return future::pending().await;
+    };
     loop {
         let left = deadline.left(Instant::now(), clock.now());
         if left.is_zero() {
@@ -194,7 +276,7 @@ mod tests {
     async fn a_panic_of_the_task_is_counted_and_leaves_nobody_waiting() {
         let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
-        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
+        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
         let task = tokio::spawn(async move {
             let _board = board;
             panic!("a fault of ours");
@@ -208,7 +290,7 @@ mod tests {
     async fn an_end_without_a_panic_is_not_counted() {
         let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
-        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone());
+        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
         drop(board);
         assert!(matches!(*readers.states.borrow(), State::Failed(_)));
         assert_eq!(metrics.crashes(), 0);

@@ -5,7 +5,7 @@
 //! down with him. The guarantees of what is read are those of [`State`].
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,10 +16,11 @@ use tokio::{sync::watch, task::AbortHandle};
 use crate::clock::Clock;
 
 use super::{
-    Identity, Metrics, Source, SourceError, State,
+    Identity, Metrics, Source, SourceError, State, Wanted,
     board::Readers,
     holdings::Holdings,
     keeper::{Keeper, Office},
+    schedule::Beginning,
 };
 
 /// The cache. A clone is another handle to the same.
@@ -62,26 +63,27 @@ impl Cache {
         }))
     }
 
-    /// What there is for `identity`, now and from now on. If nobody asked before, its task is started; that
-    /// takes a tokio runtime.
+    /// What there is for `identity`, now and from now on. If there are no keys yet, they are fetched as for one who
+    /// waits. If nobody asked before, its task is started; that takes a tokio runtime.
     ///
     /// Meant for one request: once no pod needs the identity any more it ends with [`State::Failed`].
     pub fn watch(&self, identity: &Identity) -> watch::Receiver<State> {
         let mut entries = self.entries();
         match entries.get(identity) {
-            Some(entry) if !entry.task.is_finished() => entry.readers.states.clone(),
+            Some(entry) if !entry.task.is_finished() => entry.readers.ask(),
             // A finished task has panicked. Whoever asks starts another.
-            Some(_) | None => self.start(&mut entries, identity),
+            Some(_) | None => self.start(&mut entries, identity, Beginning::New),
         }
     }
 
     /// Keeps the credentials of `wanted`, and of nobody else: starts what is missing, ends what is left over.
-    pub fn retain(&self, wanted: &HashSet<Identity>) {
+    pub fn retain(&self, wanted: &Wanted) {
         let mut entries = self.entries();
-        entries.retain(|identity, entry| wanted.contains(identity) && !entry.task.is_finished());
-        for identity in wanted {
+        entries
+            .retain(|identity, entry| wanted.contains_key(identity) && !entry.task.is_finished());
+        for (identity, beginning) in wanted {
             if !entries.contains_key(identity) {
-                drop(self.start(&mut entries, identity));
+                drop(self.start(&mut entries, identity, *beginning));
             }
         }
         drop(entries);
@@ -102,6 +104,11 @@ impl Cache {
         registry.register_collector(Box::new(Holdings(self.clone())));
     }
 
+    /// How many calls wait for their turn, and how many are under way.
+    pub(super) fn load(&self) -> (u64, u64) {
+        self.0.office.load()
+    }
+
     /// What time it is for this cache.
     pub(super) fn now(&self) -> Timestamp {
         self.0.office.clock.now()
@@ -111,8 +118,10 @@ impl Cache {
         &self,
         entries: &mut HashMap<Identity, Entry>,
         identity: &Identity,
+        beginning: Beginning,
     ) -> watch::Receiver<State> {
-        let (keeper, readers) = Keeper::new(identity.clone(), Arc::clone(&self.0.office));
+        let office = Arc::clone(&self.0.office);
+        let (keeper, readers) = Keeper::new(identity.clone(), beginning, office);
         let task = tokio::spawn(keeper.run()).abort_handle();
         let states = readers.states.clone();
         entries.insert(identity.clone(), Entry { readers, task });

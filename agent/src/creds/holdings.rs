@@ -25,8 +25,23 @@ impl Collector for Holdings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let states: Vec<State> = self.0.snapshot().into_iter().map(|one| one.state).collect();
         encode_states(&mut encoder, &states)?;
-        encode_first_expiry(&mut encoder, &states, self.0.now())
+        encode_first_expiry(&mut encoder, &states, self.0.now())?;
+        encode_calls(&mut encoder, self.0.load())
     }
+}
+
+fn encode_calls(encoder: &mut DescriptorEncoder<'_>, (waiting, calls): (u64, u64)) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(
+        "credentials_calls",
+        "Calls to STS that wait for their turn, and that are under way",
+        None,
+        MetricType::Gauge,
+    )?;
+    for (state, number) in [("waiting", waiting), ("under_way", calls)] {
+        let gauge = ConstGauge::new(number);
+        gauge.encode(metric.encode_family(&StateLabels { state })?)?;
+    }
+    Ok(())
 }
 
 fn encode_states(encoder: &mut DescriptorEncoder<'_>, states: &[State]) -> fmt::Result {

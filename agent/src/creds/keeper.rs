@@ -1,17 +1,19 @@
-//! The task of one identity: fetch, publish, wait, fetch. It ends only when it is aborted.
+//! The task of one identity: wait, take a turn at STS, fetch, publish. It ends only when it is aborted.
 
-use std::{collections::HashSet, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::clock::Clock;
 
 use super::{
-    Credentials, Identity, Metrics, Source, SourceError,
-    board::{Board, Readers},
+    Credentials, Identity, Metrics, Source, SourceError, Wanted,
+    board::{Board, Readers, Woken},
     metrics::Outcome,
-    pace::{Lane, Pace},
-    schedule::{self, Jitter, Life},
+    pace::Verdict,
+    schedule::{self, Beginning, Jitter, Life, Plan, Urgency},
+    trouble::Troubles,
+    turnstile::{Turn, Turnstile},
 };
 
 /// No attempt lasts longer, whatever its source does.
@@ -23,13 +25,17 @@ pub(super) struct Office {
     source: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     metrics: Metrics,
-    pace: Pace,
+    troubles: Arc<Troubles>,
+    /// To calls that the node's keys sign, ...
+    node_keys: Turnstile,
+    /// ... and to those that need a token first. An API server that hangs shall hold up nobody who needs none.
+    tokens: Turnstile,
 }
 
 /// [`Source`] without its type.
 trait Fetch: fmt::Debug + Send + Sync {
     fn fetch(self: Arc<Self>, identity: Identity) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
-    fn retain(&self, wanted: &HashSet<Identity>);
+    fn retain(&self, wanted: &Wanted);
 }
 
 type Answer = Result<Credentials, SourceError>;
@@ -39,7 +45,7 @@ impl<S: Source> Fetch for S {
         Box::pin(async move { Source::fetch(&*self, &identity).await })
     }
 
-    fn retain(&self, wanted: &HashSet<Identity>) {
+    fn retain(&self, wanted: &Wanted) {
         Source::retain(self, wanted);
     }
 }
@@ -50,24 +56,48 @@ impl Office {
             source: Arc::new(source),
             clock,
             metrics,
-            pace: Pace::new(),
+            troubles: Arc::default(),
+            node_keys: Turnstile::new(),
+            tokens: Turnstile::new(),
         }
     }
 
     /// Tells the source who is still wanted.
-    pub(super) fn retain(&self, wanted: &HashSet<Identity>) {
+    pub(super) fn retain(&self, wanted: &Wanted) {
         self.source.retain(wanted);
     }
 
-    /// One attempt, counted and timed.
-    async fn attempt(self: Arc<Self>, identity: Identity) -> Answer {
-        let turn = self.pace.turn(Lane::of(&identity)).await;
+    /// How many calls wait for their turn, and how many are under way.
+    pub(super) fn load(&self) -> (u64, u64) {
+        let ((waiting, calls), (more_waiting, more_calls)) =
+            (self.node_keys.load(), self.tokens.load());
+        let waiting = waiting.saturating_add(more_waiting);
+        (
+            u64::try_from(waiting).unwrap_or(u64::MAX),
+            u64::from(calls) + u64::from(more_calls),
+        )
+    }
+
+    /// Where the calls for `identity` queue up.
+    const fn turnstile(&self, identity: &Identity) -> &Turnstile {
+        match identity.web_identity {
+            None => &self.node_keys,
+            Some(_) => &self.tokens,
+        }
+    }
+
+    /// One attempt, counted and timed, that lasts as long as `turn`.
+    async fn attempt(self: Arc<Self>, identity: Identity, turn: Turn) -> Answer {
         let start = Instant::now();
         let (answer, outcome) = self.isolated(identity).await;
-        drop(turn);
+        let verdict = verdict(&answer);
+        if verdict == Verdict::Throttled {
+            self.node_keys.strike();
+            self.tokens.strike();
+        }
+        turn.end(verdict);
         self.metrics
             .fetched(outcome, start.elapsed(), self.clock.now());
-        self.pace.learn(outcome);
         answer
     }
 
@@ -103,19 +133,39 @@ impl Office {
     }
 }
 
+/// What an answer says about STS's strength. What never came to STS says nothing against it.
+const fn verdict(answer: &Answer) -> Verdict {
+    match answer {
+        Err(SourceError::Throttled { .. }) => Verdict::Throttled,
+        Err(error @ (SourceError::Unavailable { .. } | SourceError::NoToken { .. }))
+            if !error.is_final() =>
+        {
+            Verdict::Silent
+        }
+        Ok(_) | Err(_) => Verdict::Answered,
+    }
+}
+
 /// The task.
 #[derive(Debug)]
 pub(super) struct Keeper {
     identity: Identity,
+    beginning: Beginning,
     office: Arc<Office>,
     board: Board,
 }
 
 impl Keeper {
-    pub(super) fn new(identity: Identity, office: Arc<Office>) -> (Self, Readers) {
-        let (board, readers) = Board::new(identity.clone(), office.clock, office.metrics.clone());
+    pub(super) fn new(
+        identity: Identity,
+        beginning: Beginning,
+        office: Arc<Office>,
+    ) -> (Self, Readers) {
+        let (metrics, troubles) = (office.metrics.clone(), Arc::clone(&office.troubles));
+        let (board, readers) = Board::new(identity.clone(), office.clock, metrics, troubles);
         let keeper = Self {
             identity,
+            beginning,
             office,
             board,
         };
@@ -123,21 +173,63 @@ impl Keeper {
     }
 
     pub(super) async fn run(mut self) {
+        let mut plan = schedule::first(self.beginning, Jitter::random());
         loop {
-            let attempt = Arc::clone(&self.office).attempt(self.identity.clone());
+            let woken = self.board.rest(plan).await;
+            let turn = self.turn(woken).await;
+            let attempt = Arc::clone(&self.office).attempt(self.identity.clone(), turn);
             let answer = self.board.during(attempt).await;
-            let delay = self.take(answer);
-            self.board.rest(delay).await;
+            plan = self.take(answer);
         }
     }
 
-    /// Publishes what came, and says how long to wait.
-    fn take(&mut self, answer: Answer) -> Duration {
+    /// Queues up, and moves ahead as soon as somebody waits or the keys grow old.
+    async fn turn(&mut self, mut woken: Woken) -> Turn {
+        let demand = self.board.demand();
+        let turnstile = self.office.turnstile(&self.identity);
+        let mut place = turnstile.join(Urgency::Spare);
+        loop {
+            let (urgency, changes) = self.urgency(woken);
+            place.hurry(urgency);
+            let news = async {
+                tokio::select! {
+                    turn = place.turn() => Some(turn),
+                    () = demand.notified(), if woken == Woken::ByTime => {
+                        woken = Woken::ByDemand;
+                        None
+                    }
+                    () = tokio::time::sleep(changes) => None,
+                }
+            };
+            if let Some(turn) = self.board.during(news).await {
+                return turn;
+            }
+        }
+    }
+
+    /// How urgent it is now, and for how long that holds.
+    fn urgency(&self, woken: Woken) -> (Urgency, Duration) {
+        /// Looked at now and then, whatever the clocks do.
+        const GLANCE: Duration = Duration::from_secs(30);
+        if woken == Woken::ByDemand {
+            return (Urgency::Waiting, GLANCE);
+        }
+        let (held, now) = (self.board.held(), self.office.clock.now());
+        let (urgency, changes) = schedule::urgency(self.beginning, held, self.board.refused(), now);
+        (
+            urgency,
+            changes.map_or(GLANCE, |changes| changes.min(GLANCE)),
+        )
+    }
+
+    /// Publishes what came, and says when to go on.
+    fn take(&mut self, answer: Answer) -> Plan {
         let now = self.office.clock.now();
         match answer {
             Ok(keys) => {
-                let outcome = schedule::Outcome::Keys(Life::from(&keys));
-                self.board.keys(keys);
+                let life = Life::from(&keys);
+                let first = self.board.keys(keys);
+                let outcome = schedule::Outcome::Keys(life, first);
                 schedule::next(outcome, self.board.held(), now, Jitter::random())
             }
             Err(error) => {

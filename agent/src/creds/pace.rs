@@ -1,187 +1,225 @@
-//! The pace of the whole agent at STS: so many calls at a time, and none for a while when STS throttles.
+//! The pace of one agent at STS: who calls next, how many call at a time, and when nobody does. Pure.
 //!
-//! The quota at STS is shared by every node of an account. Only tasks that fetch come by here, so pods whose
-//! keys are in memory notice nothing.
+//! The quota at STS is shared by every node of an account, and nobody tells a node how many there are. So all there is
+//! to go by is how calls end: throttled ones halve what this agent does at a time, make everybody pause, and those that
+//! have time wait longer; good ones take that back. When STS does not answer at all, one call at a time finds out when
+//! it does again. Only who fetches comes by here: pods whose keys are in memory notice nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{collections::BTreeSet, time::Duration};
 
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
-};
+use super::schedule::{Jitter, Urgency};
 
-use super::{
-    Identity,
-    metrics::Outcome,
-    schedule::{self, Jitter},
-};
+/// Time, since whatever moment the owner of a [`Pace`] counts from. It never goes back.
+pub type Moment = Duration;
 
-/// Calls under way at a time in each lane: a full node (110 pods) is served in about a second, and a fleet that
-/// starts does not ask for everything in the same instant.
-const AT_A_TIME: usize = 16;
+/// Calls under way at a time, at the most: a full node (250 pods) is served in half a second.
+const MOST: f64 = 48.0;
 
-/// Lets tasks call STS.
-#[derive(Debug)]
-pub(super) struct Pace {
-    node_keys: Semaphore,
-    tokens: Semaphore,
-    throttle: Mutex<Throttle>,
-}
+/// After a throttled call nobody calls for up to this time, for each further one up to twice as much, ...
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// Those who queue up together. An API server that hangs shall hold up nobody who needs no token of it.
+/// ... up to this.
+const PAUSE_CAP: Duration = Duration::from_secs(4);
+
+/// So many calls in a row without an answer, and STS counts as gone.
+const SILENT: u32 = 3;
+
+/// While STS is gone, calls for which somebody waits or soon will come at this distance, or less, ...
+const PROBE: Duration = Duration::from_secs(2);
+
+/// ... and those that have time at up to this one.
+const SPARE_PROBE: Duration = Duration::from_secs(20);
+
+/// Between two calls that have time there is at least this much after a throttled call, twice as much after each
+/// further one, ...
+const GAP: Duration = Duration::from_secs(1);
+
+/// ... up to this.
+const GAP_CAP: Duration = Duration::from_mins(1);
+
+/// What a good call leaves of that distance.
+const GAP_SHRINKS: f64 = 0.8;
+
+/// A distance that is as good as none.
+const NO_GAP: Duration = Duration::from_millis(100);
+
+/// How a call ended, as far as STS's strength goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Calls that the node's keys sign.
-    NodeKeys,
-    /// Calls that need a token first.
-    Tokens,
+pub enum Verdict {
+    /// STS answered, whatever.
+    Answered,
+    /// STS asks for fewer calls.
+    Throttled,
+    /// There was no answer.
+    Silent,
 }
 
-impl Lane {
-    /// Where the calls for `identity` queue up.
-    pub(super) const fn of(identity: &Identity) -> Self {
-        match identity.web_identity {
-            None => Self::NodeKeys,
-            Some(_) => Self::Tokens,
-        }
-    }
+/// Somebody's place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+/// What the queue allows now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This one calls now. Its place is free.
+    Call(Ticket),
+    /// Nobody before this moment.
+    At(Moment),
+    /// Nobody until a call ends, or somebody joins.
+    Nobody,
 }
 
-/// What STS said last about our rate.
-#[derive(Clone, Copy, Debug, Default)]
-struct Throttle {
-    /// How often in a row, calls that were under way at the same time counted once.
+/// The queue, and what calls have taught.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    queue: BTreeSet<(Urgency, Ticket)>,
+    tickets: u64,
+    under_way: u32,
+    /// How many may be under way.
+    limit: f64,
+    /// How often in a row STS throttled; calls that were under way at the same time count once.
     strikes: u32,
+    /// When it last did.
+    struck: Option<Moment>,
+    /// How many calls in a row had no answer.
+    silent: u32,
     /// Nobody calls before.
-    until: Option<Instant>,
+    pause: Moment,
+    /// Between two calls that have time.
+    gap: Duration,
+    /// Nobody who has time calls before.
+    spare: Moment,
 }
 
 impl Pace {
-    pub(super) const fn new() -> Self {
+    /// Nobody calls yet, and nothing is known.
+    pub const fn new() -> Self {
         Self {
-            node_keys: Semaphore::const_new(AT_A_TIME),
-            tokens: Semaphore::const_new(AT_A_TIME),
-            throttle: Mutex::new(Throttle {
-                strikes: 0,
-                until: None,
-            }),
+            queue: BTreeSet::new(),
+            tickets: 0,
+            under_way: 0,
+            limit: MOST,
+            strikes: 0,
+            struck: None,
+            silent: 0,
+            pause: Duration::ZERO,
+            gap: Duration::ZERO,
+            spare: Duration::ZERO,
         }
     }
 
-    /// Waits until it is the caller's turn in its lane, which lasts until the permit is dropped.
-    pub(super) async fn turn(&self, lane: Lane) -> SemaphorePermit<'_> {
-        let permits = match lane {
-            Lane::NodeKeys => &self.node_keys,
-            Lane::Tokens => &self.tokens,
+    /// Takes a place behind those that are as urgent.
+    pub fn join(&mut self, urgency: Urgency) -> Ticket {
+        let ticket = Ticket(self.tickets);
+        self.tickets += 1;
+        self.queue.insert((urgency, ticket));
+        ticket
+    }
+
+    /// Moves the one with `ticket` ahead, if `urgency` is more urgent than what it had.
+    pub fn hurry(&mut self, ticket: Ticket, urgency: Urgency) {
+        let place = self.place(ticket);
+        if let Some(place) = place.filter(|(before, _)| urgency < *before) {
+            self.queue.remove(&place);
+            self.queue.insert((urgency, ticket));
+        }
+    }
+
+    /// Leaves the queue. Who calls already stays, until [`end`](Self::end).
+    pub fn leave(&mut self, ticket: Ticket) {
+        if let Some(place) = self.place(ticket) {
+            self.queue.remove(&place);
+        }
+    }
+
+    /// Who is next. Meant to be asked until it is nobody.
+    pub fn next(&mut self, now: Moment) -> Next {
+        let Some(&(urgency, ticket)) = self.queue.first() else {
+            return Next::Nobody;
         };
-        loop {
-            let throttle = *self.throttle();
-            if let Some(until) = throttle.ahead() {
-                // Not all at the same moment.
-                let spread = schedule::backoff(throttle.strikes, Jitter::random());
-                tokio::time::sleep_until(until + spread).await;
-            }
-            let permit = permits.acquire().await;
-            let permit = permit.expect("nobody closes the semaphore");
-            if self.throttle().ahead().is_none() {
-                return permit;
-            }
+        if f64::from(self.under_way) + 1.0 > self.limit {
+            return Next::Nobody;
         }
+        let from = match urgency {
+            Urgency::Waiting | Urgency::New | Urgency::Soon => self.pause,
+            Urgency::Spare => self.pause.max(self.spare),
+        };
+        if now < from {
+            return Next::At(from);
+        }
+        self.queue.remove(&(urgency, ticket));
+        self.under_way += 1;
+        if urgency == Urgency::Spare {
+            self.spare = now + self.gap;
+        }
+        Next::Call(ticket)
     }
 
-    /// Learns how a call ended.
-    pub(super) fn learn(&self, outcome: Outcome) {
-        let mut throttle = self.throttle();
-        if throttle.ahead().is_some() {
-            return; // the call was under way when STS began to throttle
+    /// A call that began at `began` is over. Without a verdict it taught nothing.
+    pub fn end(&mut self, began: Moment, verdict: Option<Verdict>, now: Moment, jitter: Jitter) {
+        match verdict {
+            None => {}
+            Some(Verdict::Answered) => self.answered(),
+            Some(Verdict::Throttled) => self.strike(began, now, jitter),
+            Some(Verdict::Silent) => self.silent(now, jitter),
         }
-        match outcome {
-            Outcome::Throttled => {
-                throttle.strikes = throttle.strikes.saturating_add(1);
-                let pause = schedule::backoff(throttle.strikes, Jitter::random());
-                throttle.until = Some(Instant::now() + pause);
-            }
-            Outcome::Success | Outcome::Denied | Outcome::Invalid => throttle.strikes = 0,
-            Outcome::Unavailable | Outcome::NoToken | Outcome::Panicked => {}
-        }
+        self.under_way = self.under_way.saturating_sub(1);
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many wait, and how many calls are under way.
+    pub fn load(&self) -> (usize, u32) {
+        (self.queue.len(), self.under_way)
+    }
+
+    fn answered(&mut self) {
+        self.strikes = 0;
+        self.silent = 0;
+        self.limit = (self.limit + 1.0).min(MOST);
+        let gap = self.gap.mul_f64(GAP_SHRINKS);
+        self.gap = if gap < NO_GAP { Duration::ZERO } else { gap };
+    }
+
+    /// STS throttled a call that began at `began`, perhaps one that is not of this queue.
+    pub fn strike(&mut self, began: Moment, now: Moment, jitter: Jitter) {
+        self.silent = 0;
+        if self.struck.is_some_and(|struck| began <= struck) {
+            return; // it was under way when STS began to throttle
+        }
+        self.struck = Some(now);
+        self.strikes = self.strikes.saturating_add(1);
+        self.limit = (self.limit.min(f64::from(self.under_way)) / 2.0).max(1.0);
+        let ceiling = PAUSE.saturating_mul(2_u32.saturating_pow(self.strikes - 1));
+        self.pause = now + jitter.between(PAUSE / 4, ceiling.min(PAUSE_CAP));
+        self.widen(GAP_CAP, now, jitter);
+    }
+
+    fn silent(&mut self, now: Moment, jitter: Jitter) {
+        self.silent = self.silent.saturating_add(1);
+        let Some(more) = self.silent.checked_sub(SILENT) else {
+            return;
+        };
+        self.limit = 1.0;
+        let ceiling = PAUSE.saturating_mul(2_u32.saturating_pow(more));
+        self.pause = now + jitter.between(PAUSE / 4, ceiling.min(PROBE));
+        self.widen(SPARE_PROBE, now, jitter);
+    }
+
+    /// Lets those wait longer who have time.
+    fn widen(&mut self, cap: Duration, now: Moment, jitter: Jitter) {
+        self.gap = self.gap.saturating_mul(2).clamp(GAP, cap.max(self.gap));
+        self.spare = now + jitter.between(self.gap / 2, self.gap.mul_f64(1.5));
+    }
+
+    fn place(&self, ticket: Ticket) -> Option<(Urgency, Ticket)> {
+        self.queue.iter().find(|(_, one)| *one == ticket).copied()
     }
 }
 
-impl Throttle {
-    /// The end of the pause, if it is still to come.
-    fn ahead(&self) -> Option<Instant> {
-        self.until.filter(|until| *until > Instant::now())
+impl Default for Pace {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_than_so_many_call_at_a_time_in_a_lane() {
-        let pace = Pace::new();
-        let mut turns = Vec::new();
-        for _ in 0..AT_A_TIME {
-            turns.push(pace.turn(Lane::NodeKeys).await);
-        }
-        let patience = Duration::from_mins(1);
-        let other = pace.turn(Lane::Tokens);
-        assert!(tokio::time::timeout(patience, other).await.is_ok());
-        let one_more = pace.turn(Lane::NodeKeys);
-        assert!(tokio::time::timeout(patience, one_more).await.is_err());
-        drop(turns.pop());
-        let one_more = pace.turn(Lane::NodeKeys);
-        assert!(tokio::time::timeout(patience, one_more).await.is_ok());
-        drop(turns);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_throttled_call_makes_everybody_wait_and_a_good_one_ends_that() {
-        let pace = Pace::new();
-        let mut waited = Vec::new();
-        for _ in 0..8 {
-            pace.learn(Outcome::Throttled);
-            let start = Instant::now();
-            drop(pace.turn(Lane::NodeKeys).await);
-            waited.push(start.elapsed());
-        }
-        assert!(
-            waited
-                .iter()
-                .all(|wait| *wait >= Duration::from_millis(400)),
-            "{waited:?}"
-        );
-        assert!(
-            waited.iter().all(|wait| *wait <= Duration::from_secs(121)),
-            "{waited:?}"
-        );
-        assert!(
-            waited.iter().max() > Some(&Duration::from_secs(2)),
-            "{waited:?}"
-        );
-
-        pace.learn(Outcome::Success);
-        assert_eq!(pace.throttle().strikes, 0);
-        let start = Instant::now();
-        drop(pace.turn(Lane::NodeKeys).await);
-        assert_eq!(start.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_that_were_under_way_count_as_one() {
-        let pace = Pace::new();
-        for _ in 0..AT_A_TIME {
-            pace.learn(Outcome::Throttled);
-        }
-        assert_eq!(pace.throttle().strikes, 1);
-        pace.learn(Outcome::Success);
-        assert!(pace.throttle().ahead().is_some());
-    }
-}
+mod tests;

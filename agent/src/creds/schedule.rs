@@ -1,34 +1,68 @@
-//! When to ask STS again. Pure: the same facts, time and jitter give the same answer.
+//! When to ask STS again, and how much it matters. Pure: the same facts, time and jitter give the same answer.
 //!
-//! Keys are replaced at about half of their life, so that whatever a pod is given lasts for long; failures
-//! are retried less and less often, denials after the time that IAM needs to become consistent. An attempt
-//! is never planned for later than the moment at which the keys that are held have to be withdrawn.
+//! Keys are replaced a little before half of their life, so that whatever a pod is given lasts for long: of a session
+//! of one hour never less than half an hour, and STS may be gone for 29 minutes at any time. Failures are retried less
+//! and less often, refusals after the time that IAM needs to become consistent, and what is wrong in itself not at all.
+//! An attempt is never planned for later than the moment at which the keys that are held have to be withdrawn.
+
+mod deadline;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use super::{Credentials, SourceError};
+use super::{Credentials, Lasting, SourceError};
+
+pub use deadline::Deadline;
+
+use deadline::until;
 
 /// Keys are withdrawn this long before they end. The JavaScript SDK v2 hangs on keys with less than 15 s.
 pub const MARGIN: Duration = Duration::from_secs(20);
 
-/// Keys are replaced between these parts of their life. For a session of one hour the pod is never given
-/// less than 30 minutes, and five remain to botocore's 25 for STS to fail in.
-const REFRESH: (f64, f64) = (0.4, 0.5);
+/// Pods are to be given keys with at least this much left while STS works: botocore and others use what has less
+/// after its end.
+pub const ENOUGH: Duration = Duration::from_mins(25);
+
+/// Keys are replaced between these parts of their life, ...
+const RENEWAL: (f64, f64) = (0.45, 0.49);
+
+/// ... but the first ones from this part on: what began together, as after the start of many nodes, parts for good.
+const FIRST_RENEWAL: f64 = 0.3;
+
+/// Where half of a life is too late for [`ENOUGH`], keys are replaced this long before, ...
+const EARLIER: Duration = Duration::from_secs(30);
+
+/// ... but not before this part of their life.
+const EARLIEST: f64 = 0.1;
+
+/// Pods that run already have keys. Theirs are fetched within this time, unless somebody asks: when all nodes of a
+/// large cluster restart their agents at once, STS is left with room for new pods.
+pub const SPREAD: Duration = Duration::from_mins(6);
 
 /// No two attempts for one identity are closer than this.
 const FLOOR: Duration = Duration::from_millis(200);
 
-/// The first retry comes within this time, each further one within twice as much, ...
-const BACKOFF: Duration = Duration::from_secs(1);
+/// The first retry comes within this time, while a caller still waits; each further one within twice as much, ...
+const BACKOFF: Duration = Duration::from_millis(400);
 
 /// ... up to this.
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 
-/// A denial is asked about again between one and two of these: IAM is eventually consistent.
-const DENIED: Duration = Duration::from_secs(30);
+/// A caller who waits makes a retry come sooner, but not sooner than this.
+const BACKOFF_WAITING: Duration = Duration::from_secs(1);
+
+/// Attempts come closer when the end of the keys does: within this part of what is left of them.
+const LAST_CHANCES: u32 = 4;
+
+/// A refusal is remembered between one and two of these: IAM is eventually consistent.
+const REFUSAL: Duration = Duration::from_secs(30);
+
+/// So often it is asked about again by itself when that time is over, ...
+const REFUSALS: u32 = 6;
+
+/// ... then less and less often, up to this. Whoever asks has it asked about at once.
+const REFUSAL_CAP: Duration = Duration::from_mins(10);
 
 /// A number from 0 to 1 that spreads attempts over time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +83,7 @@ impl Jitter {
     }
 
     /// The moment in the span from `from` to `to` that this jitter picks.
-    fn between(self, from: Duration, to: Duration) -> Duration {
+    pub fn between(self, from: Duration, to: Duration) -> Duration {
         from + to.saturating_sub(from).mul_f64(self.0)
     }
 }
@@ -70,13 +104,25 @@ impl Life {
     }
 
     /// How long until they are to be replaced.
-    fn refresh_in(&self, now: Timestamp, jitter: Jitter) -> Duration {
+    fn renewal_in(&self, now: Timestamp, first: First, jitter: Jitter) -> Duration {
         let whole = until(self.expires, self.issued);
+        let (from, to) = RENEWAL;
+        let from = if first == First::Yes {
+            FIRST_RENEWAL
+        } else {
+            from
+        };
+        let at = jitter.between(whole.mul_f64(from), whole.mul_f64(to));
         let age = until(now, self.issued);
-        let (from, to) = REFRESH;
-        jitter
-            .between(whole.mul_f64(from), whole.mul_f64(to))
-            .saturating_sub(age)
+        at.min(latest(whole)).saturating_sub(age)
+    }
+}
+
+/// The age at which keys that live for `whole` still have [`ENOUGH`] left. If they never had, that of any keys.
+fn latest(whole: Duration) -> Duration {
+    match whole.checked_sub(ENOUGH) {
+        Some(spare) => spare.saturating_sub(EARLIER).max(whole.mul_f64(EARLIEST)),
+        None => whole,
     }
 }
 
@@ -89,11 +135,20 @@ impl From<&Credentials> for Life {
     }
 }
 
+/// Whether keys are the first ones of their identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// There were none before.
+    Yes,
+    /// They replace others.
+    No,
+}
+
 /// How the last attempt ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'a> {
     /// It gave keys.
-    Keys(Life),
+    Keys(Life, First),
     /// It gave none.
     Failure {
         /// Why.
@@ -103,52 +158,135 @@ pub enum Outcome<'a> {
     },
 }
 
-/// How long to wait before the next attempt, while the keys of `held` are out with pods.
-pub fn next(outcome: Outcome<'_>, held: Option<Life>, now: Timestamp, jitter: Jitter) -> Duration {
-    let wish = match outcome {
-        Outcome::Keys(life) => life.refresh_in(now, jitter),
-        Outcome::Failure { error, .. } if error.is_final() => jitter.between(DENIED, DENIED * 2),
-        Outcome::Failure { failures, .. } => backoff(failures, jitter),
+/// When the next attempt comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Whoever waits does not make it come earlier than this. [`Duration::MAX`] is never.
+    pub quiet: Duration,
+    /// It comes after this by itself; never, if there is none.
+    pub attempt: Option<Duration>,
+}
+
+impl Plan {
+    /// After `delay`, for whomever.
+    const fn after(delay: Duration) -> Self {
+        Self {
+            quiet: delay,
+            attempt: Some(delay),
+        }
+    }
+
+    /// No earlier than the floor, and no later than what is `left` of the keys that are held.
+    fn bounded(self, left: Option<Duration>) -> Self {
+        let bound = |delay: Duration| left.map_or(delay, |left| delay.min(left)).max(FLOOR);
+        let attempt = self.attempt.or(left).map(bound);
+        Self {
+            quiet: attempt.map_or(self.quiet, |attempt| bound(self.quiet).min(attempt)),
+            attempt,
+        }
+    }
+}
+
+/// Since when a pod needs an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// From now on: it has no keys yet.
+    New,
+    /// Its processes ran before we did, and have keys.
+    Running,
+}
+
+/// When the first attempt comes. Whoever waits makes it come at once.
+pub fn first(beginning: Beginning, jitter: Jitter) -> Plan {
+    let attempt = match beginning {
+        Beginning::New => Duration::ZERO,
+        Beginning::Running => jitter.between(Duration::ZERO, SPREAD),
     };
-    held.map_or(wish, |life| wish.min(life.left(now)))
-        .max(FLOOR)
+    Plan {
+        quiet: Duration::ZERO,
+        attempt: Some(attempt),
+    }
+}
+
+/// When the next attempt comes, while the keys of `held` are out with pods.
+pub fn next(outcome: Outcome<'_>, held: Option<Life>, now: Timestamp, jitter: Jitter) -> Plan {
+    let left = held.map(|life| life.left(now));
+    let plan = match outcome {
+        Outcome::Keys(life, first) => Plan::after(life.renewal_in(now, first, jitter)),
+        Outcome::Failure { error, failures } => match error.lasting() {
+            Lasting::ForGood if held.is_none() => Plan {
+                quiet: Duration::MAX,
+                attempt: None,
+            },
+            // It was right once.
+            Lasting::ForGood | Lasting::AWhile => refused(failures, jitter),
+            Lasting::AMoment if matches!(error, SourceError::Throttled { .. }) => {
+                Plan::after(FLOOR) // how long it waits then, the pace of the whole agent decides
+            }
+            Lasting::AMoment => failed(failures, left, jitter),
+        },
+    };
+    plan.bounded(left)
+}
+
+fn refused(failures: u32, jitter: Jitter) -> Plan {
+    let quiet = jitter.between(REFUSAL, REFUSAL * 2);
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(REFUSALS));
+    Plan {
+        quiet,
+        attempt: Some(quiet.saturating_mul(doubled).min(REFUSAL_CAP).max(quiet)),
+    }
+}
+
+fn failed(failures: u32, left: Option<Duration>, jitter: Jitter) -> Plan {
+    let wish = backoff(failures, jitter);
+    let attempt = left.map_or(wish, |left| wish.min(left / LAST_CHANCES));
+    Plan {
+        quiet: attempt.min(BACKOFF_WAITING),
+        attempt: Some(attempt),
+    }
 }
 
 /// Exponential backoff with full jitter after that many failures in a row.
-pub fn backoff(failures: u32, jitter: Jitter) -> Duration {
+fn backoff(failures: u32, jitter: Jitter) -> Duration {
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
     let ceiling = BACKOFF.saturating_mul(doubled).min(BACKOFF_CAP);
     jitter.between(FLOOR, ceiling)
 }
 
-/// A moment that comes as soon as either clock says so: the wall clock may jump ahead, and the monotonic one
-/// goes on when the wall clock is put back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    at: Instant,
-    wall: Timestamp,
+/// Who goes first where not all can be served at once: the order is that of the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Somebody waits for the answer.
+    Waiting,
+    /// A new pod, which will ask soon.
+    New,
+    /// The keys have less than [`ENOUGH`] left.
+    Soon,
+    /// It has time: keys that are renewed early, pods that have theirs, what was refused before.
+    Spare,
 }
 
-impl Deadline {
-    /// The moment `delay` from now, for what both clocks say now.
-    pub fn after(delay: Duration, instant: Instant, now: Timestamp) -> Self {
-        Self {
-            at: instant + delay,
-            wall: now.saturating_add(delay).unwrap_or(Timestamp::MAX),
+/// How urgent an attempt is for which nobody waits, and from when on it is more urgent. `held` are the keys that are
+/// out, `refused` tells whether it was refused the last time.
+pub fn urgency(
+    beginning: Beginning,
+    held: Option<Life>,
+    refused: bool,
+    now: Timestamp,
+) -> (Urgency, Option<Duration>) {
+    match (held, beginning) {
+        (Some(life), _) => {
+            let spare = until(life.expires, now).saturating_sub(ENOUGH);
+            if spare.is_zero() {
+                (Urgency::Soon, None)
+            } else {
+                (Urgency::Spare, Some(spare))
+            }
         }
+        (None, Beginning::New) if !refused => (Urgency::New, None),
+        (None, Beginning::New | Beginning::Running) => (Urgency::Spare, None),
     }
-
-    /// How long until it comes; zero when it has.
-    pub fn left(&self, instant: Instant, now: Timestamp) -> Duration {
-        self.at
-            .saturating_duration_since(instant)
-            .min(until(self.wall, now))
-    }
-}
-
-/// From `now` to `end`; zero when that is past.
-fn until(end: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(end.duration_since(now)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What one container gets: every rule asked, and what comes of it.
 
 use crate::{
-    creds::{Identity, State, WebIdentity},
+    creds::{Identity, WebIdentity},
     id::RoleArn,
     pods::{
         Subject,
@@ -12,14 +12,14 @@ use crate::{
     status::Keys,
 };
 
-use super::{Case, Found, Outcome, Restriction, Step};
+use super::{Case, Found, Outcome, Restriction, Session, Step};
 
 impl Case {
     pub(super) fn new(
         subject: &Subject,
         name: Option<&str>,
         policy: &Policy,
-        state: impl Fn(&Identity) -> Option<State>,
+        keys: impl Fn(&Identity) -> Option<Keys>,
     ) -> Self {
         let mut steps = Vec::new();
         let mut decided = None;
@@ -34,17 +34,19 @@ impl Case {
             }
         }
         let binding = binding::decide_for(subject, name, policy);
+        let identity = match &binding {
+            Binding::Role(identity, _) => Some(identity),
+            Binding::Nothing(_)
+            | Binding::Invalid(..)
+            | Binding::Forbidden(..)
+            | Binding::Unknown(_) => None,
+        };
         Self {
             container: name.map(str::to_owned),
             steps,
             restriction: said_by_namespace(subject, decided, policy),
-            keys: match &binding {
-                Binding::Role(identity, _) => state(identity).as_ref().map(Keys::from),
-                Binding::Nothing(_)
-                | Binding::Invalid(..)
-                | Binding::Forbidden(..)
-                | Binding::Unknown(_) => None,
-            },
+            session: identity.map(|identity| Session::new(identity, &subject.pod, policy)),
+            keys: identity.and_then(keys),
             outcome: binding.into(),
         }
     }

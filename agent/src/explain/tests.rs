@@ -2,11 +2,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
 use crate::{
-    creds::SourceError,
     id::PodRef,
     pods::{
         Namespace, Pod, ServiceAccount,
-        annotation::{ALLOWED_ROLES, ROLE, ROLE_ARN},
+        annotation::{
+            ALLOWED_ROLES, ROLE, ROLE_ARN, SESSION_DURATION, SESSION_POLICY, SESSION_POLICY_ARNS,
+        },
+        binding::{Cluster, SessionTags, Sessions},
         restriction::{Format, Rules},
     },
 };
@@ -80,6 +82,7 @@ RULE               WHERE                                       SAYS
   default          --default-role                              arn:aws:iam::123456789012:role/fallback
 namespace: restricts nothing (--namespace-restrictions is off)
 session: node-1, assumed by the node's role
+duration: 3600s, by --session-duration
 "
     );
 }
@@ -168,18 +171,126 @@ fn each_container_with_a_role_of_its_own_has_its_case() {
     }
 }
 
+/// The same, where sessions have these tags.
+fn tagged(tags: &str) -> Policy {
+    let tags = SessionTags::new(tags, &Cluster::default()).unwrap();
+    Policy {
+        sessions: Sessions {
+            tags,
+            ..policy().sessions
+        },
+        ..policy()
+    }
+}
+
+const NARROW: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
+const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+
+#[test]
+fn what_the_session_is_made_of_is_shown() {
+    let all = [
+        (ROLE, "cart"),
+        (SESSION_POLICY, NARROW),
+        (SESSION_POLICY_ARNS, READ_ONLY),
+        (SESSION_DURATION, "30m"),
+    ];
+    let explanation = explain(
+        &subject(&all, &[]),
+        &tagged("kubernetes-namespace,team=pay"),
+    );
+    let page = page(&explanation);
+    let end = format!(
+        "\
+session: node-1, assumed by the node's role
+tags: kubernetes-namespace=shop, team=pay
+session policy: {NARROW}
+session policies: {READ_ONLY}
+duration: 1800s, by bpf2iam.io/session-duration
+"
+    );
+    assert!(page.ends_with(&end), "{page}");
+    let json: serde_json::Value = serde_json::from_str(&explanation.to_json().unwrap()).unwrap();
+    let session = serde_json::json!({
+        "tags": {"kubernetes-namespace": "shop", "team": "pay"},
+        "untagged": null,
+        "policy": NARROW,
+        "policy_arns": [READ_ONLY],
+        "duration_seconds": 1800,
+        "wanted_duration_seconds": 1800,
+    });
+    assert_eq!(json["cases"][0]["session"], session);
+}
+
+#[test]
+fn a_length_that_is_less_than_the_pod_wants_is_said() {
+    let all = [(ROLE, "cart"), (SESSION_DURATION, "2h")];
+    let explanation = explain(&subject(&all, &[]), &policy());
+    let page = page(&explanation);
+    assert!(
+        page.ends_with(
+            "duration: 3600s, by --session-duration; bpf2iam.io/session-duration wants 7200s, \
+             and can only shorten it\n"
+        ),
+        "{page}"
+    );
+    let session = explanation.cases[0].session.as_ref().unwrap();
+    let seconds = (session.duration_seconds, session.wanted_duration_seconds);
+    assert_eq!(seconds, (3600, Some(7200)));
+}
+
+#[test]
+fn why_a_web_identity_has_no_tags_is_said() {
+    let account = ServiceAccount {
+        annotations: annotations(&[(ROLE_ARN, OTHER)]).into(),
+    };
+    let subject = Subject {
+        service_account: Some(Arc::new(account)),
+        ..subject(&[], &[])
+    };
+    let line = "tags: none: STS takes those of the token\n";
+    assert!(page(&explain(&subject, &tagged("all"))).contains(line));
+    assert!(!page(&explain(&subject, &policy())).contains("tags:"));
+}
+
+#[test]
+fn what_would_narrow_a_session_can_be_supposed() {
+    for (supposed, line) in [
+        (
+            "bpf2iam.io/session-duration=15m",
+            "duration: 900s, by bpf2iam.io/session-duration\n",
+        ),
+        ("bpf2iam.io/session-policy={}", "session policy: {}\n"),
+        (
+            "bpf2iam.io/session-policy-arns=arn:aws:iam::aws:policy/P",
+            "session policies: arn:aws:iam::aws:policy/P\n",
+        ),
+        (
+            "bpf2iam.io/session-policy={",
+            "no role: bpf2iam.io/session-policy: the session policy is no JSON object",
+        ),
+    ] {
+        let mut question: Question = "shop/cart".parse().unwrap();
+        question.suppositions = vec![Supposition::annotation(supposed).unwrap()];
+        let subject = question.suppose(&subject(&[(ROLE, "cart")], &[]), None, &policy().keys);
+        let page = page(&explain(&subject, &policy()));
+        assert!(page.contains(line), "{page}");
+    }
+}
+
 #[test]
 fn what_sts_said_last_is_said() {
-    let failed = State::Failed(Arc::new(SourceError::Denied {
-        role: OTHER.parse().unwrap(),
-        code: "AccessDenied".to_owned(),
-        message: "not\nauthorized\u{1b}[2J".to_owned(),
-    }));
+    let failed = Keys::Failed {
+        message: "STS refuses it: not\nauthorized\u{1b}[2J".to_owned(),
+        next: "2026-01-01T02:15:00Z".parse().ok(),
+    };
     let subject = subject(&[(ROLE, OTHER)], &[]);
     let explanation = Explanation::new(&subject, Vec::new(), &policy(), |_| Some(failed.clone()));
     let page = page(&explanation);
     assert!(page.contains("keys: none: STS refuses"), "{page}");
-    assert!(page.contains("not authorized [2J"), "{page}");
+    assert!(
+        page.contains("not authorized [2J; asked again at 2026-01-01T02:15:00Z"),
+        "{page}"
+    );
 }
 
 #[test]

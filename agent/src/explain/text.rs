@@ -9,7 +9,7 @@ use crate::{
     terminal::Colour,
 };
 
-use super::{Case, Explanation, Found, Outcome, Restriction, Step};
+use super::{Case, Explanation, Found, Outcome, Restriction, Session, Step};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(explanation: &Explanation, now: Timestamp, colour: Colour) -> String {
@@ -47,11 +47,16 @@ fn case(case: &Case, now: Timestamp, colour: Colour) -> String {
     let mut lines = format!("{whose}: {result}\n");
     let rows = case.steps.iter().map(row).collect();
     lines.push_str(&table(["RULE", "WHERE", "SAYS"], rows, colour));
-    for (title, text) in [
+    let parts = case.session.iter().flat_map(Session::lines);
+    let about = [
         ("namespace", restriction(&case.restriction)),
         ("session", session(&case.outcome)),
-        ("keys", keys(case, now)),
-    ] {
+    ];
+    for (title, text) in about
+        .into_iter()
+        .chain(parts)
+        .chain([("keys", keys(case, now))])
+    {
         if let Some(text) = text {
             lines.extend([title, ": ", &plain(&text), "\n"]);
         }
@@ -126,11 +131,28 @@ fn session(outcome: &Outcome) -> Option<String> {
 
 fn keys(case: &Case, now: Timestamp) -> Option<String> {
     Some(match case.keys.as_ref()? {
-        Keys::Fetching => "being fetched".to_owned(),
-        Keys::Ready { expires, .. } if *expires > now => format!("ready, until {expires}"),
-        Keys::Ready { expires, .. } => format!("expired at {expires}"),
-        Keys::Failed { message } => format!("none: {message}"),
+        Keys::Fetching { next } => format!("being fetched{}", again(*next)),
+        Keys::Ready { expires, .. } if *expires <= now => format!("expired at {expires}"),
+        Keys::Ready {
+            access_key_id,
+            refreshed,
+            expires,
+            next,
+            error,
+        } => {
+            let renewal = match error {
+                None => next.map_or_else(String::new, |next| format!(", renewed at {next}")),
+                Some(error) => format!("; the last renewal failed: {error}{}", again(*next)),
+            };
+            format!("{access_key_id}, from {refreshed} to {expires}{renewal}")
+        }
+        Keys::Failed { message, next } => format!("none: {message}{}", again(*next)),
     })
+}
+
+/// When STS is asked again.
+fn again(next: Option<Timestamp>) -> String {
+    next.map_or_else(String::new, |next| format!("; asked again at {next}"))
 }
 
 /// What came from outside in part, without control characters.

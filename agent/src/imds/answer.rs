@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    creds::{Credentials, State},
+    creds::{Credentials, Draft, SourceError, State},
     id::RoleArn,
 };
 
@@ -107,13 +107,17 @@ fn role_credentials(
             keys.document.get_or_make(|| success(keys)),
             keys.issued,
         )),
-        Err(Outcome::Denied) => Ok(Answer::explained(Outcome::Denied, failure(role, now), now)),
+        Err(Outcome::Denied) => Ok(Answer::explained(
+            Outcome::Denied,
+            failure(role, code(state), now),
+            now,
+        )),
         Err(lack) => Err(lack),
     }
 }
 
-fn success(keys: &Credentials) -> Bytes {
-    document::write(&document::Keys {
+fn success(keys: &Credentials) -> Draft {
+    document::draft(&document::Keys {
         code: "Success",
         last_updated: WholeSeconds(keys.issued),
         r#type: "AWS-HMAC",
@@ -124,10 +128,20 @@ fn success(keys: &Credentials) -> Bytes {
     })
 }
 
+/// As EC2 says why there are no keys. SDKs explain the first of these to their users: it is about the trust policy.
+fn code(state: &State) -> &'static str {
+    match state {
+        State::Failed(error) if matches!(**error, SourceError::Denied { .. }) => {
+            "AssumeRoleUnauthorizedAccess"
+        }
+        State::Fetching | State::Ready(_) | State::Failed(_) => "Failed",
+    }
+}
+
 /// STS's own words name the node's role and instance; they are for the operator.
-fn failure(role: &RoleArn, now: Timestamp) -> Bytes {
+fn failure(role: &RoleArn, code: &'static str, now: Timestamp) -> Bytes {
     document::write(&document::Failure {
-        code: "AssumeRoleUnauthorizedAccess",
+        code,
         message: format!("The role {} cannot be assumed for this pod.", role.name()),
         last_updated: WholeSeconds(now),
     })

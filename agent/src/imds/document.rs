@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
+use crate::creds::Draft;
+
 /// What most documents are about as long as: a session token takes most of it.
 const USUAL_SIZE: usize = 2048;
 
@@ -55,12 +57,17 @@ impl Serialize for WholeSeconds {
 
 /// Writes `document` down.
 pub(super) fn write(document: &impl Serialize) -> Bytes {
-    let mut text = Vec::with_capacity(USUAL_SIZE);
+    draft(document).into()
+}
+
+/// Writes `document` down, whose text is as secret as what is in it.
+pub(super) fn draft(document: &impl Serialize) -> Draft {
+    let mut text = Draft::with_capacity(USUAL_SIZE);
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, Layout::default());
     document
         .serialize(&mut serializer)
         .expect("memory takes what is written, and the documents are flat");
-    Bytes::from(text)
+    text
 }
 
 /// serde's pretty layout, but for the colon.

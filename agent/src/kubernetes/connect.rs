@@ -20,7 +20,10 @@ use hyper::{
     Request, Uri,
     header::{HeaderValue, USER_AGENT},
 };
-use hyper_util::{client::legacy::Builder, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::Builder,
+    rt::{TokioExecutor, TokioTimer},
+};
 use kube::{
     Config,
     client::{AuthError, Body, ConfigExt as _},
@@ -43,7 +46,8 @@ pub use token::{InvalidToken, parse_token};
 /// How we call ourselves.
 const NAME: &str = concat!("bpf2iam/", env!("CARGO_PKG_VERSION"));
 
-/// Connections that nobody uses are kept for the next look-up, so many and so long.
+/// Connections that nobody uses are kept for the next look-up, so many and so long. Their buffers may have the last answer
+/// in them, and with it a token.
 const IDLE: (usize, Duration) = (4, Duration::from_mins(1));
 
 /// So much of an answer is read at a time. A list that is long would make hyper take 400 KiB for each watch, and keep it.
@@ -199,6 +203,7 @@ fn layers(config: &Config, token: Option<TokenFile>, plugin: &Excerpt) -> kube::
     let proof = config.auth_layer()?; // first: its errors say what is wrong with a plugin
     let http = Builder::new(TokioExecutor::new())
         .pool_max_idle_per_host(most)
+        .pool_timer(TokioTimer::new())
         .pool_idle_timeout(longest)
         .http1_max_buf_size(BUFFER)
         .build::<_, Body>(config.rustls_https_connector_with_connector(tcp::connector())?);

@@ -10,7 +10,8 @@ use crate::{
         Namespace, Pod, ServiceAccount,
         annotation::{
             ALLOWED_ROLES, AUDIENCE, CONTAINER, DEFAULT_ROLE, EXTERNAL_ID, NO_ROLE, PERMITTED,
-            ROLE, ROLE_ARN, TOKEN_EXPIRATION,
+            ROLE, ROLE_ARN, SESSION_DURATION, SESSION_POLICY, SESSION_POLICY_ARNS,
+            TOKEN_EXPIRATION,
         },
         index, restriction,
     },
@@ -122,10 +123,28 @@ fn what_is_wrong_in_the_pod_is_told_with_its_annotation() {
             "\"x\"",
         ),
         (&[(TOKEN_EXPIRATION, "5")], irsa, TOKEN_EXPIRATION, "600"),
+        (
+            &[(ROLE, ARN), (SESSION_POLICY, "{")],
+            &[],
+            SESSION_POLICY,
+            "no JSON object",
+        ),
+        (
+            &[(ROLE, ARN), (SESSION_POLICY_ARNS, "ReadOnly")],
+            &[],
+            SESSION_POLICY_ARNS,
+            "\"ReadOnly\" is no ARN",
+        ),
+        (
+            &[(SESSION_DURATION, "5m")],
+            irsa,
+            SESSION_DURATION,
+            "from 15 minutes to 12 hours",
+        ),
     ] {
         let subject = subject(1, pod, PERMITTING, account);
-        let told = [key, "of this pod is wrong", told];
-        assert_said(&subject, Reason::InvalidAnnotation, &told);
+        let place = format!("The annotation {key} of this pod is wrong: ");
+        assert_said(&subject, Reason::InvalidAnnotation, &[&place, told]);
     }
 }
 

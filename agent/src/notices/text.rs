@@ -7,7 +7,9 @@ use crate::{
     id::{Excerpt, RoleArn},
     pods::{
         Subject,
-        annotation::{CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, TOKEN_EXPIRATION},
+        annotation::{
+            CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, SESSION_DURATION, TOKEN_EXPIRATION,
+        },
         binding::{Invalid, Policy, Rule},
         restriction::{Annotation, Refusal},
     },
@@ -35,6 +37,13 @@ impl Text<'_> {
             Invalid::TokenExpiration => {
                 format!("{} is wrong: {invalid}", self.token_expiration())
             }
+            Invalid::Policies { annotation, reason } => {
+                format!("{} is wrong: {reason}", of_pod(annotation))
+            }
+            Invalid::Length(length) => {
+                format!("{} is wrong: {length}", of_pod(SESSION_DURATION))
+            }
+            Invalid::Tags(tags) => format!("The agent's --session-tags are wrong: {tags}"),
             Invalid::NoServiceAccount => invalid.to_string(),
         };
         let note = format!("{note}. The pod gets no credentials until this is corrected.");

@@ -1,8 +1,8 @@
 //! The annotations that decide about credentials: their names, and what is kept of them.
 //!
 //! Everything else that people write on their objects is dropped before it is stored, and so is the end of a value
-//! that is too long to mean something. No role, external id, number or restriction becomes valid by being cut; of the
-//! name of a session, and of an audience, the beginning counts.
+//! that is too long to mean something. No role, external id, number or restriction becomes valid by being cut, and
+//! nothing that narrows a session; of the name of a session, and of an audience, the beginning counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +19,15 @@ pub const EXTERNAL_ID: &str = "iam.amazonaws.com/external-id";
 
 /// Of a pod: the name of its sessions at STS (kiam).
 pub const SESSION_NAME: &str = "iam.amazonaws.com/session-name";
+
+/// Of a pod: a policy in JSON that takes rights away from its sessions.
+pub const SESSION_POLICY: &str = "bpf2iam.io/session-policy";
+
+/// Of a pod: the ARNs of managed policies that do the same.
+pub const SESSION_POLICY_ARNS: &str = "bpf2iam.io/session-policy-arns";
+
+/// Of a pod: how long its sessions last, if that is less than the operator gave.
+pub const SESSION_DURATION: &str = "bpf2iam.io/session-duration";
 
 /// Of a pod, before the name of one of its containers: that container's role, or [`NO_ROLE`].
 pub const CONTAINER: &str = "container.bpf2iam.io/";
@@ -55,6 +64,13 @@ const LONG: usize = 2048;
 
 /// ... and no number of seconds is. What a namespace says of roles has a limit of its own.
 const SHORT: usize = 32;
+
+/// As many bytes say how long a session lasts. What is longer was cut, and means nothing.
+pub const LONGEST_DURATION: usize = SHORT;
+
+/// As many bytes say its policies, each annotation for itself: STS takes 2048 characters of up to two bytes. What is
+/// longer was cut, and means nothing.
+pub const LONGEST_POLICY: usize = 4096;
 
 /// So many containers of a pod may have a role of their own: each is a session at STS.
 const CONTAINERS: usize = 32;
@@ -101,6 +117,9 @@ impl Keys {
                 (&self.role, LONG),
                 (&self.external_id, LONG),
                 (SESSION_NAME, LONG),
+                (SESSION_POLICY, LONGEST_POLICY),
+                (SESSION_POLICY_ARNS, LONGEST_POLICY),
+                (SESSION_DURATION, LONGEST_DURATION),
                 (TOKEN_EXPIRATION, SHORT),
             ],
         );
@@ -157,8 +176,8 @@ pub(super) fn of_containers(
         .map_while(|(key, value)| Some((key.strip_prefix(CONTAINER)?, value.as_str())))
 }
 
-/// The beginning of `value`, one byte more than `length` at most: enough to be too long, where it is.
+/// The beginning of `value`, hardly more than `length`: enough to be too long, where it is.
 fn cut(value: &str, length: usize) -> String {
-    let end = value.floor_char_boundary(length + 1);
+    let end = value.ceil_char_boundary(length + 1);
     value.get(..end).unwrap_or_default().to_owned()
 }

@@ -4,24 +4,27 @@
 //! known yet is never taken for something that says nothing.
 
 mod rule;
+mod session;
 
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::{
-    creds::{Identity, Policies, SessionLength, Tags, WebIdentity, session_name},
+    creds::{Identity, InvalidLength, InvalidPolicies, InvalidTags, WebIdentity},
     id::{BaseArn, ContainerId, InvalidExternalId, InvalidRole, RoleArn},
 };
 
 use super::{
     Pod, Subject,
-    annotation::{AUDIENCE, Keys, SESSION_NAME, TOKEN_EXPIRATION, of_containers},
+    annotation::{AUDIENCE, Keys, SESSION_DURATION, TOKEN_EXPIRATION, of_containers},
     compat::Compat,
     restriction,
 };
 
 pub use rule::{Finding, Rule};
+pub(crate) use session::wanted_length;
+pub use session::{Cluster, InvalidSessionTags, InvalidTemplate, SessionTags, Sessions, Template};
 
 /// What STS wants as the audience of a token, unless a ServiceAccount says otherwise.
 const STS_AUDIENCE: &str = "sts.amazonaws.com";
@@ -39,8 +42,8 @@ pub struct Policy {
     pub base_arn: Option<BaseArn>,
     /// The role of pods that name none.
     pub default_role: Option<RoleArn>,
-    /// The name of our sessions at STS, cleaned.
-    pub session_name: Arc<str>,
+    /// What is said of sessions at STS.
+    pub sessions: Sessions,
     /// What the annotations are called.
     pub keys: Keys,
     /// How namespaces restrict roles, if they do.
@@ -52,12 +55,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Nobody has a role who does not name a whole ARN; sessions are called `session_name`.
+    /// Nobody has a role who does not name a whole ARN; all sessions are called `session_name`, for an hour.
     pub fn new(session_name: impl Into<Arc<str>>) -> Self {
         Self {
             base_arn: None,
             default_role: None,
-            session_name: session_name.into(),
+            sessions: Sessions::named(session_name),
             keys: Keys::default(),
             restrictions: None,
             compat: Compat::None,
@@ -105,6 +108,20 @@ pub enum Invalid {
     /// [`TOKEN_EXPIRATION`].
     #[error("{TOKEN_EXPIRATION} is no number of seconds from 600 to 86400")]
     TokenExpiration,
+    /// The policies of the session.
+    #[error("{annotation}: {reason}")]
+    Policies {
+        /// The annotation that says them.
+        annotation: &'static str,
+        /// What is wrong with it.
+        reason: InvalidPolicies,
+    },
+    /// [`SESSION_DURATION`].
+    #[error("{SESSION_DURATION}: {0}")]
+    Length(InvalidLength),
+    /// What the operator wants to say of every pod cannot be said of this one.
+    #[error("--session-tags: {0}")]
+    Tags(InvalidTags),
     /// There is nothing whose token could be exchanged.
     #[error("the pod has no ServiceAccount, and --credentials web-identity needs its token")]
     NoServiceAccount,
@@ -212,39 +229,33 @@ pub(crate) fn is_exempt(role: &RoleArn, rule: Rule, policy: &Policy) -> bool {
     rule == Rule::Default || policy.default_role.as_ref() == Some(role)
 }
 
-/// The session of a role that a pod gets. As for kube2iam and kiam, an empty annotation says nothing.
+/// The session of a role that a pod gets.
 fn identity(
     role: RoleArn,
     rule: Rule,
     subject: &Subject,
     policy: &Policy,
 ) -> Result<Identity, Invalid> {
-    let said = |key: &str| {
-        subject
-            .pod
-            .annotations
-            .get(key)
-            .filter(|text| !text.is_empty())
-    };
-    let web_identity = is_by_token(rule, policy)
-        .then(|| web_identity(subject))
-        .transpose()?;
-    let external_id = match web_identity {
-        // A token says more than an external id; STS takes none beside it.
-        Some(_) => None,
-        None => said(&policy.keys.external_id)
-            .map(|text| text.parse())
-            .transpose()?,
-    };
-    let named = said(SESSION_NAME).map(|name| session_name(name).into());
+    let (pod, sessions) = (&*subject.pod, &policy.sessions);
+    let session_name = sessions.name(pod);
+    let policies = session::policies(pod, &role)?;
+    let length = sessions.length(pod).map_err(Invalid::Length)?;
+    if is_by_token(rule, policy) {
+        // A token says more than an external id and tags; STS takes none beside it.
+        return Ok(Identity {
+            web_identity: Some(web_identity(subject)?),
+            policies,
+            length,
+            ..Identity::new(role, session_name)
+        });
+    }
+    let external_id = session::said(pod, &policy.keys.external_id);
     Ok(Identity {
-        role,
-        external_id,
-        session_name: named.unwrap_or_else(|| Arc::clone(&policy.session_name)),
-        tags: Tags::default(),
-        policies: Policies::default(),
-        length: SessionLength::HOUR,
-        web_identity,
+        external_id: external_id.map(str::parse).transpose()?,
+        tags: sessions.tags(pod).map_err(Invalid::Tags)?,
+        policies,
+        length,
+        ..Identity::new(role, session_name)
     })
 }
 

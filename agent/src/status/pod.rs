@@ -2,14 +2,14 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    creds::State,
     id::{PodUid, RoleArn},
     pods::{self, binding::Binding},
 };
+
+use super::Keys;
 
 /// A pod of this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,46 +48,26 @@ pub enum Role {
     },
 }
 
-/// Whether there are keys for a role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-pub enum Keys {
-    /// They are being fetched.
-    Fetching,
-    /// There are.
-    Ready {
-        /// When we got them.
-        refreshed: Timestamp,
-        /// When they end.
-        expires: Timestamp,
-    },
-    /// There are none.
-    Failed {
-        /// What STS said last.
-        message: String,
-    },
-}
-
 impl Pod {
-    /// What there is to say about `pod`. `state` is that of the identity it is bound to; nobody has
-    /// asked for an identity without one yet.
-    pub fn new(pod: &pods::Pod, binding: &Binding, state: Option<&State>) -> Self {
+    /// What there is to say about `pod`. `keys` are those of the identity it is bound to; nobody has
+    /// asked for an identity without them yet.
+    pub fn new(pod: &pods::Pod, binding: &Binding, keys: Option<Keys>) -> Self {
         Self {
             namespace: pod.name.namespace().to_owned(),
             name: pod.name.name().to_owned(),
             uid: pod.uid,
-            role: Role::new(binding, state),
+            role: Role::new(binding, keys),
         }
     }
 }
 
 impl Role {
-    fn new(binding: &Binding, state: Option<&State>) -> Self {
+    fn new(binding: &Binding, keys: Option<Keys>) -> Self {
         match binding {
             Binding::Role(identity, rule) => Self::Bound {
                 role: identity.role.clone(),
                 rule: rule.as_str().to_owned(),
-                keys: state.map_or(Keys::Fetching, Keys::from),
+                keys: keys.unwrap_or(Keys::Fetching { next: None }),
             },
             Binding::Nothing(_) => Self::None {
                 reason: "nothing names a role for it".to_owned(),
@@ -100,21 +80,6 @@ impl Role {
             },
             Binding::Unknown(missing) => Self::None {
                 reason: missing.to_string(),
-            },
-        }
-    }
-}
-
-impl From<&State> for Keys {
-    fn from(state: &State) -> Self {
-        match state {
-            State::Fetching => Self::Fetching,
-            State::Ready(credentials) => Self::Ready {
-                refreshed: credentials.issued,
-                expires: credentials.expires,
-            },
-            State::Failed(error) => Self::Failed {
-                message: error.to_string(),
             },
         }
     }

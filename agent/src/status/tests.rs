@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    creds::{Credentials, Derived, Identity, Secret, SourceError, State},
+    creds::{self, Credentials, Derived, Identity, Secret, SourceError, State},
     id::{Excerpt, InvalidRole, PodRef, RoleArn},
     pods::{
         self,
@@ -35,6 +35,24 @@ fn bound(name: &str, rule: Rule) -> Binding {
     Binding::Role(identity, rule)
 }
 
+/// An identity that is as it should be.
+fn held(state: State) -> creds::Status {
+    creds::Status {
+        identity: Identity::new(role("any"), "session"),
+        failure: match &state {
+            State::Failed(error) => Some(Arc::clone(error)),
+            State::Ready(_) | State::Fetching => None,
+        },
+        state,
+        failures: 0,
+        next: Some(at("2026-01-01T02:15:00Z")),
+    }
+}
+
+fn keys(state: State) -> Option<Keys> {
+    Some(Keys::from(&held(state)))
+}
+
 fn ready(expires: &str) -> State {
     State::Ready(Arc::new(Credentials {
         access_key_id: "ASIAEXAMPLE".to_owned(),
@@ -64,18 +82,18 @@ pub(crate) fn example() -> Status {
         Pod::new(
             &pod("web", 'a'),
             &bound("web", Rule::Annotation),
-            Some(&ready("2026-01-01T02:48:00Z")),
+            keys(ready("2026-01-01T02:48:00Z")),
         ),
         Pod::new(&pod("cart", 'b'), &bound("default", Rule::Default), None),
         Pod::new(
             &pod("old", 'c'),
             &bound("old", Rule::Annotation),
-            Some(&ready(NOW)),
+            keys(ready(NOW)),
         ),
         Pod::new(
             &pod("pay", 'd'),
             &bound("pay", Rule::Annotation),
-            Some(&denied("pay")),
+            keys(denied("pay")),
         ),
         Pod::new(&pod("plain", 'e'), &Binding::Nothing(None), None),
         Pod::new(&pod("typo", 'f'), &invalid, None),
@@ -166,8 +184,9 @@ fn programs_get_flat_objects() {
     let web = json!({
         "namespace": "shop", "name": "web", "uid": "a".repeat(32),
         "role": "arn:aws:iam::123456789012:role/web", "rule": "annotation",
-        "state": "ready",
+        "state": "ready", "access_key_id": "ASIAEXAMPLE",
         "refreshed": "2026-01-01T01:48:00Z", "expires": "2026-01-01T02:48:00Z",
+        "next": "2026-01-01T02:15:00Z",
     });
     let plain = json!({
         "namespace": "shop", "name": "plain", "uid": "e".repeat(32),
@@ -192,13 +211,58 @@ fn what_programs_get_reads_back_to_the_same() {
 }
 
 #[test]
-fn no_keys_are_told() {
-    let told = [
+fn of_the_keys_programs_are_told_the_id_and_people_nothing() {
+    let (json, text) = (
         example().to_json().unwrap(),
         example().to_text(at(NOW), Colour::Off),
-    ]
-    .concat();
-    for secret in ["ASIAEXAMPLE", "the-secret-key", "the-token"] {
-        assert!(!told.contains(secret), "{secret}");
+    );
+    let debug = format!("{:?}", example());
+    for secret in ["the-secret-key", "the-token"] {
+        let told = [&json, &text, &debug];
+        assert!(!told.iter().any(|told| told.contains(secret)), "{secret}");
     }
+    assert!(json.contains("ASIAEXAMPLE") && !text.contains("ASIAEXAMPLE"));
+}
+
+#[test]
+fn a_renewal_that_fails_shows_while_the_keys_are_valid() {
+    let State::Failed(failure) = denied("web") else {
+        panic!("not denied");
+    };
+    let status = creds::Status {
+        failure: Some(failure),
+        failures: 3,
+        ..held(ready("2026-01-01T02:48:00Z"))
+    };
+    let pod = Pod::new(
+        &pod("web", 'a'),
+        &bound("web", Rule::Annotation),
+        Some(Keys::from(&status)),
+    );
+    let json = serde_json::to_value(&pod).unwrap();
+    assert_eq!(json["state"], "ready");
+    assert!(
+        json["error"].as_str().unwrap().starts_with("STS refuses"),
+        "{json}"
+    );
+    let status = Status {
+        pods: vec![pod],
+        ..example()
+    };
+    let text = status.to_text(at(NOW), Colour::Off);
+    assert!(text.contains("ready, not renewed: STS refuses"), "{text}");
+}
+
+#[test]
+fn a_refusal_that_requests_may_question_is_still_what_was_heard_last() {
+    let State::Failed(failure) = denied("web") else {
+        panic!("not denied");
+    };
+    let status = creds::Status {
+        failure: Some(failure),
+        ..held(State::Fetching)
+    };
+    let keys = serde_json::to_value(Keys::from(&status)).unwrap();
+    assert_eq!(keys["state"], "failed");
+    assert_eq!(keys["next"], "2026-01-01T02:15:00Z");
 }

@@ -90,25 +90,33 @@ fn row(pod: &Pod, now: Timestamp) -> [Cell; 6] {
         }
     };
     let (refreshed, expires, state) = match keys {
-        Keys::Fetching => (none(), none(), Cell::new("fetching", Tone::Waiting)),
-        Keys::Ready { refreshed, expires } => {
-            let (text, tone) = if *expires > now {
-                ("ready", Tone::Good)
-            } else {
-                ("expired", Tone::Bad)
-            };
-            (
-                relative(*refreshed, now),
-                relative(*expires, now),
-                Cell::new(text, tone),
-            )
-        }
-        Keys::Failed { message } => {
+        Keys::Fetching { .. } => (none(), none(), Cell::new("fetching", Tone::Waiting)),
+        Keys::Ready {
+            refreshed,
+            expires,
+            error,
+            ..
+        } => (
+            relative(*refreshed, now),
+            relative(*expires, now),
+            ready(*expires > now, error.as_deref()),
+        ),
+        Keys::Failed { message, .. } => {
             let state = Cell::new(&format!("failed: {message}"), Tone::Bad);
             (none(), none(), state)
         }
     };
     [name, role, rule, refreshed, expires, state]
+}
+
+fn ready(valid: bool, error: Option<&str>) -> Cell {
+    match (valid, error) {
+        (false, _) => Cell::new("expired", Tone::Bad),
+        (true, None) => Cell::new("ready", Tone::Good),
+        (true, Some(error)) => {
+            Cell::new(&format!("ready, not renewed: {error}"), Tone::Waiting)
+        }
+    }
 }
 
 fn counters(title: &str, counters: &BTreeMap<String, u64>, colour: Colour) -> String {

@@ -9,9 +9,9 @@ use std::{
 
 use crate::{
     clock::Clock,
-    creds::{Credentials, Derived, Metrics, Secret, Source, SourceError, State},
+    creds::{Credentials, Derived, Identity, Metrics, Secret, Source, SourceError, State},
     id::{PodRef, RoleArn},
-    pods::{Pod, Subject, annotation::ROLE, index},
+    pods::{Subject, annotation::ROLE, index},
 };
 
 use super::*;

@@ -15,7 +15,7 @@ use bpf2iam::{
     pods::{
         Container, Namespace, Pod, ServiceAccount, Subject,
         annotation::{ALLOWED_ROLES, CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE, ROLE_ARN},
-        binding::{Binding, Policy, decide},
+        binding::{Binding, Cluster, Policy, SessionTags, Template, decide},
         restriction::{Format, Rules},
     },
 };
@@ -122,6 +122,7 @@ fn by_rule() -> Result<Vec<Kind>> {
         wanted: is_role,
     };
     let named = around(annotated(ROLE, "team-a/role"), plain());
+    let with_tags = kind("annotation, and session tags", named.clone(), tagged()?);
     let whole = around(annotated(ROLE, &format!("{BASE}team-a/role")), plain());
     let nothing = kind("no role", around(pod(), plain()), policy());
     let wrong = around(annotated(ROLE, "a role\n"), plain());
@@ -137,6 +138,7 @@ fn by_rule() -> Result<Vec<Kind>> {
         },
         kind("annotation: a name", named, policy()),
         kind("annotation: an ARN", whole, policy()),
+        with_tags,
         kind("ServiceAccount", of_account, policy()),
         kind("namespace's default", around(pod(), by_default), policy()),
         kind("operator's default", around(pod(), plain()), defaulted),
@@ -217,10 +219,19 @@ fn list(format: Format) -> BTreeMap<String, String> {
     [(ALLOWED_ROLES.to_owned(), json!(entries).to_string())].into()
 }
 
+/// Where each pod has a session of its own, as usual.
 fn policy() -> Policy {
-    let mut policy = Policy::new("bpf2iam.node-1");
+    let mut policy = Policy::new("");
     policy.base_arn = BASE.parse().ok();
+    policy.sessions.name = Template::new(Template::USUAL, "node-1").expect("it is a template");
     policy
+}
+
+/// The same, where its tags say whose it is.
+fn tagged() -> Result<Policy> {
+    let mut policy = policy();
+    policy.sessions.tags = SessionTags::new("all", &Cluster::default())?;
+    Ok(policy)
 }
 
 fn restricted(format: Format) -> Policy {

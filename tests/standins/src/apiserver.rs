@@ -224,6 +224,11 @@ impl ApiServer {
         &self.desk.state.watches
     }
 
+    /// From now on tokens are signed with another key. Those that were made before are of no key that anybody knows.
+    pub fn rotate_key(&self) {
+        self.desk.state.signer.rotate();
+    }
+
     /// The keys that tokens are signed with.
     pub fn jwks(&self) -> Value {
         self.desk.state.signer.jwks()

@@ -7,6 +7,7 @@
 
 mod answers;
 mod args;
+mod bucket;
 mod call;
 mod code;
 mod config;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub use args::Args;
+pub use bucket::{Bucket, InvalidBucket};
 pub use call::{Call, Count, Outcome};
 pub use code::Code;
 pub use config::{Config, Node, UnknownKeys};

@@ -1,5 +1,7 @@
 //! `pod-client`, the program that tries things from inside a pod, and what it reports.
 
+mod sequence;
+
 use std::{
     collections::BTreeMap,
     env, fmt,
@@ -17,6 +19,8 @@ use crate::{
     privilege,
     process::{Process, output},
 };
+
+pub use sequence::{Sequence, Sequences};
 
 /// The file's name.
 const NAME: &str = "pod-client";
@@ -221,7 +225,7 @@ impl PodClient {
     }
 }
 
-/// The report ([`Report`] or [`Tally`]) of an attempt that was started.
+/// The report ([`Report`], [`Tally`] or [`Sequences`]) of an attempt that was started.
 pub fn reported<T: DeserializeOwned>(process: &Process, patience: Duration) -> Result<T> {
     let line = process.wait_for_line(|line| line.starts_with('{'), patience)?;
     serde_json::from_str(&line).with_context(|| format!("the report {line}"))

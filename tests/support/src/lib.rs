@@ -22,6 +22,8 @@ pub mod pod;
 
 pub mod client;
 pub mod manifest;
+pub mod memory;
+pub mod moment;
 pub mod privilege;
 pub mod process;
 pub mod stage;

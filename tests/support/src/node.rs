@@ -92,15 +92,27 @@ impl Node {
 
     /// Makes a pod, and proves that the node is still isolated.
     pub fn add_pod(&self, spec: pod::Spec) -> Result<Pod> {
+        let pod = self.make_pod(spec)?;
+        self.verify_isolated()?;
+        Ok(pod)
+    }
+
+    /// Makes many pods, and proves once that the node is still isolated: to do so takes longer with each pod.
+    pub fn add_pods(&self, specs: impl IntoIterator<Item = pod::Spec>) -> Result<Vec<Pod>> {
+        let pods: Result<Vec<_>> = specs.into_iter().map(|spec| self.make_pod(spec)).collect();
+        let pods = pods?;
+        self.verify_isolated()?;
+        Ok(pods)
+    }
+
+    fn make_pod(&self, spec: pod::Spec) -> Result<Pod> {
         let index = self.pods.fetch_add(1, Ordering::Relaxed) + 1;
         let network = if spec.host_network {
             pod::Network::of_node(self.netns.path())
         } else {
             self.join(index)?
         };
-        let pod = Pod::create(spec, &self.name(), (&self.tree(), self.driver), network)?;
-        self.verify_isolated()?;
-        Ok(pod)
+        Pod::create(spec, &self.name(), (&self.tree(), self.driver), network)
     }
 
     /// Fails when a device of one of the namespaces may lead out of the node.

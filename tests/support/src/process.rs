@@ -1,6 +1,7 @@
 //! Programs that run beside a test: what they print, and their end.
 
 mod ending;
+mod idle;
 mod lines;
 mod output;
 
@@ -17,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::sweep;
 
+pub use idle::wait_until_idle;
 pub use output::output;
 
 use lines::Lines;
@@ -93,6 +95,11 @@ impl Process {
     pub fn send_line(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().context("its input is closed")?;
         writeln!(stdin, "{line}").with_context(|| format!("{} does not read", self.name))
+    }
+
+    /// Tells it that there is no more to read.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Sends it a signal.

@@ -27,8 +27,10 @@ use crate::{
 };
 
 mod agent;
+mod control;
 
 pub use agent::Agent;
+pub use control::Control;
 
 /// Where each stage has a directory of its own, which is removed with its node.
 pub(crate) const DIRECTORY: &str = "/run";
@@ -93,23 +95,37 @@ impl Programs {
 #[derive(Debug)]
 pub struct Stage {
     programs: Programs,
+    environment: Vec<(OsString, OsString)>,
     scratch: PathBuf,
     /// The stand-ins, until they are stopped.
     imds: Option<Process>,
     sts: Option<Process>,
+    control: Control,
     node: Node,
 }
 
 impl Stage {
     /// Sets the stage. `sts` are more arguments for the stand-in of STS.
     pub fn set(programs: Programs, options: Options, sts: &[&str]) -> Result<Self> {
+        Self::set_in(Vec::new(), programs, options, sts)
+    }
+
+    /// As [`set`](Self::set), with an environment for the stand-ins and the agent.
+    pub fn set_in(
+        environment: Vec<(OsString, OsString)>,
+        programs: Programs,
+        options: Options,
+        sts: &[&str],
+    ) -> Result<Self> {
         let node = Node::create(options)?;
         let scratch = scratch(&node)?;
         let mut stage = Self {
             programs,
-            scratch,
+            environment,
             imds: None,
             sts: None,
+            control: Control::prepare("sts-standin", &scratch)?,
+            scratch,
             node,
         };
         stage.imds = Some(stage.start_imds()?);
@@ -118,26 +134,29 @@ impl Stage {
     }
 
     fn start_imds(&self) -> Result<Process> {
-        let mut command = self.node.host().command(&self.programs.imds)?;
+        let mut command = self.command(&self.programs.imds)?;
         for ip in [METADATA_V4.into(), METADATA_V6.into()] {
             command.args(["--listen", &SocketAddr::new(ip, 80).to_string()]);
         }
         start("imds-standin", command)
     }
 
+    /// A program of the stage, on the node.
+    fn command(&self, program: &Path) -> Result<Command> {
+        let mut command = self.node.host().command(program)?;
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.envs(environment);
+        Ok(command)
+    }
+
     /// Starts STS, instead of the one that runs.
     pub fn start_sts(&mut self, listen: SocketAddr, args: &[&str]) -> Result<()> {
         self.sts = None;
-        let control = self.sts_control();
-        // The one before was killed, and its socket's file is left.
-        if control.exists() {
-            fs::remove_file(&control).context("the control socket of sts-standin")?;
-        }
-        let mut command = self.node.host().command(&self.programs.sts)?;
-        command.args(["--listen", &listen.to_string()]);
+        self.control = Control::prepare("sts-standin", &self.scratch)?;
+        let mut command = self.command(&self.programs.sts)?;
         command
-            .arg("--control")
-            .arg(format!("unix:{}", control.display()))
+            .args(["--listen", &listen.to_string()])
+            .args(["--control", &self.control.address()])
             .args(args);
         self.sts = Some(start("sts-standin", command)?);
         Ok(())
@@ -146,6 +165,14 @@ impl Stage {
     /// Ends STS: nobody listens at its address any more.
     pub fn stop_sts(&mut self) {
         self.sts = None;
+    }
+
+    /// The process ids of the stand-ins.
+    pub fn standins(&self) -> impl Iterator<Item = u32> {
+        [&self.imds, &self.sts]
+            .into_iter()
+            .flatten()
+            .map(Process::pid)
     }
 
     /// The node.
@@ -190,38 +217,14 @@ impl Stage {
         self.scratch.join("run")
     }
 
-    fn sts_control(&self) -> PathBuf {
-        self.scratch.join("sts.sock")
-    }
-
     /// Asks the stand-in of STS: `GET /counts`, `GET /calls` and so on.
     pub fn ask_sts(&self, path: &str) -> Result<Value> {
-        self.control_sts(&[&format!("http://sts{path}")])
+        self.control.ask(path)
     }
 
     /// Replaces the rules of the stand-in of STS.
     pub fn set_sts_rules(&self, rules: &Value) -> Result<()> {
-        let rules = rules.to_string();
-        self.control_sts(&["-X", "PUT", "-d", &rules, "http://sts/rules"])
-            .map(drop)
-    }
-
-    fn control_sts(&self, args: &[&str]) -> Result<Value> {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", "--unix-socket"])
-            .arg(self.sts_control())
-            .args(args);
-        let output = output(&mut curl, ANSWER)?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            output.status.success(),
-            "sts-standin: {} {text}",
-            output.status
-        );
-        if text.trim().is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text).with_context(|| format!("sts-standin said {text}"))
+        self.control.tell("/rules", rules)
     }
 
     /// The agent with all it needs on this stage, not started, and `args` besides.
@@ -237,6 +240,7 @@ impl Stage {
         let mut command = place.command(words.next().unwrap_or(agent))?;
         command
             .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
             .args(words)
             .args((!launcher.is_empty()).then_some(agent))

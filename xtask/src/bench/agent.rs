@@ -70,11 +70,18 @@ impl Agent {
 
     /// The first record in its log with this message.
     fn logged(&self, message: &str) -> Result<Option<Value>> {
+        Ok(self.all_logged(message)?.into_iter().next())
+    }
+
+    /// All records in its log with this message.
+    pub(super) fn all_logged(&self, message: &str) -> Result<Vec<Value>> {
         let text = self.log_text()?;
-        let mut records = text
+        let records = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        Ok(records.find(|record| record["message"] == message))
+        Ok(records
+            .filter(|record| record["message"] == message)
+            .collect())
     }
 
     /// What `bpf2iam status -o json` says.

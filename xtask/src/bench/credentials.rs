@@ -23,6 +23,10 @@ use super::{
     load::{Load, METADATA, Turn, microseconds},
 };
 
+pub(super) mod answer;
+pub(super) mod burst;
+mod clients;
+
 /// Where the bare server is.
 const BARE: SocketAddr = SocketAddr::new(IpAddr::V4(NODE_V4), 8181);
 

@@ -1,16 +1,16 @@
 //! How long the decision itself takes, by a program of its own.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::{cargo, cx::Cx, exec, say};
+use crate::say;
 
-use super::figure::{Figure, Wanted};
+use super::{
+    figure::{Figure, Wanted},
+    inside,
+};
 
 /// What the program says. Times are in nanoseconds.
 #[derive(Debug, Deserialize)]
@@ -26,27 +26,10 @@ struct Decision {
     took: f64,
 }
 
-/// Builds the program. It has the agent's library in it, with the same `object` so that nothing is built twice.
-pub(super) fn build(cx: &Cx, object: Option<&Path>) -> Result<PathBuf> {
-    say::step("build what measures decisions");
-    let mut cargo = cargo::host(cx);
-    cargo.args([
-        "build",
-        "--release",
-        "--package=bpf2iam-bench",
-        "--bench=decide",
-    ]);
-    if let Some(object) = object {
-        cargo.env("BPF2IAM_EBPF_OBJECT", object);
-    }
-    cargo::binary(&mut cargo, "decide")
-}
-
 /// Runs it.
 pub(super) fn measure(program: &Path) -> Result<Figure> {
     say::step("decisions about roles");
-    let said = exec::capture(&mut Command::new(program))?;
-    let report: Report = serde_json::from_str(&said).with_context(|| said.clone())?;
+    let report: Report = inside::report(program)?;
     for Decision { kind, took } in &report.decisions {
         say::note(format!(
             "{kind}: {took:.0} ns, {:.1} x",

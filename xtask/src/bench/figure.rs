@@ -22,6 +22,10 @@ pub(super) struct Figure {
 pub(super) enum Wanted {
     AtLeast(f64),
     AtMost(f64),
+    /// Not more, not less.
+    Exactly(f64),
+    /// It is good to know.
+    Nothing,
 }
 
 impl Figure {
@@ -30,6 +34,8 @@ impl Figure {
         match self.wanted {
             Wanted::AtLeast(least) => self.value >= least,
             Wanted::AtMost(most) => self.value <= most,
+            Wanted::Exactly(wanted) => (self.value - wanted).abs() < f64::EPSILON,
+            Wanted::Nothing => true,
         }
     }
 }
@@ -43,6 +49,9 @@ impl fmt::Display for Figure {
             unit,
             detail,
         } = self;
+        if let Wanted::Nothing = wanted {
+            return write!(f, "{:8}{name}: {value:.2}{unit}; {detail}", "");
+        }
         let verdict = if self.holds() { "holds" } else { "MISSED" };
         write!(
             f,
@@ -56,6 +65,8 @@ impl fmt::Display for Wanted {
         match self {
             Self::AtLeast(least) => write!(f, "at least {least}"),
             Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::Exactly(wanted) => wanted.fmt(f),
+            Self::Nothing => f.write_str("nothing"),
         }
     }
 }
@@ -82,6 +93,13 @@ impl Series {
             }
             numbers => numbers[middle],
         }
+    }
+
+    /// All but one in a hundred are not greater.
+    pub(super) fn p99(&self) -> f64 {
+        let place = (self.0.len() * 99).div_ceil(100);
+        let place = place.checked_sub(1).and_then(|place| self.0.get(place));
+        place.copied().unwrap_or(f64::NAN)
     }
 
     /// The least.
@@ -119,13 +137,27 @@ mod tests {
     }
 
     #[test]
+    fn one_in_a_hundred_is_above_the_99th_percentile() {
+        for (numbers, p99) in [(1..=1, 1), (1..=99, 99), (1..=100, 99), (1..=250, 248)] {
+            let series = Series::new(numbers.clone().map(f64::from));
+            assert!((series.p99() - f64::from(p99)).abs() < 1e-9, "{numbers:?}");
+        }
+        assert!(Series::new([]).p99().is_nan());
+    }
+
+    #[test]
     fn a_figure_holds_on_its_bound_and_fails_beyond_it_or_without_a_number() {
         for (value, wanted, holds) in [
             (0.85, Wanted::AtLeast(0.85), true),
             (0.84, Wanted::AtLeast(0.85), false),
             (1.5, Wanted::AtMost(1.5), true),
             (1.51, Wanted::AtMost(1.5), false),
+            (250.0, Wanted::Exactly(250.0), true),
+            (251.0, Wanted::Exactly(250.0), false),
+            (249.0, Wanted::Exactly(250.0), false),
+            (1e9, Wanted::Nothing, true),
             (f64::NAN, Wanted::AtMost(1.5), false),
+            (f64::NAN, Wanted::Exactly(1.5), false),
             (f64::NAN, Wanted::AtLeast(1.5), false),
         ] {
             let figure = Figure {

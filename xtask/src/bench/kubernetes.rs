@@ -7,14 +7,15 @@ use anyhow::Result;
 use bpf2iam_support::{Pod, manifest, pod::Spec, stage::Stage};
 use serde_json::{Value, json};
 
-use super::{agent::Agent, figure::Figure};
+use super::{
+    agent::Agent,
+    cluster::{self, Cluster},
+    figure::Figure,
+};
 
 mod churn;
-mod cluster;
 mod lag;
 mod rest;
-
-use cluster::Cluster;
 
 /// How much of it.
 #[derive(clap::Args)]
@@ -50,7 +51,7 @@ pub(super) fn measure(
     program: &Path,
     args: &super::Args,
 ) -> Result<impl Iterator<Item = Figure> + use<>> {
-    let mut cluster = Cluster::start(stage, program)?;
+    let mut cluster = Cluster::start(stage, program, &[])?;
     let client = stage.node().add_pod(Spec::new(NAMESPACE, "client"))?;
     let probe = stage.node().add_pod(Spec::new(NAMESPACE, "probe"))?;
     cluster.put(&with_role(&client))?;

@@ -29,6 +29,8 @@ pub(super) struct Kit {
     pub(super) scripts: PathBuf,
     /// The program on the AWS SDK for Rust.
     pub(super) aws_config: PathBuf,
+    /// The one of them that runs for long.
+    pub(super) aws_config_service: PathBuf,
 }
 
 /// A client. Where there are credentials it prints the id of the access key, a space, and what STS calls their
@@ -83,7 +85,7 @@ impl Client {
         }
     }
 
-    /// The client in a pod, with an environment that says nothing of credentials.
+    /// The client in a pod.
     pub(super) fn command(
         self,
         kit: &Kit,
@@ -91,10 +93,23 @@ impl Client {
         home: &Path,
         transport: Transport,
     ) -> Result<Command> {
+        let mut command = self.in_pod(kit, pod, home, self.words(kit))?;
+        command.envs(self.way(transport));
+        Ok(command)
+    }
+
+    /// A program made of the client in a pod, with an environment that says nothing of credentials.
+    pub(super) fn in_pod(
+        self,
+        kit: &Kit,
+        pod: &Pod,
+        home: &Path,
+        words: Vec<OsString>,
+    ) -> Result<Command> {
         let mut path = OsString::from(kit.venv.bin());
         path.push(":");
         path.push(SYSTEM_PATH);
-        let mut words = self.words(kit).into_iter();
+        let mut words = words.into_iter();
         let mut command = pod.command(words.next().unwrap_or_default())?;
         command
             .args(words)
@@ -102,8 +117,7 @@ impl Client {
             .env("PATH", path)
             .env("HOME", home)
             .env("AWS_ENDPOINT_URL_STS", format!("http://{STS}"))
-            .env(self.region_variable(), REGION)
-            .envs(self.way(transport));
+            .env(self.region_variable(), REGION);
         Ok(command)
     }
 

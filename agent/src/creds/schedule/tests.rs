@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -36,69 +37,176 @@ fn throttled() -> SourceError {
     }
 }
 
+fn invalid() -> SourceError {
+    SourceError::Invalid {
+        role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
+        code: "ValidationError".to_owned(),
+        message: "no".to_owned(),
+    }
+}
+
 fn seconds(delay: Duration) -> f64 {
     delay.as_secs_f64()
 }
 
+fn failure(error: &SourceError, failures: u32) -> Outcome<'_> {
+    Outcome::Failure { error, failures }
+}
+
+/// When keys that were just taken are replaced.
+fn renewal(life: Life, first: First, now: Timestamp, jitter: f64) -> Duration {
+    let plan = next(
+        Outcome::Keys(life, first),
+        Some(life),
+        now,
+        Jitter::new(jitter),
+    );
+    assert_eq!(
+        Some(plan.quiet),
+        plan.attempt,
+        "nobody waits: there are keys"
+    );
+    plan.quiet
+}
+
 #[test]
-fn an_hour_is_refreshed_between_24_and_30_minutes() {
+fn keys_are_replaced_a_little_before_half_of_their_life() {
     let hour = life(0, 3600);
-    for (jitter, now, expected) in [
-        (0.0, 0, 1440.0),
-        (0.5, 0, 1620.0),
-        (1.0, 0, 1800.0),
-        (1.0, 600, 1200.0),  // the answer took ten minutes to be looked at
-        (1.0, -600, 1800.0), // the clock was put back meanwhile: as if it were just issued
-        (1.0, 3000, 0.2),    // past its middle: at once, but never in a hot loop
-        (1.0, 9000, 0.2),
+    for (first, jitter, now, expected) in [
+        (First::No, 0.0, 0, 1620.0),
+        (First::No, 0.5, 0, 1692.0),
+        (First::No, 1.0, 0, 1764.0),
+        (First::Yes, 0.0, 0, 1080.0), // spread, for what began together
+        (First::Yes, 1.0, 0, 1764.0),
+        (First::No, 1.0, 600, 1164.0), // the answer took ten minutes to be looked at
+        (First::No, 1.0, -600, 1764.0), // the clock was put back meanwhile: as if it were just issued
+        (First::No, 1.0, 3000, 0.2),    // past its middle: at once, but never in a hot loop
+        (First::No, 1.0, 9000, 0.2),
     ] {
-        let delay = next(
-            Outcome::Keys(hour),
-            Some(hour),
-            at(now),
-            Jitter::new(jitter),
-        );
+        let delay = renewal(hour, first, at(now), jitter);
         assert!(
             (seconds(delay) - expected).abs() < 0.001,
-            "{jitter} {now}: {delay:?}"
+            "{first:?} {jitter} {now}: {delay:?}"
+        );
+    }
+}
+
+#[test]
+fn of_short_sessions_25_minutes_are_left_as_long_as_that_can_be() {
+    for (minutes, expected) in [
+        (60, 29.4),
+        (50, 24.5), // the last for which half of the life is early enough
+        (40, 14.5),
+        (30, 4.5),
+        (27, 2.7), // a tenth: more often makes no sense
+        (20, 9.8), // it cannot be had: half, as always
+        (15, 7.35),
+    ] {
+        let short = life(0, minutes * 60);
+        let delay = renewal(short, First::No, at(0), 1.0);
+        assert!(
+            (seconds(delay) / 60.0 - expected).abs() < 0.001,
+            "{minutes}: {delay:?}"
         );
     }
 }
 
 #[test]
 fn failures_are_retried_by_their_kind() {
-    for (error, failures, jitter, expected) in [
-        (denied(), 1, 0.0, 30.0),
-        (denied(), 9, 1.0, 60.0), // no longer than that: somebody may be mending the policy
-        (unavailable(), 1, 0.0, 0.2),
-        (unavailable(), 1, 1.0, 1.0),
-        (unavailable(), 2, 1.0, 2.0),
-        (unavailable(), 4, 1.0, 8.0),
-        (unavailable(), 7, 1.0, 60.0),
-        (unavailable(), u32::MAX, 1.0, 60.0),
-        (throttled(), 3, 1.0, 4.0),
+    for (error, failures, jitter, quiet, attempt) in [
+        (denied(), 1, 0.0, 30.0, 30.0),
+        (denied(), 6, 1.0, 60.0, 60.0), // somebody may be mending the policy
+        (denied(), 7, 1.0, 60.0, 120.0), // by itself less and less often; who asks is not kept waiting for that
+        (denied(), 8, 0.0, 30.0, 120.0),
+        (denied(), 99, 1.0, 60.0, 600.0),
+        (unavailable(), 1, 0.0, 0.2, 0.2),
+        (unavailable(), 1, 1.0, 0.4, 0.4),
+        (unavailable(), 2, 1.0, 0.8, 0.8),
+        (unavailable(), 4, 1.0, 1.0, 3.2),
+        (unavailable(), 9, 1.0, 1.0, 60.0),
+        (unavailable(), u32::MAX, 1.0, 1.0, 60.0),
+        (throttled(), 9, 1.0, 0.2, 0.2), // no pod is made to wait for what STS said to another
     ] {
-        let outcome = Outcome::Failure {
-            error: &error,
-            failures,
-        };
-        let delay = next(outcome, None, at(0), Jitter::new(jitter));
+        let plan = next(failure(&error, failures), None, at(0), Jitter::new(jitter));
+        let (now_quiet, now_attempt) = (seconds(plan.quiet), seconds(plan.attempt.unwrap()));
         assert!(
-            (seconds(delay) - expected).abs() < 0.001,
-            "{outcome:?} {jitter}: {delay:?}"
+            (now_quiet - quiet).abs() < 0.001 && (now_attempt - attempt).abs() < 0.001,
+            "{error} {failures} {jitter}: {plan:?}"
         );
     }
 }
 
 #[test]
-fn a_denial_does_not_outsleep_the_keys_that_are_held() {
+fn what_is_wrong_in_itself_is_not_asked_again_unless_it_was_right_before() {
+    let error = invalid();
+    let plan = next(failure(&error, 1), None, at(0), Jitter::new(0.5));
+    assert_eq!((plan.quiet, plan.attempt), (Duration::MAX, None));
+    let held = Some(life(0, 3600));
+    let plan = next(failure(&error, 1), held, at(1800), Jitter::new(0.5));
+    assert_eq!(plan.attempt, Some(Duration::from_secs(45)));
+}
+
+#[test]
+fn a_refusal_does_not_outsleep_the_keys_that_are_held() {
     let error = denied();
-    let outcome = Outcome::Failure {
-        error: &error,
-        failures: 1,
-    };
-    let delay = next(outcome, Some(life(-3600, 30)), at(0), Jitter::new(1.0));
-    assert_eq!(delay, Duration::from_secs(10));
+    let held = Some(life(-3600, 30));
+    let plan = next(failure(&error, 1), held, at(0), Jitter::new(1.0));
+    assert_eq!(plan.attempt, Some(Duration::from_secs(10)));
+    assert!(plan.quiet <= Duration::from_secs(10));
+}
+
+#[test]
+fn attempts_come_closer_when_the_end_of_the_keys_does() {
+    let error = unavailable();
+    for (left, expected) in [(3580, 60.0), (100, 25.0), (20, 5.0), (1, 0.25)] {
+        let held = Some(life(0, left + 20));
+        let plan = next(failure(&error, 20), held, at(0), Jitter::new(1.0));
+        let attempt = seconds(plan.attempt.unwrap());
+        assert!((attempt - expected).abs() < 0.001, "{left}: {plan:?}");
+    }
+}
+
+#[test]
+fn new_pods_are_served_at_once_and_running_ones_over_some_minutes() {
+    for (beginning, jitter, expected) in [
+        (Beginning::New, 1.0, Duration::ZERO),
+        (Beginning::Running, 0.0, Duration::ZERO),
+        (Beginning::Running, 0.5, SPREAD / 2),
+        (Beginning::Running, 1.0, SPREAD),
+    ] {
+        let plan = first(beginning, Jitter::new(jitter));
+        assert_eq!(plan.attempt, Some(expected), "{beginning:?} {jitter}");
+        assert_eq!(plan.quiet, Duration::ZERO, "who asks is served at once");
+    }
+}
+
+#[test]
+fn what_is_needed_first_is_the_most_urgent() {
+    let hour = Some(life(0, 3600));
+    for (beginning, held, refused, now, expected) in [
+        (Beginning::New, None, false, 0, (Urgency::New, None)),
+        (Beginning::New, None, true, 0, (Urgency::Spare, None)),
+        (Beginning::Running, None, false, 0, (Urgency::Spare, None)),
+        (
+            Beginning::New,
+            hour,
+            false,
+            1700,
+            (Urgency::Spare, Some(400)),
+        ),
+        (Beginning::New, hour, true, 2099, (Urgency::Spare, Some(1))),
+        (Beginning::New, hour, false, 2100, (Urgency::Soon, None)),
+        (Beginning::Running, hour, false, 3599, (Urgency::Soon, None)),
+    ] {
+        let changes = expected.1.map(Duration::from_secs);
+        let urgency = urgency(beginning, held, refused, at(now));
+        assert_eq!(
+            urgency,
+            (expected.0, changes),
+            "{beginning:?} {held:?} {now}"
+        );
+    }
+    assert!(Urgency::Waiting < Urgency::New && Urgency::New < Urgency::Soon);
 }
 
 #[test]
@@ -153,30 +261,62 @@ proptest! {
         lasts in 30_i64..50_000,
         age in -1000_i64..50_000,
         failures in 1_u32..100,
-        kind in 0_usize..4,
+        kind in 0_usize..5,
         jitter in 0.0..=1.0_f64,
     ) {
         let held = life(0, lasts);
         let now = at(age);
-        prop_assume!(held.left(now) > Duration::ZERO);
-        let errors = [denied(), unavailable(), throttled()];
-        let outcome = errors.get(kind).map_or(Outcome::Keys(held), |error| {
-            Outcome::Failure { error, failures }
-        });
-        let delay = next(outcome, Some(held), now, Jitter::new(jitter));
-        prop_assert!(delay >= FLOOR);
-        prop_assert!(now + delay < held.expires, "{delay:?}");
+        prop_assume!(held.left(now) > FLOOR);
+        let errors = [denied(), unavailable(), throttled(), invalid()];
+        let outcome = errors
+            .get(kind)
+            .map_or(Outcome::Keys(held, First::No), |error| failure(error, failures));
+        let plan = next(outcome, Some(held), now, Jitter::new(jitter));
+        let attempt = plan.attempt.expect("there are keys to lose");
+        prop_assert!(attempt >= FLOOR && plan.quiet <= attempt, "{plan:?}");
+        prop_assert!(now + attempt < held.expires, "{plan:?}");
     }
 
     #[test]
-    fn keys_are_replaced_at_about_half_of_their_life(
+    fn keys_are_never_replaced_later_than_at_half_of_their_life(
         lasts in 60_i64..50_000,
+        first: bool,
         jitter in 0.0..=1.0_f64,
     ) {
         let whole = life(0, lasts);
-        let delay = next(Outcome::Keys(whole), Some(whole), at(0), Jitter::new(jitter));
-        let part = seconds(delay) / seconds(until(whole.expires, whole.issued));
-        prop_assert!((0.399..=0.501).contains(&part), "{part}");
+        let first = if first { First::Yes } else { First::No };
+        let delay = renewal(whole, first, at(0), jitter);
+        let left = until(whole.expires, at(0)) - delay;
+        prop_assert!(seconds(delay) <= seconds(until(whole.expires, at(0))) / 2.0);
+        prop_assert!(lasts < 1700 || left >= ENOUGH, "{left:?}");
+    }
+
+    /// The promise to operators: STS may be gone for 29 minutes at any time. The first attempt after that comes while
+    /// the keys may still be given away, even if one began just before and takes long to fail.
+    #[test]
+    fn an_outage_of_29_minutes_is_survived_wherever_it_begins(
+        begins in 0_u64..3600,
+        jitters in prop::collection::vec(0.0..=1.0_f64, 40),
+    ) {
+        let (outage, hang) = (29 * 60, 8.0);
+        let hour = life(0, 3600);
+        let mut jitters = jitters.into_iter().cycle();
+        let mut jitter = || Jitter::new(jitters.next().unwrap());
+        let (mut age, mut failures, error) = (0.0_f64, 0, unavailable());
+        let mut plan = next(Outcome::Keys(hour, First::No), Some(hour), at(0), jitter());
+        let begins = begins as f64;
+        loop {
+            age += seconds(plan.attempt.unwrap());
+            prop_assert!(age <= 3580.0, "keys were lost after {failures} failures");
+            if age < begins || age >= begins + f64::from(outage) {
+                break;
+            }
+            age += hang;
+            failures += 1;
+            let now = at(age as i64);
+            plan = next(failure(&error, failures), Some(hour), now, jitter());
+        }
+        prop_assert!(age <= 3580.0);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! How long a session lasts.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::duration;
 
 /// How long a session is asked to last, in whole seconds that STS takes (`DurationSeconds`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionLength(u16);
 
-/// A length that STS does not take.
+/// A length that STS does not take, or a text that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a session lasts from 15 minutes to 12 hours, in whole seconds")]
+#[error("a session lasts from 15 minutes to 12 hours: give whole seconds, or such as 50m or 1h30m")]
 pub struct InvalidLength;
 
 impl SessionLength {
@@ -35,6 +37,21 @@ impl SessionLength {
     /// In seconds.
     pub const fn as_secs(self) -> u16 {
         self.0
+    }
+}
+
+/// A number of seconds, or a duration as Go takes it.
+impl FromStr for SessionLength {
+    type Err = InvalidLength;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLength> {
+        if let Ok(seconds) = text.parse() {
+            return Self::from_secs(seconds);
+        }
+        match duration::parse(text) {
+            Ok(length) if length.subsec_nanos() == 0 => Self::from_secs(length.as_secs()),
+            Ok(_) | Err(_) => Err(InvalidLength),
+        }
     }
 }
 
@@ -76,5 +93,39 @@ mod tests {
         let hour = SessionLength::from_secs(3600).unwrap();
         assert_eq!(hour, SessionLength::HOUR);
         assert_eq!(hour.to_string(), "3600s");
+    }
+    #[test]
+    fn a_length_is_written_in_seconds_or_as_for_go() {
+        for (text, seconds) in [
+            ("900", 900),
+            ("15m", 900),
+            ("899s", 0),
+            ("899.999s", 0),
+            ("1800.5s", 0),
+            ("0.5h", 1800),
+            ("1h30m", 5400),
+            ("+1h", 3600),
+            ("12h", 43_200),
+            ("43200", 43_200),
+            ("12h0m1s", 0),
+            ("720m1s", 0),
+            ("", 0),
+            ("0", 0),
+            ("-1800", 0),
+            ("-30m", 0),
+            (" 30m", 0),
+            ("30m ", 0),
+            ("1800 s", 0),
+            ("half an hour", 0),
+            ("1e3", 0),
+            ("99999999999999999999", 0),
+        ] {
+            let length = text.parse::<SessionLength>();
+            assert_eq!(
+                length.map_or(0, SessionLength::as_secs),
+                seconds,
+                "{text:?}"
+            );
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::id::RoleArn;
+use crate::id::{Excerpt, RoleArn};
 
 /// Characters of the inline policy and of all ARNs together that STS takes.
 const CHARACTERS: usize = 2048;
@@ -26,7 +26,7 @@ pub enum InvalidPolicies {
     #[error("the session policy is no JSON object: {0}")]
     Json(String),
     /// A character beyond U+00FF, or a control character.
-    #[error("the session policy has a character that STS does not take: {0:?}")]
+    #[error("the session policy has a character that STS does not take: {char}", char = .0.escape_default())]
     Character(char),
     /// Longer than STS takes.
     #[error(
@@ -37,17 +37,17 @@ pub enum InvalidPolicies {
     #[error("{0} managed session policies are more than the {MOST} that STS takes")]
     TooMany(usize),
     /// No ARN of a managed policy.
-    #[error("{0:?} is no ARN of a managed policy, such as arn:aws:iam::123456789012:policy/NAME")]
-    Arn(String),
+    #[error("{0} is no ARN of a managed policy, such as arn:aws:iam::123456789012:policy/NAME")]
+    Arn(Excerpt),
     /// A policy of somebody else.
     #[error(
         "{arn} is a policy of account {account}; STS takes those of the role's account and of AWS only"
     )]
     Account {
         /// The policy.
-        arn: String,
+        arn: Excerpt,
         /// Its account.
-        account: String,
+        account: Excerpt,
     },
 }
 
@@ -112,6 +112,10 @@ impl Policies {
 }
 
 fn check_inline(policy: &str) -> Result<(), InvalidPolicies> {
+    let length = policy.chars().count();
+    if length > CHARACTERS {
+        return Err(InvalidPolicies::TooLong(length));
+    }
     // spec: STS's API reference, `Policy`: tab, line feed, carriage return, and U+0020 to U+00FF.
     let legal = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{ff}');
     if let Some(letter) = policy.chars().find(|letter| !legal(*letter)) {
@@ -128,7 +132,7 @@ fn check_inline(policy: &str) -> Result<(), InvalidPolicies> {
 
 /// `arn:PARTITION:iam::ACCOUNT:policy/NAME`, of the role's account or AWS's own (`aws`).
 fn check_arn(arn: &str, role: &RoleArn) -> Result<(), InvalidPolicies> {
-    let invalid = || InvalidPolicies::Arn(arn.to_owned());
+    let invalid = || InvalidPolicies::Arn(Excerpt::of(arn));
     let mut parts = arn.splitn(6, ':');
     let mut next = || parts.next().ok_or_else(invalid);
     let head = [next()?, next()?, next()?, next()?];
@@ -143,8 +147,8 @@ fn check_arn(arn: &str, role: &RoleArn) -> Result<(), InvalidPolicies> {
     }
     if account != "aws" && account != role.account() {
         return Err(InvalidPolicies::Account {
-            arn: arn.to_owned(),
-            account: account.to_owned(),
+            arn: Excerpt::of(arn),
+            account: Excerpt::of(account),
         });
     }
     Ok(())
@@ -186,17 +190,24 @@ mod tests {
 
     #[test]
     fn what_is_no_policy_is_refused_before_sts_sees_it() {
-        for text in ["{", "[]", "\"x\"", "{} {}", "null"] {
+        for text in [
+            "{",
+            "[]",
+            "\"x\"",
+            "{} {}",
+            "null",
+            "{a}",
+            "[".repeat(2000).as_str(),
+        ] {
             let refused = refused(Some(text), None);
             assert!(
                 matches!(refused, InvalidPolicies::Json(_)),
                 "{text}: {refused}"
             );
         }
-        assert_eq!(
-            refused(Some("{\"Sid\":\"\u{20ac}\"}"), None),
-            InvalidPolicies::Character('\u{20ac}')
-        );
+        let refused = refused(Some("{\"Sid\":\"\u{20ac}\"}"), None);
+        assert_eq!(refused, InvalidPolicies::Character('\u{20ac}'));
+        assert!(refused.to_string().is_ascii(), "{refused}");
     }
 
     #[test]
@@ -211,7 +222,7 @@ mod tests {
         ] {
             assert_eq!(
                 refused(None, Some(arn)),
-                InvalidPolicies::Arn(arn.to_owned())
+                InvalidPolicies::Arn(Excerpt::of(arn))
             );
         }
         let foreign = "arn:aws:iam::999999999999:policy/p";

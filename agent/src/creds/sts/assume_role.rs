@@ -2,46 +2,65 @@
 
 use aws_sdk_sts::{
     Client,
-    config::{Builder, IdentityCache},
-    operation::assume_role::{
-        AssumeRoleError, AssumeRoleOutput, builders::AssumeRoleFluentBuilder,
-    },
-    types::Credentials,
+    types::{Credentials, Tag},
 };
 
 use super::{
-    super::{Identity, SourceError},
-    Answer, DURATION, refusal,
+    super::{Identity, SessionLength, Tags},
+    node::Node,
+    policies,
+    refusal::Refusal,
 };
 
-/// Asks for the session of `identity`.
+/// Asks for a session of `identity` that is so long. Once more where the keys of the node have ended or changed.
 pub(super) async fn call(
+    node: &Node,
+    identity: &Identity,
+    length: SessionLength,
+) -> Result<Option<Credentials>, Refusal> {
+    let (client, keys) = node.current();
+    let refusal = match send(&client, identity, length).await {
+        Err(refusal) if refusal.is_of_our_keys() => refusal,
+        answer => return answer,
+    };
+    match node.afresh(keys).await {
+        Some(client) => send(&client, identity, length).await,
+        None => Err(refusal),
+    }
+}
+
+async fn send(
     client: &Client,
     identity: &Identity,
-) -> Result<Option<Credentials>, SourceError> {
-    let mut answer = request(client, identity).send().await;
-    if answer.as_ref().is_err_and(refusal::is_of_expired_keys) {
-        answer = afresh(client, identity).await;
-    }
-    match answer {
-        Ok(answer) => Ok(answer.credentials),
-        Err(error) => Err(refusal::source_error(&error, identity)),
-    }
-}
-
-fn request(client: &Client, identity: &Identity) -> AssumeRoleFluentBuilder {
-    client
-        .assume_role()
+    length: SessionLength,
+) -> Result<Option<Credentials>, Refusal> {
+    let request = client.assume_role();
+    let answer = request
         .role_arn(identity.role.as_str())
         .role_session_name(&*identity.session_name)
+        .duration_seconds(length.as_secs().into())
         .set_external_id(identity.external_id.as_ref().map(ToString::to_string))
-        .duration_seconds(DURATION)
+        .set_policy(identity.policies.inline().map(ToOwned::to_owned))
+        .set_policy_arns(None)
+        .set_tags(tags(&identity.tags))
+        .set_transitive_tag_keys(keys(&identity.tags))
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => Ok(answer.credentials),
+        Err(failure) => Err(Refusal::of(&failure)),
+    }
 }
 
-/// Calls once more with keys that are looked up anew: the SDK would sign with the old ones until it
-/// thinks that they end.
-async fn afresh(client: &Client, identity: &Identity) -> Answer<AssumeRoleOutput, AssumeRoleError> {
-    let settings = Builder::new().identity_cache(IdentityCache::no_cache());
-    let request = request(client, identity).customize();
-    request.config_override(settings).send().await
+fn tags(tags: &Tags) -> Option<Vec<Tag>> {
+    let tag = |(key, value)| {
+        let tag = Tag::builder().key(key).value(value).build();
+        tag.expect("it has both a key and a value")
+    };
+    (!tags.is_empty()).then(|| tags.iter().map(tag).collect())
+}
+
+/// All of them: whoever is assumed with the session has its tags, too.
+fn keys(tags: &Tags) -> Option<Vec<String>> {
+    (!tags.is_empty()).then(|| tags.iter().map(|(key, _)| key.to_owned()).collect())
 }

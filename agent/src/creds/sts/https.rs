@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aws_sdk_sts::config::SharedHttpClient;
@@ -14,6 +15,10 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem, pem::PemObject as _},
 };
+
+/// A connection that nobody uses is kept for the next call of a burst, and no longer: its buffers still have the last
+/// answer, with the keys in it.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A file of certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,7 @@ pub(super) fn client(bundle: Option<&Path>) -> Result<SharedHttpClient, BundleEr
     Ok(Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
         .tls_context(trusting(trusted))
+        .pool_idle_timeout(IDLE)
         .build_https())
 }
 

@@ -1,197 +1,167 @@
-//! What an error of STS means, by its code on the wire, and what to look at where a web identity is refused.
+//! A call that STS did not grant: what its error means, by its code on the wire, and what there is to do about it.
+
+mod advice;
+mod kind;
+mod unsaid;
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::chain::{chain, one_line};
+use crate::chain::one_line;
 
-use super::super::{Identity, SourceError, WebIdentity};
+use super::{super::SourceError, lengths::Limit};
 
-type Failure<E> = SdkError<E, HttpResponse>;
+pub(super) use advice::Circumstances;
 
-/// What the errors of all calls can do.
-pub(super) trait Refusal: ProvideErrorMetadata + Error + 'static {}
+use kind::Kind;
 
-impl<E: ProvideErrorMetadata + Error + 'static> Refusal for E {}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Denied,
-    Throttled,
-    Invalid,
-    /// It is about the keys that we sign with, or about our clock.
-    OurKeys,
-    Unavailable,
+/// What went wrong with a call.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// STS says what.
+    Said {
+        /// Of the answer.
+        status: u16,
+        /// STS's error code.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// There is no answer of STS, or none that says anything.
+    Unsaid {
+        /// What there is instead, and why.
+        message: String,
+    },
 }
 
-/// What went wrong, in our terms and STS's words.
-pub(super) fn source_error(failure: &Failure<impl Refusal>, identity: &Identity) -> SourceError {
-    let role = identity.role.clone();
-    let Some((code, message)) = told(failure) else {
-        return SourceError::Unavailable {
-            role,
-            message: untold(failure),
-        };
-    };
-    let message = match &identity.web_identity {
-        Some(whose) => with_advice(code, message, whose, identity),
-        None => message,
-    };
-    match kind(code, status(failure)) {
-        Kind::Denied => SourceError::Denied {
-            role,
-            code: code.to_owned(),
-            message,
-        },
-        Kind::Throttled => SourceError::Throttled { message },
-        Kind::Invalid => SourceError::Invalid {
-            role,
-            code: code.to_owned(),
-            message,
-        },
-        Kind::OurKeys if identity.web_identity.is_none() => SourceError::Unavailable {
-            role,
-            message: format!("the node's own keys or its clock are wrong: {code}: {message}"),
-        },
-        Kind::OurKeys | Kind::Unavailable => SourceError::Unavailable {
-            role,
-            message: format!("{code}: {message}"),
-        },
+impl Refusal {
+    /// What is left of an error of the SDK, whatever the call was.
+    pub(super) fn of<E>(failure: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let status = failure
+            .raw_response()
+            .map(|answer| answer.status().as_u16());
+        let error = failure.as_service_error();
+        match error.and_then(|error| Some((error.code()?, error.message()))) {
+            Some((code, message)) => Self::Said {
+                status: status.unwrap_or_default(),
+                code: code.to_owned(),
+                // What follows the first line in the message about a wrong signature is the signed request, with the
+                // session token of the node in it.
+                message: one_line(message.unwrap_or("no message")),
+            },
+            None => Self::Unsaid {
+                message: unsaid::told(failure, status),
+            },
+        }
     }
-}
 
-/// STS's words, and after them what to look at: they name neither the pod nor what it showed.
-fn with_advice(code: &str, message: String, whose: &WebIdentity, identity: &Identity) -> String {
-    match whose.advice(code, &identity.role) {
-        Some(advice) => format!("{}; {advice}", message.trim_end_matches('.')),
-        None => message,
-    }
-}
-
-/// Whether the keys that the call was signed with have ended, and others would do.
-pub(super) fn is_of_expired_keys(failure: &Failure<impl Refusal>) -> bool {
-    told(failure).is_some_and(|(code, _)| matches!(code, "ExpiredToken" | "ExpiredTokenException"))
-}
-
-/// Whether another token might be taken: this one has ended, or is of keys or a pod that are not any more.
-pub(super) fn is_of_the_token(failure: &Failure<impl Refusal>) -> bool {
-    told(failure).is_some_and(|(code, _)| {
+    /// Whether the keys that the call was signed with are not good any more, and others may be.
+    pub(super) fn is_of_our_keys(&self) -> bool {
         matches!(
-            code,
+            self.code(),
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "UnrecognizedClientException"
+        )
+    }
+
+    /// Whether another token might be taken: this one has ended, or is of keys or a pod that are not any more.
+    pub(super) fn is_of_the_token(&self) -> bool {
+        matches!(
+            self.code(),
             "ExpiredToken" | "ExpiredTokenException" | "IDPRejectedClaim" | "InvalidIdentityToken"
         )
-    })
-}
-
-/// The code and the message of STS, if it was STS that answered.
-fn told(failure: &Failure<impl Refusal>) -> Option<(&str, String)> {
-    let error = failure.as_service_error()?;
-    Some((
-        error.code()?,
-        // What follows the first line in the message about a wrong signature is the signed request, with the session
-        // token of the node in it.
-        one_line(error.message().unwrap_or("no message")),
-    ))
-}
-
-/// What there is to say when STS said nothing.
-fn untold(failure: &Failure<impl Refusal>) -> String {
-    // Else it is the connection or the answer, and neither has the request in it.
-    let why = if is_unsent(failure) {
-        unsent(failure)
-    } else {
-        chain(failure)
-    };
-    match status(failure) {
-        0 => why,
-        status => format!("HTTP {status}, and not in STS's words: {why}"),
     }
-}
 
-fn is_unsent<E>(failure: &Failure<E>) -> bool {
-    matches!(failure, SdkError::ConstructionFailure(_))
-        || matches!(failure, SdkError::DispatchFailure(why) if why.is_user() || why.is_other())
-}
-
-/// Why nothing was sent. The SDK repeats the request there, with the token or the external id in it: of its words only
-/// those about the node's keys are passed on.
-fn unsent(failure: &Failure<impl Refusal>) -> String {
-    let mut cause: Option<&(dyn Error + 'static)> = failure.source();
-    while let Some(error) = cause {
-        if error.is::<CredentialsError>() {
-            return format!(
-                "no keys of the node to sign with: {}",
-                without_request(error)
-            );
+    /// What the session is too long for, if that is all.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        let Self::Said { message, .. } = self else {
+            return None;
+        };
+        // STS has no codes of their own for them. Both messages name the parameter as well.
+        match self.code() {
+            "ValidationError" if message.contains("role chaining") => Some(Limit::Chaining),
+            "ValidationError" if message.contains("MaxSessionDuration") => Some(Limit::Role),
+            _ => None,
         }
-        cause = error.source();
     }
-    format!("{failure}; is the endpoint of STS right (AWS_ENDPOINT_URL_STS, AWS_REGION)?")
-}
 
-/// What an error says, up to a request that it repeats: keys of the node may come from STS, too.
-fn without_request(error: &dyn Error) -> String {
-    let told = chain(error);
-    let before = told.split_once("to request `");
-    before.map_or(told.clone(), |(before, _request)| {
-        before.trim_end().to_owned()
-    })
-}
-
-/// Of the answer; 0 when there is none.
-fn status<E>(failure: &Failure<E>) -> u16 {
-    failure
-        .raw_response()
-        .map_or(0, |answer| answer.status().as_u16())
-}
-
-/// spec: STS's API reference, the common errors of AWS's query services, and what botocore retries.
-fn kind(code: &str, status: u16) -> Kind {
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "IDPRejectedClaim" => Kind::Denied,
-        "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "SlowDown"
-        | "ThrottledException"
-        | "Throttling"
-        | "ThrottlingException"
-        | "TooManyRequests"
-        | "TooManyRequestsException" => Kind::Throttled,
-        "InvalidIdentityToken"
-        | "MalformedPolicyDocument"
-        | "PackedPolicyTooLarge"
-        | "RegionDisabledException"
-        | "ValidationError" => Kind::Invalid,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "IncompleteSignature"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "MissingAuthenticationToken"
-        | "OptInRequired"
-        | "RequestExpired"
-        | "RequestTimeTooSkewed"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException" => Kind::OurKeys,
-        "IDPCommunicationError" | "InternalFailure" | "RequestTimeout" | "ServiceUnavailable" => {
-            Kind::Unavailable
+    /// The same in our terms, with what to do about it.
+    pub(super) fn into_error(self, circumstances: &Circumstances<'_>) -> SourceError {
+        let role = circumstances.identity.role.clone();
+        let (status, code, message) = match self {
+            Self::Unsaid { message } => return SourceError::Unavailable { role, message },
+            Self::Said {
+                status,
+                code,
+                message,
+            } => (status, code, message),
+        };
+        let message = circumstances.with_advice(&code, message);
+        match Kind::of(&code, status) {
+            Kind::Denied => SourceError::Denied {
+                role,
+                code,
+                message,
+            },
+            Kind::Throttled => SourceError::Throttled { message },
+            Kind::Invalid => SourceError::Invalid {
+                role,
+                code,
+                message,
+            },
+            Kind::OurKeys if circumstances.identity.web_identity.is_none() => {
+                let message =
+                    format!("the node's own keys or its clock are wrong: {code}: {message}");
+                SourceError::Unavailable { role, message }
+            }
+            Kind::OurKeys | Kind::Unavailable => {
+                let message = format!("{code}: {message}");
+                SourceError::Unavailable { role, message }
+            }
         }
-        _ => kind_of_status(status),
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Said { code, .. } => code,
+            Self::Unsaid { .. } => "",
+        }
     }
 }
 
-/// For codes that are not known.
-const fn kind_of_status(status: u16) -> Kind {
-    match status {
-        403 => Kind::Denied,
-        429 => Kind::Throttled,
-        400..=499 => Kind::Invalid,
-        _ => Kind::Unavailable,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_that_is_too_long_is_asked_for_again_as_a_shorter_one() {
+        let chaining = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
+        let role =
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        let other = "1 validation error detected: Value '60' at 'durationSeconds' failed to satisfy constraint";
+        for (code, message, limit) in [
+            ("ValidationError", chaining, Some(Limit::Chaining)),
+            ("ValidationError", role, Some(Limit::Role)),
+            ("ValidationError", other, None),
+            ("AccessDenied", chaining, None),
+            ("Throttling", "Rate exceeded", None),
+        ] {
+            let refusal = Refusal::Said {
+                status: 400,
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
+            assert_eq!(refusal.limit(), limit, "{code}: {message}");
+        }
+        let message = role.to_owned();
+        assert_eq!(Refusal::Unsaid { message }.limit(), None);
     }
 }

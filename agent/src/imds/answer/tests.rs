@@ -143,20 +143,22 @@ fn a_profiles_id_looks_like_iams_and_belongs_to_the_arn() {
 
 #[test]
 fn a_role_that_sts_refuses_is_not_listed_and_the_credentials_say_why() {
-    let expected = r#"{
-  "Code" : "AssumeRoleUnauthorizedAccess",
-  "Message" : "The role my-role cannot be assumed for this pod.",
-  "LastUpdated" : "2026-01-02T03:04:05Z"
-}"#;
-    for state in [denied(), invalid()] {
+    for (state, code) in [
+        (denied(), "AssumeRoleUnauthorizedAccess"),
+        (invalid(), "Failed"), // no trust policy is to blame
+    ] {
+        let expected = format!(
+            "{{\n  \"Code\" : \"{code}\",\n  \
+             \"Message\" : \"The role my-role cannot be assumed for this pod.\",\n  \
+             \"LastUpdated\" : \"2026-01-02T03:04:05Z\"\n}}"
+        );
         assert_eq!(
             with(&Resource::RoleList, &state, ISSUED),
             Answer::refused(Outcome::Denied)
         );
-        let text = Bytes::from_static(expected.as_bytes());
         assert_eq!(
             with(&named("my-role"), &state, ISSUED),
-            Answer::explained(Outcome::Denied, text, time(ISSUED))
+            Answer::explained(Outcome::Denied, expected.into(), time(ISSUED))
         );
     }
 }

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         Container, Namespace, ServiceAccount,
-        annotation::{DEFAULT_ROLE, EXTERNAL_ID, PERMITTED, ROLE, ROLE_ARN},
+        annotation::{DEFAULT_ROLE, EXTERNAL_ID, PERMITTED, ROLE, ROLE_ARN, SESSION_NAME},
     },
     *,
 };
-use crate::id::PodRef;
+use crate::{creds::session_name, id::PodRef};
 
 const BASE: &str = "arn:aws:iam::123456789012:role/";
 const OTHER: &str = "arn:aws:iam::999999999999:role/other";

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodIP};
 
 use super::*;
-use crate::pods::annotation::{DEFAULT_ROLE, PERMITTED, ROLE};
+use crate::pods::annotation::{DEFAULT_ROLE, PERMITTED, ROLE, SESSION_POLICY};
 
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 const HASH: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -70,6 +70,9 @@ fn a_pod_without_anything_special_gets_what_the_api_server_would_fill_in() {
 #[test]
 fn only_annotations_that_somebody_reads_are_kept() {
     let kept = [
+        "bpf2iam.io/session-duration",
+        "bpf2iam.io/session-policy",
+        "bpf2iam.io/session-policy-arns",
         "container.bpf2iam.io/main",
         "eks.amazonaws.com/token-expiration",
         "iam.amazonaws.com/external-id",
@@ -80,6 +83,7 @@ fn only_annotations_that_somebody_reads_are_kept() {
     all.extend([
         ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
         ("bpf2iam.io/else", "x"),
+        ("bpf2iam.io/session-tags", "x"),
         ("container.bpf2iam.io/other", "x"),
         ("eks.amazonaws.com/role-arn", "x"),
         ("iam.amazonaws.com/else", "x"),
@@ -151,6 +155,12 @@ fn what_is_too_long_to_mean_something_is_cut_and_stays_wrong() {
     let kept = &ours.annotations[ROLE];
     assert!((2000..2100).contains(&kept.len()), "{}", kept.len());
     assert!(kept.parse::<crate::id::RoleArn>().is_err());
+    let policy = [("x", 4097), ("\u{e9}", 4098), ("\u{1f600}", 4100)];
+    for (filling, length) in policy {
+        let long = [(SESSION_POLICY, &*filling.repeat(100_000))];
+        let ours = pod(annotated(&long)).unwrap();
+        assert_eq!(ours.annotations[SESSION_POLICY].len(), length, "{filling}");
+    }
     let annotations = BTreeMap::from([
         (PERMITTED.to_owned(), "x".repeat(100_000)),
         (DEFAULT_ROLE.to_owned(), "x".repeat(100_000)),

@@ -174,3 +174,10 @@ pub(crate) struct Keys {
     pub(crate) token: String,
     pub(crate) expiration: Timestamp,
 }
+
+impl Keys {
+    /// Whether they end when STS says, or up to a second before: not later than what was asked for, by our clock.
+    pub(crate) fn end_as(&self, told: Timestamp) -> bool {
+        (-1..=0).contains(&(self.expiration.as_second() - told.as_second()))
+    }
+}

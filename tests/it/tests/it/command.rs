@@ -54,7 +54,7 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 38] = [
+const FLAGS: [&str; 43] = [
     "node-name",
     "listen-port",
     "node-ip",
@@ -79,6 +79,11 @@ const FLAGS: [&str; 38] = [
     "namespace-restriction-format",
     "compat",
     "credentials",
+    "session-name",
+    "session-tags",
+    "cluster-name",
+    "cluster-arn",
+    "session-duration",
     "log-level",
     "log-format",
     "verbose",

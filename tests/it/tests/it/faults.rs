@@ -1,4 +1,16 @@
-//! STS that is slow, busy, out of order, gone, or says no.
+//! STS that is slow, busy, out of order, gone, or says no; here with a pod alone, and below with many.
+//!
+//! However many pods have a trouble: those that have keys keep them and are answered at once, nobody gets another's,
+//! and the log has one line that says what is wrong and what to do.
+
+mod annotations;
+mod callers;
+mod node_keys;
+mod scene;
+mod sessions;
+mod sts;
+mod tokens;
+mod trust;
 
 use std::time::Duration;
 

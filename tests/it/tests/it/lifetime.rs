@@ -46,7 +46,7 @@ async fn shared_keys(client: Client) -> Keys {
 }
 
 #[tokio::test]
-async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
+async fn one_call_is_for_all_pods_of_a_session_and_all_who_ask_at_a_time() {
     let slow = Rule::always(Effect::Latency(Duration::from_millis(300)));
     let pods = [A, B, C];
     let setup = pods
@@ -54,7 +54,8 @@ async fn one_call_is_for_all_pods_and_all_who_ask_at_a_time() {
         .fold(Setup::default().rule(slow), |setup, pod| {
             setup.pod(pod, "shared")
         });
-    let world = setup.start().await;
+    // Otherwise each pod has a session of its own.
+    let world = setup.arg("--session-name={node}").start().await;
     let mut asking = JoinSet::new();
     for number in 0..50 {
         let client = world.client(pods[number % pods.len()]);

@@ -43,6 +43,14 @@ impl Log {
         only(records, message)
     }
 
+    /// The records that somebody should look at.
+    pub(crate) fn warnings(&self) -> Vec<Value> {
+        let records = self.0.borrow();
+        let mut records: Vec<Value> = records.iter().map(|line| parse(line)).collect();
+        records.retain(|record| matches!(record["level"].as_str(), Some("WARN" | "ERROR")));
+        records
+    }
+
     /// How requests of the pod with this name ended, in order: route, status, outcome.
     pub(crate) fn requests(&self, pod: &str) -> Vec<(String, u64, String)> {
         let of_pod = |record: &Value| record["target"] == "access" && record["pod"] == pod;

@@ -9,6 +9,7 @@
 
 mod client;
 mod log;
+mod node_keys;
 mod openmetrics;
 mod pod;
 mod sts_host;

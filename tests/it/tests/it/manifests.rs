@@ -70,6 +70,58 @@ async fn external_id_and_session_name_are_the_pods_own_and_a_wrong_one_takes_its
     assert_eq!(world.client(B).keys("a-role").await, shared);
 }
 
+/// What a pod may say to have less than its role.
+const NARROW: [(&str, &str); 3] = [
+    (
+        "bpf2iam.io/session-policy",
+        r#"{"Version":"2012-10-17","Statement":[]}"#,
+    ),
+    (
+        "bpf2iam.io/session-policy-arns",
+        "arn:aws:iam::aws:policy/ReadOnlyAccess",
+    ),
+    ("bpf2iam.io/session-duration", "50m"),
+];
+
+#[tokio::test]
+async fn a_session_has_the_operators_tags_and_is_narrowed_as_its_pod_says() {
+    let setup = Setup::default().pod(A, "a-role").pod(B, "a-role");
+    let tags = "--session-tags=kubernetes-pod-name,team=pay";
+    let world = setup.arg(tags).start().await;
+    let wide = world.client(B).keys("a-role").await;
+    let annotate = |wrong: Option<&str>| {
+        let mut manifest = A.manifest(Some("a-role"));
+        for (key, value) in NARROW {
+            manifest["metadata"]["annotations"][key] = wrong.unwrap_or(value).into();
+        }
+        world.write(&format!("{}.yaml", A.name()), &manifest.to_string());
+    };
+    annotate(None);
+    let own = async || {
+        let keys = world.client(A).keys("a-role").await;
+        world.sts().issued(&keys.access_key_id).unwrap()
+    };
+    until(own, |issued| issued.duration_seconds == 3000).await;
+    let calls = world.sts().calls().entries();
+    let sent = &calls.last().unwrap().parameters;
+    for (parameter, value) in [
+        ("Policy", NARROW[0].1),
+        ("PolicyArns.member.1.arn", NARROW[1].1),
+        ("DurationSeconds", "3000"),
+        ("Tags.member.1.Key", "kubernetes-pod-name"),
+        ("Tags.member.1.Value", "pod-1"),
+        ("Tags.member.2.Key", "team"),
+        ("Tags.member.2.Value", "pay"),
+    ] {
+        let sent = sent.get(parameter).map(String::as_str);
+        assert_eq!(sent, Some(value), "{parameter}");
+    }
+    annotate(Some("{"));
+    let list = async || world.client(A).get(ROLES).await.is_absent();
+    until(list, |absent| *absent).await;
+    assert_eq!(world.client(B).keys("a-role").await, wide);
+}
+
 #[tokio::test]
 async fn a_pod_without_its_annotation_has_no_role_any_more() {
     let world = Setup::default().pod(A, "a-role").start().await;

@@ -37,7 +37,7 @@ pub(crate) const REGION: &str = "eu-west-1";
 /// The node's own keys. Whoever sees them outside of STS sees a leak.
 pub(crate) const NODE_KEY: &str = "AKIDNODE000000000001";
 pub(crate) const NODE_SECRET: &str = "node-secret-wJalrXUtnFEMIK7MDENG";
-const NODE_TOKEN: &str = "node-token-IQoJb3JpZ2luX2VjEXAMPLE";
+pub(crate) const NODE_TOKEN: &str = "node-token-IQoJb3JpZ2luX2VjEXAMPLE";
 
 /// The pod of [`World::probe`].
 const PROBE: Pod = Pod::new(99);
@@ -68,7 +68,7 @@ impl World {
     pub(crate) async fn settles(&self, number: impl Into<Option<usize>>) {
         let number = number.into();
         let fetching = |pod: &status::Pod| match &pod.role {
-            Role::Bound { keys, .. } => *keys == Keys::Fetching,
+            Role::Bound { keys, .. } => matches!(keys, Keys::Fetching { .. }),
             Role::None { .. } => false,
         };
         let settled = |status: &Status| {

@@ -37,6 +37,8 @@ mod poison;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod stranger;
 #[cfg(test)]
 mod syn_cookies;

@@ -1,4 +1,5 @@
-//! The key that tokens of ServiceAccounts are signed with. It is made at start, and nobody else has it.
+//! The key that tokens of ServiceAccounts are signed with. It is made at start, and nobody else has it. Another may take
+//! its place.
 
 use std::fmt;
 
@@ -10,22 +11,48 @@ use ring::{
 };
 use serde_json::{Value, json};
 
+use crate::shared::Shared;
+
 /// What is before the point in the DER of a P-256 public key.
 const SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// Signs tokens (ES256).
-pub(super) struct Signer {
+/// Signs tokens, with one key at a time.
+pub(super) struct Signer(Shared<Key>);
+
+impl Signer {
+    /// Makes a new key.
+    pub(super) fn new() -> Self {
+        Self(Shared::new(Key::new()))
+    }
+
+    /// From now on there is another key, and the old one is nobody's.
+    pub(super) fn rotate(&self) {
+        self.0.with(|key| *key = Key::new());
+    }
+
+    /// The token with these claims.
+    pub(super) fn sign(&self, claims: &Value) -> String {
+        self.0.with(|key| key.sign(claims))
+    }
+
+    /// The public key, as a set of keys.
+    pub(super) fn jwks(&self) -> Value {
+        self.0.with(|key| key.jwks())
+    }
+}
+
+/// A key for ES256.
+struct Key {
     pair: EcdsaKeyPair,
     random: SystemRandom,
     id: String,
 }
 
-impl Signer {
-    /// Makes a new key.
-    pub(super) fn new() -> Self {
+impl Key {
+    fn new() -> Self {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let pair = EcdsaKeyPair::generate_pkcs8(algorithm, &random)
@@ -38,8 +65,7 @@ impl Signer {
         Self { pair, random, id }
     }
 
-    /// The token with these claims.
-    pub(super) fn sign(&self, claims: &Value) -> String {
+    fn sign(&self, claims: &Value) -> String {
         let header = json!({"alg": "ES256", "kid": self.id});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(claims));
@@ -50,8 +76,7 @@ impl Signer {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The public key, as a set of keys.
-    pub(super) fn jwks(&self) -> Value {
+    fn jwks(&self) -> Value {
         // A point is 4, then x and y in 32 bytes each.
         let point = self.pair.public_key().as_ref();
         let (x, y) = point.get(1..).unwrap_or_default().split_at(32);
@@ -64,7 +89,8 @@ impl Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.0.with(|key| key.id.clone());
         let mut fields = f.debug_struct("Signer");
-        fields.field("id", &self.id).finish_non_exhaustive()
+        fields.field("id", &id).finish_non_exhaustive()
     }
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use hyper::{
     StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue},
 };
+use jiff::Timestamp;
 
 use crate::{clock::spelled, random, serve::Response};
 
@@ -54,6 +55,15 @@ pub(super) fn refusal(refusal: &Refusal) -> Response {
     let id = random::request_id();
     let body = [element("Error", &fields.concat()), text("RequestId", &id)];
     answer(status, &root("ErrorResponse", &body.concat()), &id)
+}
+
+/// The same, at this time.
+pub(super) fn dated(mut answer: Response, now: Timestamp) -> Response {
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        answer.headers_mut().insert(DATE, date);
+    }
+    answer
 }
 
 /// The beginning of an answer: up to its first secret, or half.

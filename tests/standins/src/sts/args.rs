@@ -9,7 +9,7 @@ use crate::{
     listen::Address,
 };
 
-use super::{Code, Config, Effect, KeySource, Node, Rule, Trust, UnknownKeys};
+use super::{Bucket, Code, Config, Effect, KeySource, Node, Rule, Trust, UnknownKeys};
 
 /// A stand-in for STS, over plain HTTP.
 #[derive(Clone, Debug, Parser)]
@@ -81,11 +81,16 @@ pub struct Args {
     )]
     throttle: Option<Option<u32>>,
 
+    /// So many calls a second, and so many at once; others are throttled
+    #[arg(long, value_name = "RATE/BURST")]
+    rate_limit: Option<Bucket>,
+
     /// Refuse this role; may be given several times
     #[arg(long, value_name = "ROLE_ARN")]
     deny: Vec<String>,
 
-    /// Any other rule, such as {"times":1,"do":{"fault":"hang"}}; may be given several times
+    /// Any other rule, such as {"times":1,"do":{"fault":"hang"}}; may be given several times. What it may do: latency,
+    /// session, token, clock, max-session, no-tag-session, throttle, fault
     #[arg(long, value_name = "JSON", value_parser = parse_rule)]
     rule: Vec<Rule>,
 }
@@ -102,9 +107,11 @@ impl Args {
             times,
             ..Rule::error(Code::Throttling)
         });
+        let limit = self.rate_limit.map(Effect::Throttle).map(Rule::always);
         let deny = self.deny.iter();
         let deny = deny.map(|role| Rule::error(Code::AccessDenied).for_role(role));
         let flags = latency.into_iter().chain(session).chain(throttle);
+        let flags = flags.chain(limit);
         flags.chain(deny).chain(self.rule.iter().cloned()).collect()
     }
 }
@@ -157,6 +164,10 @@ mod tests {
             (&["--throttle"], Rule::error(Code::Throttling)),
             (&["--throttle=3"], Rule::error(Code::Throttling).times(3)),
             (
+                &["--rate-limit", "600/3"],
+                Rule::always(Effect::Throttle("600/3".parse().unwrap())),
+            ),
+            (
                 &["--deny", ROLE],
                 Rule::error(Code::AccessDenied).for_role(ROLE),
             ),
@@ -181,6 +192,7 @@ mod tests {
         for flags in [
             &["--latency", "soon"][..],
             &["--throttle=often"],
+            &["--rate-limit", "600"],
             &["--rule", "{}"],
             &["--rule", r#"{"do":{"fault":"explode"}}"#],
             &["--unknown-keys", "maybe"],

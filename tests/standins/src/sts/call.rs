@@ -10,7 +10,7 @@ use super::{code::Code, protocol::Form, sigv4::Signer};
 /// A call that came, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
-    /// When.
+    /// When, by STS's clock.
     pub at: Timestamp,
     /// What shall be done, as it was spelled.
     pub action: String,

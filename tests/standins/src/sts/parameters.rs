@@ -45,6 +45,8 @@ pub(super) struct Wanted {
     pub(super) source_identity: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) transitive_tag_keys: Vec<String>,
+    pub(super) policy: Option<String>,
+    pub(super) policy_arns: Vec<String>,
     pub(super) token_size: usize,
 }
 
@@ -55,7 +57,7 @@ impl Wanted {
         let session_name = SESSION_NAME.required(form)?.to_owned();
         let seconds = number(form, "DurationSeconds", 900..=43_200)?;
         let token_size = number(form, "MinimumSessionTokenSize", 0..=4096)?;
-        check_policies(form)?;
+        let (policy, policy_arns) = policies(form)?;
         let wrong = || Refusal::new(Code::ValidationError, format!("{arn} is invalid"));
         let wanted = Self {
             role: Role::parse(arn).ok_or_else(wrong)?,
@@ -65,6 +67,8 @@ impl Wanted {
             source_identity: None,
             tags: BTreeMap::new(),
             transitive_tag_keys: Vec::new(),
+            policy,
+            policy_arns,
             token_size: usize::try_from(token_size.unwrap_or(0)).unwrap_or(0),
         };
         match action {
@@ -99,23 +103,26 @@ pub(super) fn web_identity_token(form: &Form) -> Result<&str, Refusal> {
     TOKEN.required(form)
 }
 
-fn check_policies(form: &Form) -> Result<(), Refusal> {
+/// The inline policy, and the ARNs of managed ones.
+fn policies(form: &Form) -> Result<(Option<String>, Vec<String>), Refusal> {
     let policy = POLICY.optional(form)?;
     if policy.is_some_and(|policy| serde_json::from_str::<serde_json::Value>(policy).is_err()) {
         return Err(Code::MalformedPolicyDocument.into());
     }
-    let arns: Vec<_> = form.members("PolicyArns").collect();
+    let arn = |member| form.get(&format!("{member}.arn")).unwrap_or_default();
+    let arns = form
+        .members("PolicyArns")
+        .map(|member| arn(member).to_owned());
+    let arns: Vec<_> = arns.collect();
     if arns.len() > MAX_POLICY_ARNS {
         return Err(too_many("policyArns", MAX_POLICY_ARNS));
     }
-    let lengths = arns
-        .iter()
-        .filter_map(|member| form.get(&format!("{member}.arn")));
-    let total: usize = policy.into_iter().chain(lengths).map(str::len).sum();
+    let all = policy.into_iter().chain(arns.iter().map(String::as_str));
+    let total: usize = all.map(str::len).sum();
     if total > MAX_POLICY {
         return Err(Code::PackedPolicyTooLarge.into());
     }
-    Ok(())
+    Ok((policy.map(ToOwned::to_owned), arns))
 }
 
 fn is_external(letter: char) -> bool {

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as spelled;
+use jiff::{
+    SignedDuration, Timestamp,
+    fmt::serde::{
+        duration::friendly::compact::required as signed,
+        unsigned_duration::friendly::compact::required as spelled,
+    },
+};
 use serde::{Deserialize, Serialize};
 
-use super::{code::Code, protocol::Action};
+use super::{bucket::Bucket, code::Code, protocol::Action};
 
 /// One rule. As JSON all but `do` may be left out:
 ///
@@ -13,7 +19,8 @@ use super::{code::Code, protocol::Action};
 /// {"action": "AssumeRole", "role": "arn:...", "times": 3, "do": {"fault": {"error": "Throttling"}}}
 /// ```
 ///
-/// Only calls that are right otherwise come to the rules, so that no mistake of a caller hides behind one.
+/// Most rules see only calls that are right otherwise, so that no mistake of a caller hides behind one. Those about
+/// what STS holds to be right see all: `clock`, `max-session` and `no-tag-session`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -38,9 +45,22 @@ pub enum Effect {
     /// The answer comes later: `{"latency": "200ms"}`. Several add up.
     #[serde(with = "spelled")]
     Latency(Duration),
-    /// The session is as long as this, whatever was asked: `{"session": "2s"}`.
+    /// The session is as long as this, whatever was asked: `{"session": "2s"}`. With `0s` it has ended already.
     #[serde(with = "spelled")]
     Session(Duration),
+    /// The session's token has at least so many characters: `{"token": 4096}`.
+    Token(usize),
+    /// STS's clock is ahead by so much, or behind: `{"clock": "-10m"}`. It is in the `Date` of the answers, decides
+    /// about signatures and tokens, and says when sessions end. Several add up.
+    #[serde(serialize_with = "signed")]
+    Clock(SignedDuration),
+    /// No session may be longer, as a role's `MaxSessionDuration`: `{"max-session": "1h"}`. The last one counts.
+    #[serde(with = "spelled")]
+    MaxSession(Duration),
+    /// Tags are not allowed, as where a trust policy lacks `sts:TagSession`: `"no-tag-session"`.
+    NoTagSession,
+    /// Calls are limited by a token bucket: `{"throttle": {"rate": 600, "burst": 600}}`.
+    Throttle(Bucket),
     /// The call fails.
     Fault(Fault),
 }
@@ -98,38 +118,83 @@ impl Rule {
         self
     }
 
-    fn fits(&self, action: Action, role: Option<&str>) -> bool {
+    fn fits(&self, action: Option<Action>, role: Option<&str>) -> bool {
         self.times != Some(0)
-            && self.action.is_none_or(|only| only == action)
+            && self.action.is_none_or(|only| Some(only) == action)
             && self.role.as_deref().is_none_or(|only| Some(only) == role)
+    }
+
+    fn count(&mut self) {
+        self.times = self.times.map(|times| times.saturating_sub(1));
+    }
+}
+
+impl Effect {
+    /// Whether it is about what is right, rather than about what becomes of it.
+    const fn is_condition(&self) -> bool {
+        matches!(
+            self,
+            Self::Clock(_) | Self::MaxSession(_) | Self::NoTagSession
+        )
     }
 }
 
 /// The rules in force.
 pub type Rules = crate::rules::Rules<Rule>;
 
-/// What the rules say about one call.
+/// What the rules say about one call that is right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) delay: Duration,
     pub(super) session: Option<Duration>,
+    pub(super) token: usize,
     pub(super) fault: Option<Fault>,
 }
 
+/// What the rules say is right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Conditions {
+    /// How far STS's clock is ahead.
+    pub(super) clock: SignedDuration,
+    pub(super) longest: Option<Duration>,
+    pub(super) tags: Tagging,
+}
+
+/// Whether sessions may have tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tagging {
+    #[default]
+    Allowed,
+    Refused,
+}
+
 impl Rules {
-    /// What becomes of a call. Counts it.
-    pub(super) fn play(&self, action: Action, role: Option<&str>) -> Script {
+    /// What is right for a call that may be wrong. Counts it.
+    pub(super) fn conditions(&self, action: Option<Action>, role: Option<&str>) -> Conditions {
+        self.with(|rules| {
+            let mut conditions = Conditions::default();
+            let fitting = rules.iter_mut().filter(|rule| rule.fits(action, role));
+            for rule in fitting.filter(|rule| rule.effect.is_condition()) {
+                rule.count();
+                conditions.add(&rule.effect);
+            }
+            rules.retain(|rule| rule.times != Some(0));
+            conditions
+        })
+    }
+
+    /// What becomes of a call that comes at `now`. Counts it.
+    pub(super) fn play(&self, action: Action, role: Option<&str>, now: Timestamp) -> Script {
         self.with(|rules| {
             let mut script = Script::default();
-            for rule in rules.iter_mut().filter(|rule| rule.fits(action, role)) {
-                rule.times = rule.times.map(|times| times.saturating_sub(1));
-                match rule.effect {
-                    Effect::Latency(delay) => script.delay += delay,
-                    Effect::Session(length) => script.session = Some(length),
-                    Effect::Fault(fault) => {
-                        script.fault = Some(fault);
-                        break;
-                    }
+            let fitting = rules
+                .iter_mut()
+                .filter(|rule| rule.fits(Some(action), role));
+            for rule in fitting.filter(|rule| !rule.effect.is_condition()) {
+                rule.count();
+                script.add(&mut rule.effect, now);
+                if script.fault.is_some() {
+                    break;
                 }
             }
             rules.retain(|rule| rule.times != Some(0));
@@ -138,105 +203,35 @@ impl Rules {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROLE: &str = "arn:aws:iam::123456789012:role/app";
-
-    fn play(rules: &Rules) -> Script {
-        rules.play(Action::AssumeRole, Some(ROLE))
-    }
-
-    #[test]
-    fn a_rule_for_the_next_calls_ends_after_them() {
-        let rules = Rules::new(vec![Rule::error(Code::Throttling).times(2)]);
-        let fault = Some(Fault::Error(Code::Throttling));
-        let faults = [(); 3].map(|()| play(&rules).fault);
-        assert_eq!(faults, [fault, fault, None]);
-        assert!(rules.entries().is_empty());
-    }
-
-    #[test]
-    fn a_rule_is_for_its_role_and_action_only() {
-        let rules = Rules::new(vec![
-            Rule::error(Code::AccessDenied)
-                .for_role(ROLE)
-                .for_action(Action::AssumeRole)
-                .times(1),
-        ]);
-        let fault = |action, role| rules.play(action, role).fault;
-        assert_eq!(
-            fault(
-                Action::AssumeRole,
-                Some("arn:aws:iam::123456789012:role/other")
-            ),
-            None
-        );
-        assert_eq!(fault(Action::AssumeRoleWithWebIdentity, Some(ROLE)), None);
-        assert_eq!(fault(Action::GetCallerIdentity, None), None);
-        assert!(fault(Action::AssumeRole, Some(ROLE)).is_some());
-    }
-
-    #[test]
-    fn delays_add_up_and_the_first_fault_decides() {
-        let delay = Effect::Latency(Duration::from_millis(200));
-        let rules = Rules::new(vec![
-            Rule::always(delay),
-            Rule::always(Effect::Session(Duration::from_secs(2))),
-            Rule::always(delay),
-            Rule::always(Effect::Fault(Fault::Hang)),
-            Rule::error(Code::AccessDenied).times(1),
-        ]);
-        let script = Script {
-            delay: Duration::from_millis(400),
-            session: Some(Duration::from_secs(2)),
-            fault: Some(Fault::Hang),
-        };
-        assert_eq!(play(&rules), script);
-        assert_eq!(
-            rules.entries().len(),
-            5,
-            "what did not happen is not counted"
-        );
-    }
-
-    #[test]
-    fn rules_are_written_as_json() {
-        for (json, rule) in [
-            (
-                r#"{"do":{"latency":"200ms"}}"#,
-                Rule::always(Effect::Latency(Duration::from_millis(200))),
-            ),
-            (
-                r#"{"do":{"fault":"hang"}}"#,
-                Rule::always(Effect::Fault(Fault::Hang)),
-            ),
-            (
-                r#"{"action":"AssumeRole","role":"r","times":3,"do":{"fault":{"error":"IDPRejectedClaim"}}}"#,
-                Rule::error(Code::IdpRejectedClaim)
-                    .for_action(Action::AssumeRole)
-                    .for_role("r")
-                    .times(3),
-            ),
-        ] {
-            assert_eq!(serde_json::from_str::<Rule>(json).unwrap(), rule);
-            assert_eq!(serde_json::to_string(&rule).unwrap(), json);
-        }
-    }
-
-    #[test]
-    fn wrong_rules_are_refused() {
-        for json in [
-            "{}",
-            r#"{"do":"hang"}"#,
-            r#"{"do":{"latency":"soon"}}"#,
-            r#"{"do":{"latency":-1}}"#,
-            r#"{"do":{"fault":{"error":"Nonsense"}}}"#,
-            r#"{"do":{"fault":"hang"},"time":1}"#,
-            r#"{"do":{"fault":"hang"},"action":"Assume"}"#,
-        ] {
-            assert!(serde_json::from_str::<Rule>(json).is_err(), "{json}");
+impl Conditions {
+    fn add(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Clock(ahead) => self.clock = self.clock.saturating_add(*ahead),
+            Effect::MaxSession(longest) => self.longest = Some(*longest),
+            Effect::NoTagSession => self.tags = Tagging::Refused,
+            Effect::Latency(_)
+            | Effect::Session(_)
+            | Effect::Token(_)
+            | Effect::Throttle(_)
+            | Effect::Fault(_) => {}
         }
     }
 }
+
+impl Script {
+    fn add(&mut self, effect: &mut Effect, now: Timestamp) {
+        match effect {
+            Effect::Latency(delay) => self.delay += *delay,
+            Effect::Session(length) => self.session = Some(*length),
+            Effect::Token(size) => self.token = *size,
+            Effect::Throttle(bucket) => {
+                self.fault = (!bucket.take(now)).then_some(Fault::Error(Code::Throttling));
+            }
+            Effect::Fault(fault) => self.fault = Some(*fault),
+            Effect::Clock(_) | Effect::MaxSession(_) | Effect::NoTagSession => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use super::{
     parameters::{Wanted, web_identity_token},
     protocol::{Action, Form},
     provider::{self, Provider},
-    rules::{Fault, Rules, Script},
+    rules::{Conditions, Fault, Rules, Script, Tagging},
     sessions::{Session, Sessions, Terms},
     sigv4,
 };
@@ -65,20 +65,26 @@ enum Asked {
 
 impl TokenService {
     pub(super) async fn handle(&self, request: &Request<Bytes>) -> Handled {
-        let now = self.clock.now();
         let form = Form::read(request);
-        let mut call = Call::new(now, &form);
+        let (action, role) = (form.action().ok(), form.get("RoleArn"));
+        let conditions = self.rules.conditions(action, role);
+        let now = self.clock.now();
+        let mut call = Call::new(now.saturating_add(conditions.clock).unwrap_or(now), &form);
         let keys = match form.action() {
             Ok(Action::AssumeRoleWithWebIdentity) => self.provider.keys().await,
             _ => Ok(None),
         };
-        let asked = self.check(&form, request.headers(), keys, &mut call);
+        let asked = self.check(&form, request.headers(), (keys, conditions), &mut call);
         let (script, reply) = match asked {
             Err(refusal) => (Script::default(), refuse(&mut call, &refusal)),
             Ok(asked) => {
-                let script = self.rules.play(asked.action(), asked.role());
+                let script = self.rules.play(asked.action(), asked.role(), now);
                 (script, self.play(asked, script, &mut call))
             }
+        };
+        let reply = match reply {
+            Reply::Answer(answer) => Reply::Answer(answers::dated(answer, call.at)),
+            reply @ (Reply::Stream(_) | Reply::Close | Reply::Hang) => reply,
         };
         Handled {
             call,
@@ -87,24 +93,25 @@ impl TokenService {
         }
     }
 
-    /// Whether a call is right, whatever the rules will say. `keys` prove web identities, if they must be proved.
+    /// Whether a call is right, whatever will become of it. The keys prove web identities, if they must be proved.
     fn check(
         &self,
         form: &Form,
         headers: &HeaderMap,
-        keys: Result<Option<KeySet>, Refusal>,
+        (keys, conditions): (Result<Option<KeySet>, Refusal>, Conditions),
         call: &mut Call,
     ) -> Result<Asked, Refusal> {
         let action = form.action()?;
         match action {
             Action::AssumeRole => {
                 let caller = self.caller(headers, call)?;
-                let wanted = self.wanted(action, form)?;
+                let wanted = self.wanted(action, form, conditions)?;
                 check_chaining(&wanted)?;
+                check_tags(&wanted, &caller, conditions.tags)?;
                 Ok(Asked::Role(caller, wanted))
             }
             Action::AssumeRoleWithWebIdentity => {
-                let wanted = self.wanted(action, form)?;
+                let wanted = self.wanted(action, form, conditions)?;
                 let token = web_identity_token(form)?;
                 let role = &wanted.role.arn;
                 let claims = self.provider.check(token, role, keys?.as_ref(), call.at)?;
@@ -114,9 +121,14 @@ impl TokenService {
         }
     }
 
-    fn wanted(&self, action: Action, form: &Form) -> Result<Wanted, Refusal> {
+    fn wanted(
+        &self,
+        action: Action,
+        form: &Form,
+        conditions: Conditions,
+    ) -> Result<Wanted, Refusal> {
         let wanted = Wanted::read(action, form)?;
-        if wanted.duration > self.longest {
+        if wanted.duration > conditions.longest.unwrap_or(self.longest) {
             let message =
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
             return Err(Refusal::new(Code::ValidationError, message));
@@ -140,14 +152,14 @@ impl TokenService {
 
     fn play(&self, asked: Asked, script: Script, call: &mut Call) -> Reply {
         match script.fault {
-            None => Reply::Answer(self.grant(asked, script.session, call)),
+            None => Reply::Answer(self.grant(asked, script, call)),
             Some(Fault::Error(code)) => refuse(call, &asked.refusal(code)),
             Some(Fault::Garbage) => {
                 call.outcome = Outcome::Garbage;
                 Reply::Answer(answers::garbage())
             }
             Some(Fault::Cut) => {
-                let answer = self.grant(asked, script.session, call);
+                let answer = self.grant(asked, script, call);
                 call.outcome = Outcome::Cut;
                 Reply::Answer(answers::cut(answer))
             }
@@ -162,14 +174,15 @@ impl TokenService {
         }
     }
 
-    fn grant(&self, asked: Asked, length: Option<Duration>, call: &mut Call) -> Response {
+    fn grant(&self, asked: Asked, script: Script, call: &mut Call) -> Response {
         call.outcome = Outcome::Granted;
-        let mut open = |action, subject, wanted: Wanted| {
+        let mut open = |action, subject, mut wanted: Wanted| {
+            wanted.token_size = wanted.token_size.max(script.token);
             let terms = Terms {
                 action,
                 subject,
                 now: call.at,
-                length: length.unwrap_or(wanted.duration),
+                length: script.session.unwrap_or(wanted.duration),
             };
             let session = self.sessions.open(wanted, terms);
             call.issued = Some(session.issued.access_key_id.clone());
@@ -209,9 +222,7 @@ impl Asked {
     fn refusal(&self, code: Code) -> Refusal {
         match (code, self) {
             (Code::AccessDenied, Self::Role(caller, wanted)) => {
-                let (who, role) = (&caller.arn, &wanted.role.arn);
-                let what = "is not authorized to perform: sts:AssumeRole on resource";
-                Refusal::new(code, format!("User: {who} {what}: {role}"))
+                not_authorized(caller, "sts:AssumeRole", &wanted.role.arn)
             }
             (Code::AccessDenied, Self::RoleWithWebIdentity(..)) => provider::not_authorized(),
             _ => code.into(),
@@ -231,6 +242,22 @@ fn check_chaining(wanted: &Wanted) -> Result<(), Refusal> {
     }
     let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
     Err(Refusal::new(Code::ValidationError, message))
+}
+
+/// The role trusts whoever calls, but not to tag sessions.
+fn check_tags(wanted: &Wanted, caller: &Identity, tags: Tagging) -> Result<(), Refusal> {
+    match tags {
+        Tagging::Refused if !wanted.tags.is_empty() => {
+            Err(not_authorized(caller, "sts:TagSession", &wanted.role.arn))
+        }
+        Tagging::Refused | Tagging::Allowed => Ok(()),
+    }
+}
+
+fn not_authorized(caller: &Identity, action: &str, role: &str) -> Refusal {
+    let who = &caller.arn;
+    let message = format!("User: {who} is not authorized to perform: {action} on resource: {role}");
+    Refusal::new(Code::AccessDenied, message)
 }
 
 /// Whose `session` is, if the call carries its token and it is not over.

@@ -32,6 +32,10 @@ pub struct Issued {
     pub tags: BTreeMap<String, String>,
     /// Those that further sessions inherit.
     pub transitive_tag_keys: Vec<String>,
+    /// The inline session policy, as it was sent.
+    pub policy: Option<String>,
+    /// The managed session policies.
+    pub policy_arns: Vec<String>,
     /// Whose web identity it was.
     pub subject: Option<String>,
     /// When.
@@ -118,6 +122,8 @@ impl Session {
             source_identity: wanted.source_identity,
             tags: wanted.tags,
             transitive_tag_keys: wanted.transitive_tag_keys,
+            policy: wanted.policy,
+            policy_arns: wanted.policy_arns,
             subject: terms.subject,
             issued: terms.now,
             expires: after(terms.now, terms.length),

@@ -122,7 +122,8 @@ async fn everything_that_was_asked_for_can_be_looked_up_by_the_key() {
     let (sts, _hand) = start(|_| {});
     let body = format!(
         "{ASSUME}&ExternalId=a%2Fb&DurationSeconds=900&SourceIdentity=me&Tags.member.1.Key=team&\
-         Tags.member.1.Value=shop&TransitiveTagKeys.member.1=team&MinimumSessionTokenSize=4000"
+         Tags.member.1.Value=shop&TransitiveTagKeys.member.1=team&MinimumSessionTokenSize=4000&\
+         Policy=%7B%7D&PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FReadOnlyAccess"
     );
     let answer = post(&sts, &signed(NODE_KEY, None), &body).await;
     let issued = sts.issued(element(&answer, "AccessKeyId")).unwrap();
@@ -130,6 +131,11 @@ async fn everything_that_was_asked_for_can_be_looked_up_by_the_key() {
     assert_eq!(issued.source_identity.as_deref(), Some("me"));
     assert_eq!(issued.tags["team"], "shop");
     assert_eq!(issued.transitive_tag_keys, ["team"]);
+    assert_eq!(issued.policy.as_deref(), Some("{}"));
+    assert_eq!(
+        issued.policy_arns,
+        ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    );
     assert_eq!(issued.duration_seconds, 900);
     assert_eq!(element(&answer, "SessionToken").len(), 4000);
     assert_eq!(element(&answer, "SourceIdentity"), "me");

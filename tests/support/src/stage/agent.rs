@@ -56,8 +56,15 @@ impl Agent {
 
     /// Waits until it has keys for all pods. On a busy machine this takes longer than a client waits.
     pub fn wait_for_keys(&self) -> Result<()> {
+        let manifests =
+            fs::read_dir(&self.manifests).with_context(|| self.manifests.display().to_string())?;
+        self.wait_for_keys_of(manifests.count())
+    }
+
+    /// Waits until it knows this many pods, wherever it knows them from, and has keys for them.
+    pub fn wait_for_keys_of(&self, pods: usize) -> Result<()> {
         let deadline = Instant::now() + KEYS;
-        while !self.has_keys()? {
+        while !self.has_keys(pods)? {
             ensure!(
                 Instant::now() < deadline,
                 "bpf2iam has no keys for some pods: {}",
@@ -68,14 +75,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Whether it knows all pods, and is not on the way to keys for any.
-    fn has_keys(&self) -> Result<bool> {
-        let manifests = fs::read_dir(&self.manifests)
-            .with_context(|| self.manifests.display().to_string())?
-            .count();
+    /// Whether it knows this many pods, and is not on the way to keys for any.
+    fn has_keys(&self, wanted: usize) -> Result<bool> {
         let status = self.status()?;
         let pods = status["pods"].as_array().context("no pods")?;
-        Ok(pods.len() == manifests && pods.iter().all(|pod| pod["state"] != "fetching"))
+        Ok(pods.len() == wanted && pods.iter().all(|pod| pod["state"] != "fetching"))
     }
 
     /// The port on which redirected connections arrive.

@@ -1,7 +1,14 @@
 //! Loops count what happens, no more and no less.
 
+use std::time::Duration;
+
 use bpf2iam_support::{
-    Node, Options, Pod, addresses::NODE_V4, client::PodClient, pod::Spec, privilege::root_or_skip,
+    Node, Options, Pod,
+    addresses::NODE_V4,
+    client::{PodClient, Sequences, reported},
+    moment::Moment,
+    pod::Spec,
+    privilege::root_or_skip,
 };
 
 use crate::server::Server;
@@ -132,4 +139,36 @@ fn connects_are_timed() {
         0 < latency.min && latency.min <= latency.p50 && latency.p50 <= latency.p99,
         "{latency}"
     );
+}
+
+#[test]
+fn a_sequence_begins_at_its_moment_and_says_where_it_ended() {
+    if !root_or_skip("a_sequence_begins_at_its_moment_and_says_where_it_ended") {
+        return;
+    }
+    let patience = Duration::from_secs(10);
+    let (_node, server, pod) = scene();
+    let waiting = || {
+        let client = client().start(&pod.place(), &["sequence"]).unwrap();
+        let is_waiting = |line: &str| line == "waiting";
+        client.wait_for_line(is_waiting, patience).unwrap();
+        client
+    };
+    let mut client = waiting();
+    let begin = Moment::now();
+    let moment = begin.plus(Duration::from_millis(100));
+    client.send_line(&moment.to_string()).unwrap();
+    client.close_input();
+    let Sequences { sequences } = reported(&client, patience).unwrap();
+    let [sequence] = &sequences[..] else {
+        panic!("{sequences:?}");
+    };
+    // The server is no metadata service: whatever it is asked, it says hello.
+    assert_eq!(sequence.failed.as_deref(), Some("credentials: no keys"));
+    assert!(sequence.longest <= sequence.ended - sequence.began);
+    assert!(moment.plus(sequence.ended) <= Moment::now());
+    drop(server);
+    let mut late = waiting();
+    late.send_line(&begin.to_string()).unwrap();
+    assert!(!late.wait(patience).unwrap().success());
 }

@@ -14,6 +14,7 @@ use crate::{
     bench::{
         Args,
         agent::Agent,
+        cluster::{Cluster, Order},
         figure::{Figure, Series, Wanted},
         load::{Load, METADATA, Turn, microseconds},
         memory::Memory,
@@ -21,11 +22,7 @@ use crate::{
     say,
 };
 
-use super::{
-    ROLE,
-    cluster::{Cluster, Order},
-    lag, settle,
-};
+use super::{ROLE, lag, settle};
 
 /// How much later than it should a churn may end.
 const PATIENCE: Duration = Duration::from_secs(30);

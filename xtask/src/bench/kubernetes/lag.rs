@@ -14,11 +14,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    bench::figure::{Figure, Series, Wanted},
+    bench::{
+        cluster::Cluster,
+        figure::{Figure, Series, Wanted},
+    },
     say,
 };
-
-use super::cluster::Cluster;
 
 /// Before the first step: the pod's first question is answered by then.
 const LEAD: Duration = Duration::from_millis(200);

@@ -7,16 +7,14 @@ use anyhow::{Context as _, Result};
 use crate::{
     bench::{
         agent::Agent,
+        cluster::{Cluster, Request},
         figure::{Figure, Wanted},
         memory::Memory,
     },
     say,
 };
 
-use super::{
-    Args,
-    cluster::{Cluster, Request},
-};
+use super::Args;
 
 /// Looks at the agent after its start, and once more when it was left alone.
 pub(super) fn measure(

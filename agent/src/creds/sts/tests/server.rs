@@ -1,4 +1,4 @@
-//! An HTTP server on loopback that says what STS says, to the byte where it matters.
+//! An HTTP server on loopback that says what STS says, to the byte where it matters. It has no clock.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
-    header::{AUTHORIZATION, HeaderValue},
+    header::{AUTHORIZATION, DATE, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -25,8 +25,12 @@ pub(super) enum Answer {
     Http(StatusCode, Bytes),
     /// Is busy, and asks to come back in a minute.
     Later,
+    /// A token of the metadata service, good for six hours.
+    Token(&'static str),
     /// Never answers.
     Nothing,
+    /// Answers so, with a `Date`.
+    Dated(&'static str, Box<Self>),
 }
 
 impl Answer {
@@ -45,6 +49,11 @@ impl Answer {
             200,
             SUCCESS.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"),
         )
+    }
+
+    /// The same, by a clock that says `date`.
+    pub(super) fn dated(self, date: &'static str) -> Self {
+        Self::Dated(date, Box::new(self))
     }
 
     /// An error as STS writes it.
@@ -86,11 +95,14 @@ const SUCCESS: &str = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/do
 /// What came.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    /// Method and target, as it was spelled.
+    pub(super) line: String,
     pub(super) authorization: String,
     pub(super) body: String,
 }
 
 type Journal = Arc<Mutex<Vec<Asked>>>;
+type Script = Arc<dyn Fn(usize, &Asked) -> Answer + Send + Sync>;
 
 /// Runs until it is dropped.
 #[derive(Debug)]
@@ -103,11 +115,20 @@ pub(super) struct Server {
 impl Server {
     /// A server that answers the n-th request with `script(n)`.
     pub(super) async fn start(script: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::run(Arc::new(move |number, _: &_| script(number))).await
+    }
+
+    /// A server that answers by what it is asked.
+    pub(super) async fn of(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        Self::run(Arc::new(move |_, asked: &_| script(asked))).await
+    }
+
+    async fn run(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let journal = Journal::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&journal), Arc::new(script)));
+        tasks.spawn(accept(listener, Arc::clone(&journal), script));
         Self {
             address,
             journal,
@@ -124,11 +145,7 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    journal: Journal,
-    script: Arc<dyn Fn(usize) -> Answer + Send + Sync>,
-) {
+async fn accept(listener: TcpListener, journal: Journal, script: Script) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -137,7 +154,9 @@ async fn accept(
             let (journal, script) = (Arc::clone(&journal), Arc::clone(&script));
             async move { Ok::<_, Infallible>(answer(request, &journal, &*script).await) }
         });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service);
         connections.spawn(async move { drop(connection.await) });
     }
 }
@@ -145,26 +164,40 @@ async fn accept(
 async fn answer(
     request: Request<Incoming>,
     journal: &Journal,
-    script: &(dyn Fn(usize) -> Answer + Send + Sync),
+    script: &(dyn Fn(usize, &Asked) -> Answer + Send + Sync),
 ) -> Response<Full<Bytes>> {
     let authorization = request.headers().get(AUTHORIZATION);
     let authorization = authorization
         .map_or("", |value| value.to_str().unwrap())
         .to_owned();
+    let line = format!("{} {}", request.method(), request.uri());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
+    let asked = Asked {
+        line,
+        authorization,
+        body,
+    };
     let number = {
         let mut journal = journal.lock().unwrap();
-        journal.push(Asked {
-            authorization,
-            body,
-        });
+        journal.push(asked.clone());
         journal.len() - 1
     };
-    match script(number) {
+    response(script(number, &asked)).await
+}
+
+async fn response(answer: Answer) -> Response<Full<Bytes>> {
+    match answer {
         Answer::Http(status, body) => {
             let mut response = Response::new(Full::new(body));
             *response.status_mut() = status;
+            response
+        }
+        Answer::Token(token) => {
+            let mut response = Response::new(Full::new(Bytes::from_static(token.as_bytes())));
+            let life = HeaderValue::from_static("21600");
+            let headers = response.headers_mut();
+            headers.insert("x-aws-ec2-metadata-token-ttl-seconds", life);
             response
         }
         Answer::Later => {
@@ -175,5 +208,11 @@ async fn answer(
             response
         }
         Answer::Nothing => std::future::pending().await,
+        Answer::Dated(date, answer) => {
+            let mut response = Box::pin(response(*answer)).await;
+            let date = HeaderValue::from_static(date);
+            response.headers_mut().insert(DATE, date);
+            response
+        }
     }
 }

@@ -1,7 +1,9 @@
+use std::collections::HashSet;
+
 use std::sync::Mutex;
 
 use crate::creds::{
-    WebIdentity,
+    Secret, WebIdentity,
     web_identity::{Minting, TokenError},
 };
 
@@ -12,7 +14,7 @@ const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.EXAMPLE";
 
 /// Makes a new token whenever one was refused.
 #[derive(Debug, Default)]
-struct Mint {
+pub(super) struct Mint {
     refused: AtomicUsize,
     asked: AtomicUsize,
     error: Option<TokenError>,
@@ -48,7 +50,7 @@ fn pod() -> WebIdentity {
     }
 }
 
-fn by_token() -> Identity {
+pub(super) fn by_token() -> Identity {
     Identity {
         web_identity: Some(pod()),
         ..identity()
@@ -69,7 +71,7 @@ impl ProvideCredentials for Never {
 }
 
 /// STS on a node without keys.
-fn keyless(server: &Server, mint: &Arc<Mint>) -> Sts {
+pub(super) fn keyless(server: &Server, mint: &Arc<Mint>) -> Sts {
     let mut config = config("eu-west-1", &server.url()).into_builder();
     config.set_credentials_provider(Some(SharedCredentialsProvider::new(Never)));
     let sts = Sts::new(&config.build(), clock()).unwrap();
@@ -166,7 +168,7 @@ async fn each_error_is_what_its_code_says_and_tells_what_to_look_at() {
         (
             400,
             "InvalidIdentityToken",
-            Kind::Invalid,
+            Kind::Denied,
             2,
             vec!["OIDC provider", aud, "123456789012"],
         ),
@@ -181,7 +183,13 @@ async fn each_error_is_what_its_code_says_and_tells_what_to_look_at() {
         (400, "MalformedPolicyDocument", Kind::Invalid, 1, vec![]),
         (400, "PackedPolicyTooLarge", Kind::Invalid, 1, vec![]),
         (400, "ValidationError", Kind::Invalid, 1, vec![]),
-        (403, "RegionDisabledException", Kind::Invalid, 1, vec![]),
+        (
+            403,
+            "RegionDisabledException",
+            Kind::Denied,
+            1,
+            vec!["activate", "123456789012", "eu-west-1"],
+        ),
         (400, "Throttling", Kind::Throttled, 2, vec![]),
         (500, "InternalFailure", Kind::Unavailable, 2, vec![]),
     ];
@@ -257,7 +265,11 @@ async fn no_token_is_made_for_a_role_of_another_partition() {
 async fn whose_tokens_are_still_needed_is_passed_on() {
     let server = Server::start(|_| Said::success()).await;
     let mint = Arc::default();
-    keyless(&server, &mint).retain(&[identity(), by_token()].into());
+    keyless(&server, &mint).retain(
+        &[identity(), by_token()]
+            .map(|one| (one, crate::creds::Beginning::New))
+            .into(),
+    );
     assert_eq!(*mint.wanted.lock().unwrap(), [pod()]);
 }
 
@@ -274,9 +286,7 @@ async fn the_token_is_not_in_what_is_told() {
 #[tokio::test]
 async fn the_token_of_a_request_that_cannot_be_sent_is_not_repeated() {
     let server = Server::start(|_| Said::success_of_web_identity()).await;
-    let mut sts = keyless(&server, &Arc::default());
-    let garbled = sts.client.config().to_builder().endpoint_resolver(Garbage);
-    sts.client = Client::from_conf(garbled.build());
+    let sts = garbled(keyless(&server, &Arc::default()));
     let error = sts.fetch(&by_token()).await.unwrap_err();
     for told in [error.to_string(), format!("{error:?}")] {
         assert!(!told.contains("eyJ") && !told.contains("Request"), "{told}");

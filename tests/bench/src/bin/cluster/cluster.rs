@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     objects::{self, Pod},
-    order::Place,
+    order::{Bound, Place},
 };
 
 /// So many roles are shared by the pods of the node whose annotations name them.
@@ -102,6 +102,13 @@ impl Cluster {
             Place::Elsewhere => ELSEWHERE,
         };
         Pod::new(number, node, &namespace(0)).role(&role(number))
+    }
+
+    /// A pod of the node that waits for its containers.
+    pub(crate) fn bound(&self, number: usize, pod: &Bound) -> Pod {
+        Pod::new(number, &self.node, &namespace(0))
+            .called(&pod.name, &pod.uid)
+            .role(&pod.role)
     }
 
     fn bound_role(&self, namespace: usize, account: usize) -> String {

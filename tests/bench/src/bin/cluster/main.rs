@@ -3,6 +3,7 @@
 //! It is told by lines of JSON on its standard input, `{"number": 1, "do": ...}`, and answers each with a line that begins
 //! with the same number: `1 done ANSWER` or `1 failed WHY`. What takes its time goes on beside the rest.
 
+mod bind;
 mod churn;
 mod cluster;
 mod objects;
@@ -83,6 +84,7 @@ async fn carry_out(cluster: &Cluster, order: Order) -> Result<Value> {
             cluster.api().put(object)?;
             Value::Null
         }
+        Order::Bind(order) => serde_json::to_value(bind::run(cluster, &order).await?)?,
         Order::Churn(order) => serde_json::to_value(churn::run(cluster, &order).await?)?,
         Order::Probe(order) => serde_json::to_value(probe::run(cluster, &order).await?)?,
         Order::Requests => serde_json::to_value(cluster.api().requests().entries())?,

@@ -24,6 +24,13 @@ impl Pod {
         Self(pod)
     }
 
+    /// The same with another name, and the UID that its cgroup says.
+    pub(crate) fn called(mut self, name: &str, uid: &str) -> Self {
+        self.0["metadata"]["name"] = json!(name);
+        self.0["metadata"]["uid"] = json!(uid);
+        self
+    }
+
     pub(crate) fn runs_as(mut self, account: &str) -> Self {
         self.0["spec"]["serviceAccountName"] = json!(account);
         self

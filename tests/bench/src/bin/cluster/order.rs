@@ -1,5 +1,6 @@
 //! What the cluster is told to do.
 
+use bpf2iam_support::moment::Moment;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,6 +17,8 @@ pub(crate) struct Numbered {
 pub(crate) enum Order {
     /// Create or replace an object.
     Put(Value),
+    /// Bind many pods to the node at once.
+    Bind(Bind),
     /// Let pods come and go.
     Churn(Churn),
     /// Let one pod come, change its role and go, over and over again.
@@ -26,6 +29,23 @@ pub(crate) enum Order {
     Forget,
     /// Say which role each pod of the node shall have.
     Roles,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bind {
+    /// When.
+    pub(crate) at: Moment,
+    pub(crate) pods: Vec<Bound>,
+}
+
+/// A pod that has no containers yet.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bound {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) role: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bpf2iam_standins::apiserver::Kind;
-use rustix::time::{ClockId, clock_gettime};
+use bpf2iam_support::moment::Moment;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -20,8 +20,7 @@ const PAUSE: Duration = Duration::from_millis(107);
 /// What the API server said.
 #[derive(Debug, Serialize)]
 pub(crate) struct Step {
-    /// When, in nanoseconds.
-    at: u64,
+    at: Moment,
     what: What,
     /// What the pod should get from then on: a role, or a status.
     answer: String,
@@ -66,16 +65,9 @@ pub(crate) async fn run(cluster: &Cluster, order: &order::Probe) -> Result<Vec<S
 impl Step {
     fn new(what: What, answer: String) -> Self {
         Self {
-            at: now(),
+            at: Moment::now(),
             what,
             answer,
         }
     }
-}
-
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    // It counts from the start of the machine: never negative.
-    let (seconds, rest) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
-    seconds * 1_000_000_000 + rest
 }

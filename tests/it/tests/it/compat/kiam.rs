@@ -19,7 +19,7 @@ const D: Pod = Pod::new(4);
 #[tokio::test]
 async fn a_leading_slash_makes_no_other_role() {
     let pods = [A.manifest(Some("myrole")), B.manifest(Some("/myrole"))];
-    let world = cluster(pods).start().await;
+    let world = cluster(pods).arg("--session-name={node}").start().await;
     for (annotation, pod) in [("myrole", A), ("/myrole", B)] {
         for request in ["myrole", "/myrole"] {
             let answer = told(&world, pod, request).await;
@@ -106,7 +106,7 @@ async fn sessions_are_called_as_their_pods_say() {
         (A, "testing", "testing".to_owned(), 0),
         (B, "testing@#&-test%", "testing@---test-=".to_owned(), 12),
         (C, &*long, format!("{}=", "s".repeat(51)), 12),
-        (D, "", "bpf2iam.node-1".to_owned(), 0),
+        (D, "", "shop.pod-4".to_owned(), 0),
     ];
     let pods = cases.iter().map(|(pod, session, ..)| called(*pod, session));
     let world = cluster(pods).start().await;

@@ -33,7 +33,7 @@ async fn table_j_a_session_is_passed_on_as_it_came() {
         let keys = world.client(pod).keys("a-role").await; // which looks at Code and Type
         let issued = world.sts().issued(&keys.access_key_id).unwrap();
         assert_eq!(issued.role, format!("{BASE_ARN}a-role"), "{case}");
-        assert_eq!(keys.expiration.as_second(), issued.expires.as_second());
+        assert!(keys.end_as(issued.expires), "{case}: {keys:?}");
         let secrets = world.sts().secrets();
         assert!(secrets.contains(&keys.secret_access_key), "{case}");
         assert!(secrets.contains(&keys.token), "{case}");
@@ -126,22 +126,55 @@ async fn table_j_errors_are_counted_by_what_they_mean() {
     }
 }
 
-/// kube2iam's sessions have the role in their names, and a hash of the address of who asked first. Ours have the node,
-/// for that is who assumes the role; a pod's annotation names its own (`kiam`).
+/// kube2iam's sessions have the role in their names, and a hash of the address of who asked first. Ours have the pod,
+/// for no other pod has the session; a pod's annotation names its own (`kiam`).
 #[tokio::test]
 async fn table_j_a_sessions_name_is_short_enough() {
-    let on = |node: &str, role: &str| -> Value {
+    let on = |node: &str, name: &str, role: &str| -> Value {
         let manifest = A.manifest(Some(role));
+        let manifest = with(manifest, "/metadata/name", name.into());
         with(manifest, "/spec/nodeName", node.into())
     };
     let long = "n".repeat(100);
-    for (case, node, role, start) in [
-        ("short", "node-1", "a-role", "bpf2iam.node-1"),
-        ("role with path", "node-1", "a/b/a-role", "bpf2iam.node-1"),
-        ("node of 100 characters", &*long, "a-role", "bpf2iam.nnnn"),
+    for (case, template, node, name, role, start) in [
+        (
+            "short",
+            "{namespace}.{pod}",
+            "node-1",
+            "p",
+            "a-role",
+            "shop.p",
+        ),
+        (
+            "role with path",
+            "{namespace}.{pod}",
+            "node-1",
+            "p",
+            "a/b/a-role",
+            "shop.p",
+        ),
+        (
+            "pod of 100 characters",
+            "{namespace}.{pod}",
+            "node-1",
+            &*long,
+            "a-role",
+            "shop.nnnn",
+        ),
+        (
+            "node of 100 characters",
+            "bpf2iam.{node}",
+            &*long,
+            "p",
+            "a-role",
+            "bpf2iam.nnnn",
+        ),
     ] {
-        let setup = cluster([on(node, role)]).arg(format!("--node-name={node}"));
-        let world = setup.start().await;
+        let setup = cluster([on(node, name, role)]).arg(format!("--node-name={node}"));
+        let world = setup
+            .arg(format!("--session-name={template}"))
+            .start()
+            .await;
         let keys = world.client(A).keys("a-role").await;
         let name = world
             .sts()
@@ -152,7 +185,7 @@ async fn table_j_a_sessions_name_is_short_enough() {
         assert!(name.starts_with(start), "{case}: {name}");
     }
     // IAM has no such role, so STS is not asked.
-    let world = cluster([on("node-1", &"r".repeat(100))]).start().await;
+    let world = cluster([on("node-1", "p", &"r".repeat(100))]).start().await;
     assert_eq!(told(&world, A, "").await, "404", "100-character role");
     assert_eq!(world.sts().calls().entries().len(), 0);
 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fs, io, path::Path};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use bpf2iam::{
     app::Agent,
     args::{Args, Command},
@@ -20,9 +20,9 @@ use clap::Parser as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{log::Log, pod::Pod, sts_host::StsHost};
+use crate::{log::Log, node_keys::NodeKeys, pod::Pod, sts_host::StsHost};
 
-use super::{BASE_ARN, NODE_KEY, NODE_SECRET, NODE_TOKEN, REGION, World};
+use super::{BASE_ARN, REGION, World};
 
 /// What shall be there when the agent starts.
 #[derive(Default)]
@@ -33,6 +33,7 @@ pub(crate) struct Setup {
     args: Vec<String>,
     rules: Vec<Rule>,
     trust: Vec<Trust>,
+    node_keys: NodeKeys,
     sts_is_down: bool,
 }
 
@@ -76,6 +77,12 @@ impl Setup {
     /// How STS misbehaves from the start.
     pub(crate) fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
+        self
+    }
+
+    /// The keys of the node are found here.
+    pub(crate) fn node_keys(mut self, keys: &NodeKeys) -> Self {
+        self.node_keys = keys.clone();
         self
     }
 
@@ -126,7 +133,7 @@ impl Setup {
         if !self.sts_is_down {
             sts.start().await;
         }
-        let source = Sts::new(&sdk(&sts.url()), Clock::system())?;
+        let source = Sts::new(&sdk(&sts.url(), self.node_keys), Clock::system())?;
         let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
         Ok(World {
             listener: agent.bound().listeners[0],
@@ -165,10 +172,8 @@ fn keys(api: &ApiServer) -> anyhow::Result<KeySource> {
     Ok(format!("{}/openid/v1/jwks", api.url()).parse()?)
 }
 
-/// All of it given: region and keys are looked for nowhere.
-fn sdk(endpoint: &str) -> SdkConfig {
-    let token = Some(NODE_TOKEN.to_owned());
-    let keys = Credentials::new(NODE_KEY, NODE_SECRET, token, None, "test");
+/// All of it given: region and keys are looked for nowhere else.
+fn sdk(endpoint: &str, keys: NodeKeys) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))

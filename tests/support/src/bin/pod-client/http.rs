@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// How an IMDSv2 client asks for a token: as long as there is.
+const TOKEN_LIFE: &str = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+
 /// A request whose answer ends with the connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -21,6 +24,22 @@ impl Request {
             headers: Vec::new(),
             body: String::new(),
         }
+    }
+
+    /// As an IMDSv2 client asks for a token.
+    pub(crate) fn token() -> Self {
+        Self {
+            method: "PUT".to_owned(),
+            headers: vec![TOKEN_LIFE.to_owned()],
+            ..Self::get("/latest/api/token")
+        }
+    }
+
+    /// The same, to be answered in the session of `token`.
+    pub(crate) fn in_session(mut self, token: &str) -> Self {
+        self.headers
+            .push(format!("X-aws-ec2-metadata-token: {token}"));
+        self
     }
 
     /// As it goes over the wire.

@@ -1,7 +1,8 @@
 //! What an application or an attacker in a pod does, one attempt a run. `pod-client list` names them all.
 //!
-//! Prints one line of JSON, a [`Report`](bpf2iam_support::client::Report) or a
-//! [`Tally`](bpf2iam_support::client::Tally). Does nothing at all in the machine's own network namespace.
+//! Prints one line of JSON, a [`Report`](bpf2iam_support::client::Report), a
+//! [`Tally`](bpf2iam_support::client::Tally) or [`Sequences`](bpf2iam_support::client::Sequences). Does nothing at all
+//! in the machine's own network namespace.
 
 #![deny(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod errno;
 mod exchange;
 mod guard;
 mod http;
+mod sequence;
 mod socket;
 mod trouble;
 
@@ -48,12 +50,14 @@ fn run() -> Result<String, Trouble> {
     if matches!(args.attempt(), "" | "list") {
         return Ok(attempts::names()
             .chain(loops::names())
+            .chain([sequence::NAME])
             .collect::<Vec<_>>()
             .join("\n"));
     }
     guard::refuse_the_machines_network()?;
     attempts::run(&args)
         .or_else(|| loops::run(&args))
+        .or_else(|| sequence::run(&args))
         .unwrap_or_else(|| {
             Err(Trouble::Usage(format!(
                 "no attempt is called {}",

@@ -10,9 +10,6 @@ use crate::{
     trouble::{During as _, Trouble},
 };
 
-/// How an IMDSv2 client asks for a token: as long as there is.
-const TOKEN_LIFE: &str = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
-
 /// `get PATH [--method M] [--header LINE]... [--body TEXT] [--token]`. With `--token` a token is fetched
 /// before, and its report returned if there is none.
 pub(super) fn get(args: &Args, report: &mut Report) -> Result<(), Trouble> {
@@ -25,22 +22,13 @@ pub(super) fn get(args: &Args, report: &mut Report) -> Result<(), Trouble> {
         .unwrap_or("")
         .clone_into(&mut request.body);
     if args.has("--token") {
-        put(&token_request(), args, report)?;
+        put(&Request::token(), args, report)?;
         let Some((200, token)) = report.status.zip(report.body.take()) else {
             return Ok(());
         };
-        let header = format!("X-aws-ec2-metadata-token: {token}");
-        request.headers.push(header);
+        request = request.in_session(&token);
     }
     put(&request, args, report)
-}
-
-fn token_request() -> Request {
-    Request {
-        method: "PUT".to_owned(),
-        headers: vec![TOKEN_LIFE.to_owned()],
-        ..Request::get("/latest/api/token")
-    }
 }
 
 fn put(request: &Request, args: &Args, report: &mut Report) -> Result<(), Trouble> {

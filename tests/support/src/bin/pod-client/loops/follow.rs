@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bpf2iam_support::client::{Change, Tally};
-use rustix::time::{ClockId, clock_gettime};
+use bpf2iam_support::{
+    client::{Change, Tally},
+    moment::Moment,
+};
 
 use crate::{
     args::Args,
@@ -30,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<Tally, Trouble> {
     let start = Instant::now();
     while start.elapsed() < duration {
         let answer = ask(&to, &request).unwrap_or_else(|error| errno::name(&error));
-        let at = now();
+        let at = Moment::now().nanoseconds();
         tally.ok += 1;
         if tally
             .changes
@@ -56,10 +58,4 @@ fn ask(to: &SocketAddr, request: &[u8]) -> io::Result<String> {
         None | Some(200) => answer.body,
         Some(status) => status.to_string(),
     })
-}
-
-/// Of the clock that all processes of the machine share. It is never negative.
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }

@@ -50,13 +50,14 @@ impl Request {
 }
 
 impl Cluster {
-    /// Starts it on the node of `stage`, with all of its objects.
-    pub(super) fn start(stage: &Stage, program: &Path) -> Result<Self> {
+    /// Starts it on the node of `stage`, with all of its objects: a large cluster's, if `size` says nothing else.
+    pub(super) fn start(stage: &Stage, program: &Path, size: &[&str]) -> Result<Self> {
         let mut command = stage.node().host().command(program)?;
         command
             .args(["--listen", LISTEN, "--base-arn", BASE_ARN])
             .arg("--node")
-            .arg(stage.node().name());
+            .arg(stage.node().name())
+            .args(size);
         let process = Process::spawn("bench-cluster", command)?;
         process.wait_for_line(|line| line.contains("ready"), START)?;
         Ok(Self { process, orders: 0 })

@@ -1,0 +1,218 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Moment = Duration::from_secs(100);
+const MIDDLE: Jitter = Jitter::new(0.5);
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// So many are in the queue.
+fn queue(urgencies: impl IntoIterator<Item = Urgency>) -> (Pace, Vec<Ticket>) {
+    let mut pace = Pace::new();
+    let tickets = urgencies.into_iter().map(|one| pace.join(one)).collect();
+    (pace, tickets)
+}
+
+/// All who may call now.
+fn calls(pace: &mut Pace, now: Moment) -> Vec<Ticket> {
+    std::iter::from_fn(|| match pace.next(now) {
+        Next::Call(ticket) => Some(ticket),
+        Next::At(_) | Next::Nobody => None,
+    })
+    .collect()
+}
+
+/// One call that ends at once, and so.
+fn call(pace: &mut Pace, now: Moment, verdict: Verdict) {
+    pace.join(Urgency::Waiting);
+    assert!(matches!(pace.next(now), Next::Call(_)), "{pace:?}");
+    pace.end(now, Some(verdict), now, MIDDLE);
+}
+
+#[test]
+fn the_most_urgent_calls_first_and_equals_in_their_order() {
+    let (mut pace, tickets) = queue([
+        Urgency::Spare,
+        Urgency::New,
+        Urgency::Soon,
+        Urgency::Waiting,
+        Urgency::New,
+    ]);
+    let order = [3, 1, 4, 2, 0].map(|at: usize| tickets[at]);
+    assert_eq!(calls(&mut pace, NOW), order);
+    assert_eq!(pace.next(NOW), Next::Nobody);
+}
+
+#[test]
+fn whoever_becomes_more_urgent_moves_ahead_and_never_back() {
+    let (mut pace, tickets) = queue([Urgency::Spare, Urgency::New, Urgency::New]);
+    pace.hurry(tickets[0], Urgency::Waiting);
+    pace.hurry(tickets[2], Urgency::Spare);
+    assert_eq!(calls(&mut pace, NOW), tickets);
+}
+
+#[test]
+fn whoever_leaves_is_not_called() {
+    let (mut pace, tickets) = queue([Urgency::New, Urgency::New]);
+    pace.leave(tickets[0]);
+    pace.leave(tickets[0]);
+    assert_eq!(calls(&mut pace, NOW), [tickets[1]]);
+    pace.hurry(tickets[1], Urgency::Waiting);
+    assert_eq!(pace.next(NOW), Next::Nobody, "it calls already");
+}
+
+#[test]
+fn no_more_than_so_many_call_at_a_time() {
+    let (mut pace, _) = queue([Urgency::New; 60]);
+    assert_eq!(calls(&mut pace, NOW).len(), 48);
+    pace.end(NOW, None, NOW, MIDDLE);
+    assert_eq!(calls(&mut pace, NOW).len(), 1);
+}
+
+#[test]
+fn a_throttled_call_halves_what_is_done_at_a_time_and_makes_everybody_pause() {
+    let (mut pace, _) = queue([Urgency::New; 100]);
+    assert_eq!(calls(&mut pace, NOW).len(), 48);
+    for _ in 0..48 {
+        pace.end(NOW, Some(Verdict::Throttled), NOW, MIDDLE);
+    }
+    assert_eq!(pace.strikes, 1, "what was under way together counts once");
+    let Next::At(moment) = pace.next(NOW) else {
+        panic!("{pace:?}");
+    };
+    assert_eq!(moment, NOW + ms(125));
+    assert_eq!(calls(&mut pace, moment).len(), 24, "half of 48");
+}
+
+#[test]
+fn pauses_grow_with_strikes_up_to_a_few_seconds_and_end_with_a_good_call() {
+    let (mut pace, mut now) = (Pace::new(), NOW);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        call(&mut pace, now, Verdict::Throttled);
+        pauses.push(pace.pause - now);
+        now = pace.pause;
+    }
+    assert!(pauses.is_sorted(), "{pauses:?}");
+    assert_eq!(pauses[0], ms(125));
+    assert_eq!(pauses[7], ms(2025), "half of the most");
+    call(&mut pace, now, Verdict::Answered);
+    assert_eq!(pace.strikes, 0);
+    call(&mut pace, now, Verdict::Throttled);
+    assert_eq!(pace.pause - now, ms(125));
+}
+
+#[test]
+fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
+    let mut pace = Pace::new();
+    pace.join(Urgency::Spare);
+    pace.join(Urgency::Spare);
+    assert_eq!(calls(&mut pace, NOW).len(), 2, "at first nobody waits");
+    pace.end(NOW, None, NOW, MIDDLE);
+    pace.end(NOW, None, NOW, MIDDLE);
+    let mut now = NOW;
+    for strikes in 1..=10 {
+        call(&mut pace, now, Verdict::Throttled);
+        let spare = (pace.spare - now).as_secs_f64();
+        let gap = 2_f64.powi(strikes - 1).min(60.0);
+        assert!((spare - gap).abs() < 0.001, "{strikes}: {spare}");
+        now = pace.pause;
+    }
+    pace.join(Urgency::Spare);
+    assert_eq!(pace.next(now), Next::At(pace.spare));
+    pace.join(Urgency::Soon);
+    assert!(matches!(pace.next(now), Next::Call(_)), "this one does not");
+}
+
+#[test]
+fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
+    let mut pace = Pace::new();
+    call(&mut pace, NOW, Verdict::Throttled);
+    let now = pace.spare;
+    pace.join(Urgency::Spare);
+    pace.join(Urgency::Spare);
+    assert_eq!(calls(&mut pace, now).len(), 1);
+    pace.end(now, None, now, MIDDLE);
+    assert_eq!(pace.next(now), Next::At(now + GAP));
+    pace = Pace { queue: BTreeSet::new(), ..pace };
+    for _ in 0..12 {
+        call(&mut pace, now, Verdict::Answered);
+    }
+    assert_eq!(pace.gap, Duration::ZERO);
+}
+
+#[test]
+fn a_few_calls_without_an_answer_change_nothing() {
+    let (mut pace, _) = queue([Urgency::New; 3]);
+    assert_eq!(calls(&mut pace, NOW).len(), 3);
+    pace.end(NOW, Some(Verdict::Silent), NOW, MIDDLE);
+    pace.end(NOW, Some(Verdict::Silent), NOW, MIDDLE);
+    pace.end(NOW, Some(Verdict::Answered), NOW, MIDDLE);
+    assert_eq!((pace.silent, pace.gap), (0, Duration::ZERO));
+    assert!(pace.pause <= NOW);
+}
+
+#[test]
+fn while_sts_is_gone_one_at_a_time_finds_out_and_those_who_have_time_seldom() {
+    let (mut pace, mut now) = (Pace::new(), NOW);
+    for _ in 0..20 {
+        now = pace.pause.max(now);
+        call(&mut pace, now, Verdict::Silent);
+    }
+    assert_eq!(pace.pause - now, ms(1025), "half of the distance of probes");
+    assert_eq!(pace.gap, SPARE_PROBE);
+    now = pace.pause;
+    for _ in 0..60 {
+        pace.join(Urgency::Waiting);
+    }
+    assert_eq!(calls(&mut pace, now).len(), 1);
+    pace.end(now, Some(Verdict::Answered), now, MIDDLE);
+    assert_eq!(calls(&mut pace, now).len(), 2, "it comes back by and by");
+    pace.end(now, Some(Verdict::Answered), now, MIDDLE);
+    pace.end(now, Some(Verdict::Answered), now, MIDDLE);
+    assert_eq!(calls(&mut pace, now).len(), 4);
+}
+
+proptest! {
+    /// Whatever happens: nobody is lost, nobody called twice, the limit holds, and a moment that is named is one at
+    /// which somebody may call.
+    #[test]
+    fn nobody_is_lost_and_nobody_waits_for_ever(
+        steps in prop::collection::vec((0_u8..5, 0_u8..4, 0.0..=1.0_f64), 1..300),
+    ) {
+        let (mut pace, mut now) = (Pace::new(), NOW);
+        let (mut waiting, mut under_way) = (std::collections::HashSet::new(), Vec::new());
+        for (step, kind, jitter) in steps {
+            let urgency = [Urgency::Waiting, Urgency::New, Urgency::Soon, Urgency::Spare][usize::from(kind)];
+            match step {
+                0 | 1 => {
+                    waiting.insert(pace.join(urgency));
+                }
+                2 => if let Some(ticket) = waiting.iter().next().copied() {
+                    pace.hurry(ticket, urgency);
+                },
+                3 => if let Some(began) = under_way.pop() {
+                    let verdict = [None, Some(Verdict::Answered), Some(Verdict::Throttled), Some(Verdict::Silent)];
+                    pace.end(began, verdict[usize::from(kind)], now, Jitter::new(jitter));
+                },
+                _ => now += ms(u64::from(kind) * 40),
+            }
+            match pace.next(now) {
+                Next::Call(ticket) => {
+                    prop_assert!(waiting.remove(&ticket));
+                    under_way.push(now);
+                }
+                Next::At(moment) => {
+                    prop_assert!(moment > now);
+                    prop_assert!(moment - now <= GAP_CAP * 2, "{:?}", moment - now);
+                    prop_assert!(!waiting.is_empty());
+                }
+                Next::Nobody => prop_assert!(waiting.is_empty() || !under_way.is_empty()),
+            }
+            prop_assert!(under_way.len() <= 48);
+        }
+    }
+}

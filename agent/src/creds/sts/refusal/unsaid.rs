@@ -1,0 +1,81 @@
+//! What there is to say when STS said nothing. Neither keys nor the request are in it.
+
+use std::error::Error;
+
+use aws_config::meta::ProviderChainError;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::{config::http::HttpResponse, error::SdkError};
+
+use crate::chain::{chain, one_line};
+
+/// What happened instead of an answer of STS; `status` is that of whoever answered in its place.
+pub(super) fn told<E: Error + 'static>(
+    failure: &SdkError<E, HttpResponse>,
+    status: Option<u16>,
+) -> String {
+    // Else it is the connection or the answer, and neither has the request in it.
+    let why = if is_unsent(failure) {
+        unsent(failure)
+    } else {
+        chain(failure)
+    };
+    match status {
+        None => why,
+        Some(status) => format!("HTTP {status}, and not in STS's words: {why}"),
+    }
+}
+
+fn is_unsent<E>(failure: &SdkError<E, HttpResponse>) -> bool {
+    matches!(failure, SdkError::ConstructionFailure(_))
+        || matches!(failure, SdkError::DispatchFailure(why) if why.is_user() || why.is_other())
+}
+
+/// Why nothing was sent. The SDK repeats the request there, with the token or the external id in it: of its words only
+/// those about the node's keys are passed on.
+fn unsent<E: Error + 'static>(failure: &SdkError<E, HttpResponse>) -> String {
+    match cause::<CredentialsError>(failure) {
+        Some(error) => format!("no keys of the node to sign with: {}", without_keys(error)),
+        None => {
+            format!("{failure}; is the endpoint of STS right (AWS_ENDPOINT_URL_STS, AWS_REGION)?")
+        }
+    }
+}
+
+/// Why there are no keys: what each provider said where all were asked, else what the one said that should have had
+/// some. Of that one the SDK gives the name to the log only.
+fn without_keys(error: &CredentialsError) -> String {
+    let Some(providers) = cause::<ProviderChainError<CredentialsError>>(error).filter(|_| false) else {
+        let why = without_request(error);
+        return format!("{why} (a warning in the log says which provider it is)");
+    };
+    let mut said = Vec::new();
+    for attempt in providers.attempts() {
+        let error = attempt.error();
+        let why = error
+            .source()
+            .map_or_else(|| without_request(error), without_request);
+        said.push(format!("{}: {why}", attempt.name()));
+    }
+    one_line(&said.join("; "))
+}
+
+/// The first of the causes that is a `T`.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What an error says, up to a request that it repeats: keys of the node may come from STS, too.
+fn without_request(error: &(dyn Error + 'static)) -> String {
+    let told = chain(error);
+    let before = told.split_once("to request `");
+    before.map_or(told.clone(), |(before, _request)| {
+        before.trim_end().to_owned()
+    })
+}

@@ -1,0 +1,262 @@
+//! The work of one keeper: rest, queue up, call, look at what came, rest.
+
+use std::time::Duration;
+
+use bpf2iam::creds::{
+    pace::{Moment, Verdict},
+    schedule::{self, First, Life, Outcome, Plan, Urgency},
+};
+use jiff::Timestamp;
+
+use crate::{
+    keeper::{Doing, Woken},
+    node::Allowed,
+    sts::Reply,
+};
+
+use super::{Cluster, Event, SESSION, START, index};
+
+/// How often the agent's SDK asks in one call.
+const REQUESTS: u32 = 2;
+/// How long it waits before it does again, at the most: after it was throttled, ...
+const AFTER_THROTTLED: Duration = Duration::from_millis(200);
+/// ... and after there was no answer.
+const AFTER_NOTHING: Duration = Duration::from_millis(50);
+
+impl Cluster {
+    /// The task of the keeper in `place` begins.
+    pub(super) fn begin(&mut self, place: u32) {
+        let jitter = self.chance.jitter();
+        let plan = schedule::first(self.keeper(place).beginning, jitter);
+        self.rest(place, plan);
+    }
+
+    /// Rests as `plan` says.
+    pub(super) fn rest(&mut self, place: u32, plan: Plan) {
+        let now = self.now;
+        let attempt = plan.attempt.map(|delay| now + delay);
+        if attempt == Some(now) {
+            self.queue_up(place, Woken::ByTime);
+        } else if plan.quiet.is_zero() {
+            self.listen(place, attempt);
+        } else {
+            self.keeper(place).turn_to(Doing::Quiet { attempt });
+            let quiet = now.saturating_add(plan.quiet);
+            let end = attempt.map_or(quiet, |attempt| attempt.min(quiet));
+            self.agenda.enter(end, Event::Rested(self.step(place)));
+        }
+    }
+
+    /// From now on whoever waits ends the rest.
+    fn listen(&mut self, place: u32, attempt: Option<Moment>) {
+        let keeper = self.keeper(place);
+        if std::mem::take(&mut keeper.demand) {
+            return self.queue_up(place, Woken::ByDemand);
+        }
+        keeper.turn_to(Doing::Resting);
+        if let Some(attempt) = attempt {
+            self.agenda.enter(attempt, Event::Rested(self.step(place)));
+        }
+    }
+
+    pub(super) fn rested(&mut self, place: u32) {
+        let now = self.now;
+        match self.keeper(place).doing {
+            Doing::Quiet { attempt } if attempt.is_none_or(|attempt| now < attempt) => {
+                self.listen(place, attempt);
+            }
+            Doing::Quiet { .. }
+            | Doing::Resting
+            | Doing::Queueing { .. }
+            | Doing::Calling { .. } => self.queue_up(place, Woken::ByTime),
+        }
+    }
+
+    /// Somebody waits.
+    pub(super) fn demand(&mut self, place: u32) {
+        let keeper = self.keeper(place);
+        match &mut keeper.doing {
+            Doing::Resting => self.queue_up(place, Woken::ByDemand),
+            Doing::Queueing { woken, .. } if *woken == Woken::ByTime => {
+                *woken = Woken::ByDemand;
+                self.queue_on(place);
+            }
+            Doing::Quiet { .. } | Doing::Queueing { .. } | Doing::Calling { .. } => {
+                keeper.demand = true;
+            }
+        }
+    }
+
+    fn queue_up(&mut self, place: u32, woken: Woken) {
+        let node = index(self.node_of(place));
+        let ticket = self.nodes[node].pace.join(Urgency::Spare);
+        self.nodes[node].note(ticket, place);
+        let keeper = self.keeper(place);
+        let heard = woken == Woken::ByTime && std::mem::take(&mut keeper.demand);
+        let woken = if heard { Woken::ByDemand } else { woken };
+        keeper.turn_to(Doing::Queueing { ticket, woken });
+        self.queue_on(place);
+    }
+
+    /// Moves ahead if it has become more urgent.
+    pub(super) fn queue_on(&mut self, place: u32) {
+        let (now, node) = (self.wall(), self.node_of(place));
+        let keeper = self.keeper(place);
+        let Doing::Queueing { ticket, woken } = keeper.doing else {
+            return;
+        };
+        let (urgency, changes) = match woken {
+            Woken::ByDemand => (Urgency::Waiting, None),
+            Woken::ByTime => schedule::urgency(keeper.beginning, keeper.held, false, now),
+        };
+        let step = self.step(place);
+        self.nodes[index(node)].pace.hurry(ticket, urgency);
+        self.pump(node);
+        if self.is_at(step) {
+            if let Some(changes) = changes {
+                self.agenda.enter(self.now + changes, Event::Older(step));
+            }
+            self.watch_end(place);
+        }
+    }
+
+    /// Lets through whoever may pass.
+    pub(super) fn pump(&mut self, node: u32) {
+        loop {
+            match self.nodes[index(node)].next(self.now) {
+                Allowed::Call(place) => self.call(place),
+                Allowed::Look(moment) => {
+                    return self.agenda.enter(moment, Event::Look(node));
+                }
+                Allowed::Nobody => return,
+            }
+        }
+    }
+
+    fn call(&mut self, place: u32) {
+        let now = self.now;
+        self.keeper(place).turn_to(Doing::Calling {
+            began: now,
+            asked: now,
+            requests: 0,
+            reply: Reply::Nothing,
+        });
+        self.request(place);
+    }
+
+    pub(super) fn request(&mut self, place: u32) {
+        let (now, jitter) = (self.now, self.chance.jitter());
+        let (how, after) = self.sts.request(now, jitter);
+        if let Doing::Calling {
+            asked,
+            requests,
+            reply,
+            ..
+        } = &mut self.keeper(place).doing
+        {
+            (*asked, *reply) = (now, how);
+            *requests += 1;
+        }
+        let replied = Event::Replied(self.step(place));
+        self.agenda.enter(now + after, replied);
+    }
+
+    /// A request has ended: the SDK asks again, or the call has ended too.
+    pub(super) fn replied(&mut self, place: u32) {
+        let Doing::Calling {
+            began,
+            asked,
+            requests,
+            reply,
+        } = self.keeper(place).doing
+        else {
+            return;
+        };
+        let most = match reply {
+            Reply::Throttled => AFTER_THROTTLED,
+            Reply::Keys | Reply::Nothing => AFTER_NOTHING,
+        };
+        if reply != Reply::Keys && requests < REQUESTS {
+            let pause = self.chance.between(Duration::ZERO, most);
+            let again = Event::Again(self.step(place));
+            return self.agenda.enter(self.now + pause, again);
+        }
+        self.turn_ends(place, began, reply);
+        let plan = match reply {
+            Reply::Keys => self.keys(place, asked),
+            Reply::Throttled | Reply::Nothing => self.failure(place, reply),
+        };
+        self.rest(place, plan);
+    }
+
+    fn turn_ends(&mut self, place: u32, began: Moment, reply: Reply) {
+        let verdict = match reply {
+            Reply::Keys => Verdict::Answered,
+            Reply::Throttled => Verdict::Throttled,
+            Reply::Nothing => Verdict::Silent,
+        };
+        let (node, jitter) = (self.node_of(place), self.chance.jitter());
+        let pace = &mut self.nodes[index(node)].pace;
+        pace.end(began, Some(verdict), self.now, jitter);
+        self.keeper(place).turn_to(Doing::Quiet { attempt: None });
+        self.pump(node);
+    }
+
+    /// There are keys, which were asked for then.
+    fn keys(&mut self, place: u32, asked: Moment) -> Plan {
+        let life = Life {
+            issued: self.wall(),
+            expires: whole_seconds(START + asked + SESSION),
+        };
+        let before = self.keepers[index(place)];
+        let keeper = self.keeper(place);
+        keeper.held = Some(life);
+        keeper.failures = 0;
+        keeper.watched = false;
+        keeper.answered |= keeper.asked.take().is_some();
+        let first = std::mem::replace(&mut keeper.first, First::No);
+        self.learn(&before);
+        let (now, jitter) = (self.wall(), self.chance.jitter());
+        schedule::next(Outcome::Keys(life, first), Some(life), now, jitter)
+    }
+
+    /// There are none. Those that are out stay.
+    fn failure(&mut self, place: u32, reply: Reply) -> Plan {
+        let (now, jitter) = (self.wall(), self.chance.jitter());
+        let keeper = self.keeper(place);
+        keeper.failures += 1;
+        let (held, failures) = (keeper.held, keeper.failures);
+        self.watch_end(place);
+        let error = match reply {
+            Reply::Throttled => &self.failures.throttled,
+            Reply::Keys | Reply::Nothing => &self.failures.unavailable,
+        };
+        schedule::next(Outcome::Failure { error, failures }, held, now, jitter)
+    }
+
+    /// Looks at the keys when they end: those of a keeper in trouble, which others renew long before.
+    fn watch_end(&mut self, place: u32) {
+        let now = self.wall();
+        let keeper = self.keeper(place);
+        if let Some(held) = keeper.held.filter(|_| !keeper.watched) {
+            keeper.watched = true;
+            let end = self.now + held.left(now);
+            self.agenda.enter(end, Event::Ends(place));
+        }
+    }
+
+    /// Withdraws keys that have ended.
+    pub(super) fn ends(&mut self, place: u32) {
+        let now = self.wall();
+        let held = &mut self.keepers[index(place)].held;
+        if held.is_some_and(|life| life.left(now).is_zero()) {
+            *held = None;
+            self.tally.ended += 1;
+        }
+    }
+}
+
+/// As STS tells the end of a session.
+fn whole_seconds(end: Timestamp) -> Timestamp {
+    Timestamp::from_second(end.as_second()).unwrap_or(end)
+}
