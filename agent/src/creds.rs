@@ -98,3 +98,6 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
 /// The identities that pods of this node need, and since when.
 pub type Wanted = HashMap<Identity, Beginning>;
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,6 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     );
     install::debian(cx, &NEEDS)?;
     let venv = Venv::ensure(cx)?;
-    let clockwork = Clockwork::ensure(cx)?;
     let built = build::all(cx, Profile::Dev)?;
     let aws_config = aws_config(cx, &built)?;
     let kit = Kit {
@@ -65,6 +64,10 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
         scripts: cx.root.join("tests/clients"),
         aws_config_service: aws_config.with_file_name("aws-config-service"),
         aws_config,
+    };
+    let clockwork = Clockwork {
+        library: kit.aws_config.with_file_name("libtold_time.so"),
+        directory: cx.target_dir(),
     };
     let programs = programs::around(built.agent, cx, Profile::Dev, &[])?;
     let mut table = Table::default();
@@ -74,14 +77,17 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     table.finish()
 }
 
-/// Builds the client in Rust together with the agent, which is built already: so it shares the agent's dependencies,
-/// and with any others they would be built once more.
+/// Builds the clients in Rust, and the library that tells them the time, together with the agent, which is built
+/// already: so they share the agent's dependencies, and with any others they would be built once more.
 fn aws_config(cx: &Cx, built: &Built) -> Result<PathBuf> {
-    say::step("build the program on aws-config");
+    say::step("build the programs on aws-config");
     let mut cargo = cargo::host(cx);
     cargo
         .args(["build", "--package=bpf2iam"])
-        .arg("--package=bpf2iam-aws-config-client")
+        .args([
+            "--package=bpf2iam-aws-config-client",
+            "--package=bpf2iam-told-time",
+        ])
         .env("BPF2IAM_EBPF_OBJECT", &built.object);
     cargo::binary(&mut cargo, "aws-config-client")
 }

@@ -250,7 +250,9 @@ fn all_settings_are_printed() {
         "--api-token=c2VjcmV0",
         "--namespace-restrictions",
     ]);
-    let printed = config.unwrap().to_string();
+    let config = config.unwrap();
+    assert!(!format!("{config:?}").contains("c2VjcmV0"));
+    let printed = config.to_string();
     assert_eq!(
         printed,
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \

@@ -276,7 +276,8 @@ mod tests {
     async fn a_panic_of_the_task_is_counted_and_leaves_nobody_waiting() {
         let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
-        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
+        let (board, readers) =
+            Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
         let task = tokio::spawn(async move {
             let _board = board;
             panic!("a fault of ours");
@@ -290,7 +291,8 @@ mod tests {
     async fn an_end_without_a_panic_is_not_counted() {
         let identity = Identity::new("arn:aws:iam::123456789012:role/r".parse().unwrap(), "node");
         let metrics = Metrics::new();
-        let (board, readers) = Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
+        let (board, readers) =
+            Board::new(identity, Clock::system(), metrics.clone(), Arc::default());
         drop(board);
         assert!(matches!(*readers.states.borrow(), State::Failed(_)));
         assert_eq!(metrics.crashes(), 0);

@@ -7,7 +7,8 @@ use super::{WebIdentity, web_identity::TokenError};
 /// Why a source gave no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
-    /// STS says that this role may not be assumed, and will go on saying so until somebody changes a policy.
+    /// STS does not let this role be assumed, and will go on so until somebody changes something at AWS: a policy, the
+    /// identity provider, the regions of an account.
     #[error("STS refuses {role}: {message}")]
     Denied {
         /// The role that was asked for.
@@ -58,7 +59,7 @@ pub enum SourceError {
 pub enum Lasting {
     /// Until what is asked for is something else.
     ForGood,
-    /// Until somebody changes a policy; that takes minutes.
+    /// Until somebody changes something, such as a policy; that takes minutes.
     AWhile,
     /// Perhaps no longer than a moment.
     AMoment,

@@ -2,8 +2,9 @@
 //!
 //! The AWS SDK finds region, credentials and endpoint as it does for every program: standard variables,
 //! profiles, the node's metadata. Always the regional endpoint: the tokens of the global one are not taken
-//! everywhere, and not at once. No key, token or signature leaves this module but inside
-//! [`Credentials`].
+//! everywhere, and not at once. Where STS gives no session as long as is wished, one of an hour is asked for in the
+//! same fetch; and no keys are said to live longer than what was asked for, whatever the clocks say. No key, token
+//! or signature leaves this module but inside [`Credentials`].
 
 mod assume_role;
 mod endpoint;
@@ -88,8 +89,7 @@ impl Sts {
         let keys = match &identity.web_identity {
             None => assume_role::call(&self.node, identity, length).await?,
             Some(whose) => {
-                let (client, _keys) = self.node.current();
-                let tokens = self.tokens.as_deref();
+                let (client, tokens) = (self.node.client(), self.tokens.as_deref());
                 web_identity::call(&client, identity, length, whose, tokens).await?
             }
         };

@@ -113,9 +113,7 @@ fn ready(valid: bool, error: Option<&str>) -> Cell {
     match (valid, error) {
         (false, _) => Cell::new("expired", Tone::Bad),
         (true, None) => Cell::new("ready", Tone::Good),
-        (true, Some(error)) => {
-            Cell::new(&format!("ready, not renewed: {error}"), Tone::Waiting)
-        }
+        (true, Some(error)) => Cell::new(&format!("ready, not renewed: {error}"), Tone::Waiting),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A library that is loaded before all others (`LD_PRELOAD`), and tells a program that it is later than it is.
 //!
-//! By how much is in the file that `TOLD_TIME_FILE` names: nanoseconds, eight bytes in the machine's order, in one
-//! write. All clocks that go on are ahead by that, also those that only go forward. A program that sleeps does not see
+//! By how much is in the file that `TOLD_TIME_FILE` names: nanoseconds, eight bytes in the machine's order, which
+//! are there before the program is, and written over in one piece. All clocks that go on are ahead by that, also those that only go forward. A program that sleeps does not see
 //! it change until something wakes it up: how long it sleeps is up to the kernel, which knows nothing of this.
 //!
 //! libfaketime does the same, but not for waits of Rust's standard library that have a timeout. Their end is told to
@@ -61,27 +61,28 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall(
     number: c_long,
-    a: c_long,
-    b: c_long,
-    c: c_long,
-    d: c_long,
-    e: c_long,
-    f: c_long,
+    first: c_long,
+    second: c_long,
+    third: c_long,
+    fourth: usize,
+    fifth: c_long,
+    sixth: c_long,
 ) -> c_long {
     type Function =
-        unsafe extern "C" fn(c_long, c_long, c_long, c_long, c_long, c_long, c_long) -> c_long;
-    // SAFETY: so the C library's function of this name is called, whatever number of arguments it is declared with.
+        unsafe extern "C" fn(c_long, c_long, c_long, c_long, usize, c_long, c_long) -> c_long;
+    // SAFETY: so the C library's function of this name is called, whatever arguments it is declared with: each is a
+    // machine word.
     let next = unsafe { mem::transmute::<*mut c_void, Function>(SYSCALL.get()) };
-    let until = ptr::with_exposed_provenance::<timespec>(d.cast_unsigned() as usize);
-    if number != libc::SYS_futex || !waits_until(b) || until.is_null() {
+    let until = ptr::with_exposed_provenance::<timespec>(fourth);
+    if number != libc::SYS_futex || !waits_until(second) || until.is_null() {
         // SAFETY: the caller's promises are those that it wants.
-        return unsafe { next(number, a, b, c, d, e, f) };
+        return unsafe { next(number, first, second, third, fourth, fifth, sixth) };
     }
     // SAFETY: for this call the kernel will read a time there.
     let until = earlier(unsafe { *until }, told());
-    let d = (&raw const until).expose_provenance().cast_signed() as c_long;
+    let fourth = (&raw const until).expose_provenance();
     // SAFETY: as before, and the time that is handed on lives until the call returns.
-    unsafe { next(number, a, b, c, d, e, f) }
+    unsafe { next(number, first, second, third, fourth, fifth, sixth) }
 }
 
 /// A function of the C library, behind the one of ours.
@@ -161,5 +162,83 @@ fn moved(time: timespec, by: i128) -> timespec {
     timespec {
         tv_sec: seconds.try_into().unwrap_or(time.tv_sec),
         tv_nsec: all.rem_euclid(second).try_into().unwrap_or(time.tv_nsec),
+    }
+}
+
+/// In the tests' own program these functions come before the C library's, as in one that the library is loaded into.
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::FileExt as _,
+        process::Command,
+        sync::{Condvar, Mutex},
+        time::{Duration, Instant, SystemTime},
+    };
+
+    use super::*;
+
+    const LATER: Duration = Duration::from_hours(2);
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// Does nothing unless the next test starts it. Others may run at the same time, so that it must be a program.
+    #[test]
+    fn child() {
+        let Ok(file) = env::var(VARIABLE) else { return };
+        let file = File::options().write(true).open(file).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "this is the clock in question")]
+        let now = || (SystemTime::now(), Instant::now());
+        let (wall, start) = now();
+        let nanoseconds = u64::try_from(LATER.as_nanos()).unwrap();
+        file.write_all_at(&nanoseconds.to_ne_bytes(), 0).unwrap();
+        let (wall_later, later) = now();
+        let whole = LATER..LATER + MINUTE;
+        assert!(whole.contains(&later.duration_since(start)));
+        assert!(whole.contains(&wall_later.duration_since(wall).unwrap()));
+
+        let lock = Mutex::new(());
+        let wait = Condvar::new().wait_timeout(lock.lock().unwrap(), Duration::from_millis(50));
+        assert!(wait.unwrap().1.timed_out());
+        assert!(later.elapsed() < MINUTE);
+    }
+
+    #[test]
+    fn clocks_are_ahead_and_waits_with_a_timeout_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), 0_u64.to_ne_bytes()).unwrap();
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "tests::child"])
+            .env(VARIABLE, file.path())
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+    }
+
+    #[test]
+    fn who_is_told_nothing_has_the_systems_time() {
+        assert_eq!(told(), 0);
+    }
+
+    #[test]
+    fn moments_move_over_the_bounds_of_seconds() {
+        let time = |tv_sec, tv_nsec| timespec { tv_sec, tv_nsec };
+        let parts = |time: timespec| (time.tv_sec, time.tv_nsec);
+        let late = later(time(1, 600_000_000), SECOND / 2);
+        assert_eq!(parts(late), (2, 100_000_000));
+        assert_eq!(parts(earlier(late, SECOND / 2)), (1, 600_000_000));
+        assert_eq!(parts(earlier(time(1, 0), 2 * SECOND)), (-1, 0));
+    }
+
+    #[test]
+    fn only_waits_until_a_moment_are_changed() {
+        let private = libc::FUTEX_PRIVATE_FLAG;
+        for (operation, expected) in [
+            (libc::FUTEX_WAIT_BITSET, true),
+            (libc::FUTEX_WAIT_BITSET | private, true),
+            (libc::FUTEX_WAIT | private, false),
+            (libc::FUTEX_WAKE | private, false),
+        ] {
+            assert_eq!(waits_until(operation.into()), expected, "{operation}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use bpf2iam_support::{
 };
 use jiff::Timestamp;
 
-use crate::{cx::Cx, say};
+use crate::say;
 
 use super::{
     client::{Client, Kit},
@@ -97,19 +97,13 @@ impl Day {
 /// What it takes to tell the time.
 #[derive(Debug)]
 pub(super) struct Clockwork {
-    library: PathBuf,
-    directory: PathBuf,
+    /// The library in every program.
+    pub(super) library: PathBuf,
+    /// Where files are put.
+    pub(super) directory: PathBuf,
 }
 
 impl Clockwork {
-    /// Installs what is missing.
-    pub(super) fn ensure(cx: &Cx) -> Result<Self> {
-        Ok(Self {
-            library: time::library(cx)?,
-            directory: cx.target_dir(),
-        })
-    }
-
     fn time(&self, name: &str) -> Result<Time> {
         Time::new(&self.library, &self.directory, name)
     }
@@ -141,7 +135,7 @@ pub(super) fn play(
             agent: &agent,
         };
         for (part, pod) in PARTS.into_iter().zip(pods) {
-            scene.enter(kit, clockwork, part, &pod?)?;
+            scene.enter(kit, clockwork, part, pod?)?;
         }
         scene.run()?;
         scene.end(table)?;
@@ -163,7 +157,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     /// Lets a client begin.
-    fn enter(&mut self, kit: &Kit, clockwork: &Clockwork, part: Part, pod: &Pod) -> Result<()> {
+    fn enter(&mut self, kit: &Kit, clockwork: &Clockwork, part: Part, pod: Pod) -> Result<()> {
         let time = clockwork.time(part.pod)?;
         time.set(self.day.ahead(part.client))?;
         let actor = Actor::start(self.stage, kit, part, pod, &time)?;
@@ -215,8 +209,9 @@ impl Scene<'_> {
             table.add([part.client.name(), self.day.name(), part.pod], verdict);
         }
         if matches!(self.day, Day::Quiet) {
-            let held = verdict::held(self.witness.least());
-            table.add(["the agent", self.day.name(), ""], held);
+            let lines = self.agent.process().lines();
+            let verdict = verdict::agent(self.witness.least(), &lines);
+            table.add(["the agent", self.day.name(), ""], verdict);
         }
         Ok(())
     }

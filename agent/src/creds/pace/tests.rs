@@ -137,7 +137,10 @@ fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
     assert_eq!(calls(&mut pace, now).len(), 1);
     pace.end(now, None, now, MIDDLE);
     assert_eq!(pace.next(now), Next::At(now + GAP));
-    pace = Pace { queue: BTreeSet::new(), ..pace };
+    pace = Pace {
+        queue: BTreeSet::new(),
+        ..pace
+    };
     for _ in 0..12 {
         call(&mut pace, now, Verdict::Answered);
     }

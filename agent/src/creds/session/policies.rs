@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_limits_of_sts_hold_for_all_together() {
-        let arns = vec![ARN; 11].join(",");
+        let arns = [ARN; 11].join(",");
         assert_eq!(refused(None, Some(&arns)), InvalidPolicies::TooMany(11));
         let long = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
         assert!(Policies::new(Some(&long(2048)), None, &role()).is_ok());

@@ -18,15 +18,20 @@ pub(super) async fn call(
     identity: &Identity,
     length: SessionLength,
 ) -> Result<Option<Credentials>, Refusal> {
-    let (client, keys) = node.current();
+    let (client, keys) = node.signer().await;
     let refusal = match send(&client, identity, length).await {
-        Err(refusal) if refusal.is_of_our_keys() => refusal,
-        answer => return answer,
+        Ok(answer) => return Ok(answer),
+        Err(refusal) => refusal,
     };
-    match node.afresh(keys).await {
-        Some(client) => send(&client, identity, length).await,
-        None => Err(refusal),
+    if refusal.is_for_want_of_keys() {
+        node.lacks(keys);
     }
+    if refusal.is_of_our_keys()
+        && let Some(client) = node.afresh(keys).await
+    {
+        return send(&client, identity, length).await;
+    }
+    Err(refusal)
 }
 
 async fn send(
@@ -41,7 +46,7 @@ async fn send(
         .duration_seconds(length.as_secs().into())
         .set_external_id(identity.external_id.as_ref().map(ToString::to_string))
         .set_policy(identity.policies.inline().map(ToOwned::to_owned))
-        .set_policy_arns(None)
+        .set_policy_arns(policies::arns(&identity.policies))
         .set_tags(tags(&identity.tags))
         .set_transitive_tag_keys(keys(&identity.tags))
         .send()

@@ -55,7 +55,7 @@ impl Granted {
     /// When the session ends at the latest, in whole seconds as STS tells it. What STS tells is of its own clock; by one
     /// that is behind it we would give out keys that are dead.
     fn latest(&self, now: Timestamp) -> Timestamp {
-        let asked = self.asked; // the clock may have been put back meanwhile
+        let asked = self.asked.min(now); // the clock may have been put back meanwhile
         let length = SignedDuration::from_secs(self.length.as_secs().into());
         let end = asked.saturating_add(length).unwrap_or(Timestamp::MAX);
         Timestamp::from_second(end.as_second()).unwrap_or(end)

@@ -1,7 +1,7 @@
 //! The client of STS, and the keys of the node that it signs with.
 //!
-//! The SDK keeps keys until it thinks that they end, and what a profile says for ever. When STS takes them no more,
-//! they are looked up afresh, in the files as they are now.
+//! The SDK keeps keys until it thinks that they end, what a profile says for ever, and also that a profile says nothing.
+//! When STS takes the keys no more, or when there are none, they are looked up afresh, in the files as they are now.
 
 use std::{
     fmt,
@@ -32,6 +32,8 @@ pub(super) struct Node {
 struct Current {
     client: Client,
     keys: Keys,
+    /// Whether the client could not sign for want of keys.
+    lack: bool,
 }
 
 /// Tells keys from those that were looked up before or after them.
@@ -44,13 +46,11 @@ pub(super) struct Keys {
 impl Node {
     /// A client as `config` says. Keys are looked up afresh along `chain`; without one, whoever gave them is asked.
     pub(super) fn new(config: Config, chain: Option<Chain>) -> Self {
-        let current = Current {
-            client: Client::from_conf(config.clone()),
-            keys: Keys {
-                number: 0,
-                since: None,
-            },
+        let keys = Keys {
+            number: 0,
+            since: None,
         };
+        let current = Current::new(Client::from_conf(config.clone()), keys);
         Self {
             config,
             chain,
@@ -58,34 +58,57 @@ impl Node {
         }
     }
 
-    /// The client, and the keys that it has.
-    pub(super) fn current(&self) -> (Client, Keys) {
-        let current = self.lock();
-        (current.client.clone(), current.keys)
+    /// A client for calls that nobody signs.
+    pub(super) fn client(&self) -> Client {
+        self.lock().client.clone()
+    }
+
+    /// A client that signs, and its keys. If it had none, they may be there by now.
+    pub(super) async fn signer(&self) -> (Client, Keys) {
+        let (signer, lack) = {
+            let current = self.lock();
+            (current.signer(), current.lack)
+        };
+        let (_, keys) = signer;
+        if lack && !keys.are_fresh() {
+            self.renew(keys).await
+        } else {
+            signer
+        }
+    }
+
+    /// There were no keys to sign with.
+    pub(super) fn lacks(&self, keys: Keys) {
+        let mut current = self.lock();
+        current.lack |= current.keys == keys;
     }
 
     /// A client with other keys than `refused`, if there is a chance that there are any.
     pub(super) async fn afresh(&self, refused: Keys) -> Option<Client> {
-        let (client, keys) = self.current();
+        let (client, keys) = self.lock().signer();
         if keys != refused {
             return Some(client);
         }
-        if false && keys.since.is_some_and(|since| since.elapsed() < FRESH) {
+        if keys.are_fresh() {
             return None;
         }
+        let (client, _keys) = self.renew(keys).await;
+        Some(client)
+    }
+
+    /// Puts a client with keys that are looked up afresh into the place of the one with `old` ones.
+    async fn renew(&self, old: Keys) -> (Client, Keys) {
         let client = self.look_up().await;
         let mut current = self.lock();
         // Else somebody else was quicker.
-        if current.keys == refused {
-            *current = Current {
-                client,
-                keys: Keys {
-                    number: refused.number + 1,
-                    since: Some(Instant::now()),
-                },
+        if current.keys == old {
+            let keys = Keys {
+                number: old.number + 1,
+                since: Some(Instant::now()),
             };
+            *current = Current::new(client, keys);
         }
-        Some(current.client.clone())
+        current.signer()
     }
 
     /// A client that knows no keys yet. Nothing else about it is new: neither the region nor where STS is.
@@ -103,6 +126,26 @@ impl Node {
     fn lock(&self) -> MutexGuard<'_, Current> {
         // Nothing panics while it is held.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    const fn new(client: Client, keys: Keys) -> Self {
+        Self {
+            client,
+            keys,
+            lack: false,
+        }
+    }
+
+    fn signer(&self) -> (Client, Keys) {
+        (self.client.clone(), self.keys)
+    }
+}
+
+impl Keys {
+    fn are_fresh(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < FRESH)
     }
 }
 

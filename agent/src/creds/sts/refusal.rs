@@ -31,6 +31,11 @@ pub(super) enum Refusal {
         /// Its words.
         message: String,
     },
+    /// Nothing was sent, as there are no keys to sign it with.
+    Unsigned {
+        /// Who has none, and why.
+        message: String,
+    },
     /// There is no answer of STS, or none that says anything.
     Unsaid {
         /// What there is instead, and why.
@@ -56,10 +61,18 @@ impl Refusal {
                 // session token of the node in it.
                 message: one_line(message.unwrap_or("no message")),
             },
-            None => Self::Unsaid {
-                message: unsaid::told(failure, status),
+            None => match unsaid::without_keys(failure) {
+                Some(message) => Self::Unsigned { message },
+                None => Self::Unsaid {
+                    message: unsaid::told(failure, status),
+                },
             },
         }
+    }
+
+    /// Whether there were no keys to sign with.
+    pub(super) const fn is_for_want_of_keys(&self) -> bool {
+        matches!(self, Self::Unsigned { .. })
     }
 
     /// Whether the keys that the call was signed with are not good any more, and others may be.
@@ -68,6 +81,7 @@ impl Refusal {
             self.code(),
             "ExpiredToken"
                 | "ExpiredTokenException"
+                | "InvalidClientTokenId"
                 | "UnrecognizedClientException"
         )
     }
@@ -97,7 +111,9 @@ impl Refusal {
     pub(super) fn into_error(self, circumstances: &Circumstances<'_>) -> SourceError {
         let role = circumstances.identity.role.clone();
         let (status, code, message) = match self {
-            Self::Unsaid { message } => return SourceError::Unavailable { role, message },
+            Self::Unsigned { message } | Self::Unsaid { message } => {
+                return SourceError::Unavailable { role, message };
+            }
             Self::Said {
                 status,
                 code,
@@ -132,7 +148,7 @@ impl Refusal {
     fn code(&self) -> &str {
         match self {
             Self::Said { code, .. } => code,
-            Self::Unsaid { .. } => "",
+            Self::Unsigned { .. } | Self::Unsaid { .. } => "",
         }
     }
 }

@@ -23,14 +23,8 @@ pub(super) fn behaviour() -> BehaviorVersion {
 }
 
 /// STS answers in a tenth of this, the look-up of the node's keys included.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(super) const CALL: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
-/// Two attempts, and the pause between them that STS may ask for.
-pub(super) const CALL: Duration = Duration::from_secs(8);
-
-/// Of the SDK. Everything slower than that is the schedule's business.
-const ATTEMPTS: u32 = 2;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 /// Where STS is, if not where it is for all.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
@@ -110,15 +104,11 @@ impl Sts {
         let skew = Skew::new(clock);
         let config = Builder::from(config)
             .interceptor(skew.clone())
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(ATTEMPTS)
-                    .with_initial_backoff(BETWEEN_ATTEMPTS),
-            )
+            // When to ask again is the schedule's business: it knows what STS said to all others.
+            .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT)
-                    .operation_attempt_timeout(ATTEMPT)
                     .operation_timeout(CALL)
                     .build(),
             )

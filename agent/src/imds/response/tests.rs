@@ -32,6 +32,27 @@ fn text() -> Answer {
     Answer::served(Bytes::from_static(b"my-role"), modified)
 }
 
+#[test]
+fn who_prints_an_answer_prints_nothing_that_is_in_it() {
+    let ttl = "60".parse().unwrap();
+    for (answer, body) in [
+        (Answer::token("hunter2".to_owned(), ttl), "Token"),
+        (
+            Answer::served(
+                Bytes::from_static(b"hunter2"),
+                "2026-01-02T03:04:05Z".parse().unwrap(),
+            ),
+            "Text",
+        ),
+    ] {
+        let printed = format!("{answer:?}");
+        assert!(
+            printed.contains(body) && !printed.contains("hunter2"),
+            "{printed}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_page_is_ec2s_to_the_byte() {
     let (headers, body) = printed(Answer::refused(Outcome::Path)).await;

@@ -45,8 +45,7 @@ impl Log {
 
     /// The records that somebody should look at.
     pub(crate) fn warnings(&self) -> Vec<Value> {
-        let records = self.0.borrow();
-        let mut records: Vec<Value> = records.iter().map(|line| parse(line)).collect();
+        let mut records: Vec<Value> = self.0.borrow().iter().map(|line| parse(line)).collect();
         records.retain(|record| matches!(record["level"].as_str(), Some("WARN" | "ERROR")));
         records
     }

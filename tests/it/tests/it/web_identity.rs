@@ -167,7 +167,11 @@ async fn an_audience_that_the_account_does_not_know_is_told() {
     let world = Setup::default().cluster(objects).start().await;
     assert_refused(&world, &["audience", "elsewhere", "123456789012"]).await;
     assert_eq!(world.calls("a-role"), 2, "a new token, and no more");
-    assert_eq!(world.fetches("invalid").await, 1);
+    assert_eq!(
+        world.fetches("denied").await,
+        1,
+        "the account may learn of it"
+    );
 }
 
 #[tokio::test]

@@ -8,12 +8,12 @@ use bpf2iam_support::{
     Pod,
     memory::{self, Needle},
     process::{Process, output},
-    stage::{Agent, Stage},
+    stage::{Agent, STS, Stage},
 };
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::scene::{PATIENCE, get, pod, stage, start};
+use crate::scene::{PATIENCE, get, pod, stage};
 
 /// How long the keys of a pod that is gone may be in memory. An unused connection to STS is closed within 2 s.
 const WIPED: Duration = Duration::from_secs(10);
@@ -40,8 +40,14 @@ impl Secrets {
     /// As the pod itself sees them.
     fn of(stage: &Stage, pod: &Pod) -> Self {
         let path = "/latest/meta-data/iam/security-credentials/";
-        let report = get(stage, &pod.place(), &format!("{path}{}", pod.spec().name));
-        let keys: Value = serde_json::from_str(&report.body.unwrap()).unwrap();
+        let path = format!("{path}{}", pod.spec().name);
+        let mut keys = Value::Null;
+        let given = wait_until(PATIENCE, || {
+            let report = get(stage, &pod.place(), &path);
+            keys = serde_json::from_str(&report.body.unwrap_or_default()).unwrap_or_default();
+            Ok(report.status == Some(200))
+        });
+        assert!(given.unwrap(), "no keys for {}", pod.spec());
         let secret = |name: &str| keys[name].as_str().unwrap().to_owned();
         Self(vec![secret("SecretAccessKey"), secret("Token")])
     }
@@ -78,6 +84,14 @@ fn remove(stage: &Stage, pod: Pod) {
     drop(pod);
 }
 
+/// How many connections from the agent's network to STS are open.
+fn connections_to_sts(agent: &Agent) -> usize {
+    let table = format!("/proc/{}/net/tcp", agent.process().pid());
+    let table = fs::read_to_string(table).unwrap();
+    let remote = format!(":{:04X} 01 ", STS.port()); // 01: established
+    table.lines().filter(|line| line.contains(&remote)).count()
+}
+
 #[track_caller]
 fn assert_wiped(secrets: &Secrets, agent: &Agent) {
     let wiped = wait_until(WIPED, || Ok(secrets.in_memory(agent).is_empty()));
@@ -88,7 +102,7 @@ fn assert_wiped(secrets: &Secrets, agent: &Agent) {
 fn keys_are_wiped_when_the_last_pod_that_has_them_is_gone_and_are_never_logged() {
     let Some(stage) = stage() else { return };
     let (cart, other) = (pod(&stage, "cart"), pod(&stage, "other"));
-    let agent = start(&stage, &["--log-level", "trace"]);
+    let agent = stage.start_agent(&["--log-level", "trace"]).unwrap();
     let (carts, others) = (Secrets::of(&stage, &cart), Secrets::of(&stage, &other));
     for secrets in [&carts, &others] {
         assert!(secrets.in_memory(&agent).len() >= secrets.pieces().len());
@@ -97,9 +111,10 @@ fn keys_are_wiped_when_the_last_pod_that_has_them_is_gone_and_are_never_logged()
     remove(&stage, cart);
     assert_wiped(&carts, &agent);
     assert!(!others.in_memory(&agent).is_empty());
-    // What connections to STS have of the last answers is not overwritten by another.
     remove(&stage, other);
     assert_wiped(&others, &agent);
+    // With TLS, a connection has the last answer as long as it lives.
+    assert!(wait_until(WIPED, || Ok(connections_to_sts(&agent) == 0)).unwrap());
 
     let said = [
         agent.process().lines(),

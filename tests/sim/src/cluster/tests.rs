@@ -1,4 +1,9 @@
-use crate::{node::Allowed, sts::Outage};
+use bpf2iam::creds::{
+    pace::{Next, Pace},
+    schedule::Urgency,
+};
+
+use crate::sts::Outage;
 
 use super::*;
 
@@ -105,8 +110,17 @@ fn a_pod_that_goes_leaves_no_call_behind() {
     cluster.run_until(Duration::from_mins(1));
     assert_eq!(holding(&cluster), 12);
     for node in &mut cluster.nodes {
-        assert_eq!(node.next(cluster.now), Allowed::Nobody);
+        assert_eq!(room(&mut node.pace), room(&mut Pace::new()));
     }
+}
+
+/// How many may call at once.
+fn room(pace: &mut Pace) -> usize {
+    let calls = (0..100).map_while(|_| {
+        pace.join(Urgency::Waiting);
+        matches!(pace.next(Duration::from_hours(1)), Next::Call(_)).then_some(())
+    });
+    calls.count()
 }
 
 #[test]

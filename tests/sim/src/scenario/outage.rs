@@ -37,7 +37,7 @@ pub(crate) fn outage(setting: &Setting, how: Outage) -> Result<Report> {
     }
     cluster.run_until(end);
     cluster.close();
-    let mut report = told(&cluster, how, calm - back, troubled);
+    let mut report = told(&cluster, how, calm.saturating_sub(back), troubled);
     report.goal(Goal {
         name: "keys of running pods that ended before there were others",
         value: cluster.tally.ended.into(),
@@ -53,7 +53,8 @@ fn told(cluster: &Cluster, how: Outage, calm: Duration, troubled: usize) -> Repo
         Outage::Silent => "does not answer",
         Outage::Refused => "refuses connections",
     };
-    let mut report = Report::new(format!("outage: STS {how} for {LASTS:?}"));
+    let minutes = LASTS.as_secs() / 60;
+    let mut report = Report::new(format!("outage: STS {how} for {minutes} minutes"));
     let (back, end) = (BEGINS + LASTS, BEGINS + LASTS + AFTER);
     let during = BEGINS..back;
     report.line(format!(

@@ -83,8 +83,7 @@ fn told(setting: &Setting, size: Size, cluster: &Cluster, end: Duration) -> Repo
     report
 }
 
-/// Those that were not answered from memory.
 fn requests(waits: &Waits) -> String {
     let late = waits.longer_than(PATIENCE);
-    format!("first request to keys: {waits}; {late} were told to come again")
+    format!("first request to answer: {waits}; {late} were told to come again")
 }

@@ -28,6 +28,8 @@ pub(super) struct Actor {
     process: Process,
     log: PathBuf,
     failures: Vec<String>,
+    /// Whose processes go with it.
+    _pod: Pod,
 }
 
 /// What it said and wrote until its end.
@@ -42,7 +44,7 @@ impl Actor {
         stage: &Stage,
         kit: &Kit,
         part: Part,
-        pod: &Pod,
+        pod: Pod,
         time: &Time,
     ) -> Result<Self> {
         let home = stage.scratch().join(format!("home-{}", part.pod));
@@ -50,13 +52,14 @@ impl Actor {
         let log = home.join("log");
         let mut words = program(part.client, kit)?;
         words.push(log.clone().into());
-        let mut command = part.client.in_pod(kit, pod, &home, words)?;
+        let mut command = part.client.in_pod(kit, &pod, &home, words)?;
         command.envs(time.environment());
         Ok(Self {
             process: Process::spawn(part.client.name(), command)?,
             part,
             log,
             failures: Vec::new(),
+            _pod: pod,
         })
     }
 
@@ -66,7 +69,8 @@ impl Actor {
 
     /// Lets it ask, for the `number`th time.
     pub(super) fn ask(&mut self, number: u32) -> Result<()> {
-        self.process.send_line(&number.to_string())
+        let sent = self.process.send_line(&number.to_string());
+        sent.with_context(|| self.process.lines().join("\n"))
     }
 
     /// Hears what came of it.

@@ -13,6 +13,9 @@ const SESSIONS: RangeInclusive<usize> = 40..=60;
 /// With how many keys a client must have signed, for all of this to show anything.
 const KEYS: usize = 20;
 
+/// What the agent's lines have that somebody should look at.
+const TROUBLE: [&str; 2] = [r#""level":"WARN""#, r#""level":"ERROR""#];
+
 /// A day of `requests` requests, on which nobody may notice anything.
 pub(super) fn quiet(said: &Said, account: &Account, requests: usize) -> Result<String, String> {
     let first = |lines: &[String]| lines.first().cloned().unwrap_or_default();
@@ -70,13 +73,19 @@ pub(super) fn loud(said: &Said) -> Result<String, String> {
     let first = early
         .first()
         .ok_or("does not complain of keys that end too soon")?;
-    Ok(format!("complains {} times: {first}", early.count()))
+    let words = first.rsplit(": ").next().unwrap_or_default();
+    Ok(format!("complains {} times: {words}", early.count()))
 }
 
-/// What pods would have been given at any moment.
-pub(super) fn held(least: SignedDuration) -> Result<String, String> {
+/// What pods would have been given at any moment, by an agent that has printed these lines.
+pub(super) fn agent(least: SignedDuration, lines: &[String]) -> Result<String, String> {
     let held = format!("what it held was good for {} at least", minutes(least));
-    if least < LEAST { Err(held) } else { Ok(held) }
+    let is_trouble = |line: &&String| TROUBLE.iter().any(|level| line.contains(level));
+    match lines.iter().find(is_trouble) {
+        Some(line) => Err(format!("{held}; {line}")),
+        None if least < LEAST => Err(held),
+        None => Ok(format!("{held}, and it warns of nothing")),
+    }
 }
 
 fn least(left: Option<SignedDuration>) -> SignedDuration {
@@ -156,14 +165,19 @@ mod tests {
 
     #[test]
     fn a_loud_day_is_one_with_the_complaint_that_is_looked_for() {
-        let text = "WARN of a credential service availability issue.";
-        assert_eq!(loud(&said(text)), Ok(format!("complains 1 times: {text}")));
+        let text = "of a credential service availability issue.";
+        let seen = loud(&said(&format!("WARN span: module: {text}")));
+        assert_eq!(seen, Ok(format!("complains 1 times: {text}")));
         assert!(loud(&said("WARN of anything else")).is_err());
     }
 
     #[test]
-    fn less_than_enough_is_too_little() {
-        assert!(held(LEAST).is_ok());
-        assert!(held(LEAST - SignedDuration::from_secs(1)).is_err());
+    fn an_agent_with_too_little_or_with_a_warning_is_not_good() {
+        let said = |level| [format!(r#"{{"level":"{level}","message":"x"}}"#)];
+        assert!(agent(LEAST, &said("INFO")).is_ok());
+        assert!(agent(LEAST - SignedDuration::from_secs(1), &said("INFO")).is_err());
+        for level in ["WARN", "ERROR"] {
+            assert!(agent(LEAST, &said(level)).is_err());
+        }
     }
 }

@@ -13,10 +13,11 @@ pub(super) fn told<E: Error + 'static>(
     failure: &SdkError<E, HttpResponse>,
     status: Option<u16>,
 ) -> String {
-    // Else it is the connection or the answer, and neither has the request in it.
     let why = if is_unsent(failure) {
-        unsent(failure)
+        // The SDK's causes repeat the request, with the token or the external id in it.
+        format!("{failure}; is the endpoint of STS right (AWS_ENDPOINT_URL_STS, AWS_REGION)?")
     } else {
+        // It is the connection or the answer, and neither has the request in it.
         chain(failure)
     };
     match status {
@@ -30,21 +31,19 @@ fn is_unsent<E>(failure: &SdkError<E, HttpResponse>) -> bool {
         || matches!(failure, SdkError::DispatchFailure(why) if why.is_user() || why.is_other())
 }
 
-/// Why nothing was sent. The SDK repeats the request there, with the token or the external id in it: of its words only
-/// those about the node's keys are passed on.
-fn unsent<E: Error + 'static>(failure: &SdkError<E, HttpResponse>) -> String {
-    match cause::<CredentialsError>(failure) {
-        Some(error) => format!("no keys of the node to sign with: {}", without_keys(error)),
-        None => {
-            format!("{failure}; is the endpoint of STS right (AWS_ENDPOINT_URL_STS, AWS_REGION)?")
-        }
-    }
+/// Why nothing was sent, if that is because there are no keys of the node to sign with.
+pub(super) fn without_keys<E: Error + 'static>(
+    failure: &SdkError<E, HttpResponse>,
+) -> Option<String> {
+    let error = is_unsent(failure).then(|| cause::<CredentialsError>(failure));
+    let why = lack(error.flatten()?);
+    Some(format!("no keys of the node to sign with: {why}"))
 }
 
 /// Why there are no keys: what each provider said where all were asked, else what the one said that should have had
 /// some. Of that one the SDK gives the name to the log only.
-fn without_keys(error: &CredentialsError) -> String {
-    let Some(providers) = cause::<ProviderChainError<CredentialsError>>(error).filter(|_| false) else {
+fn lack(error: &CredentialsError) -> String {
+    let Some(providers) = cause::<ProviderChainError<CredentialsError>>(error) else {
         let why = without_request(error);
         return format!("{why} (a warning in the log says which provider it is)");
     };

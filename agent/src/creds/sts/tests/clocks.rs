@@ -38,12 +38,12 @@ async fn no_keys_outlive_what_was_asked_for_by_our_clock() {
 /// A slow answer leaves less: the session began when STS was asked.
 #[tokio::test(start_paused = true)]
 async fn the_time_that_an_answer_takes_is_not_added_to_the_session() {
-    let server = Server::start(|number| match number {
-        0 => Said::Nothing,
-        _ => granted(SAME, "2026-01-01T09:00:00Z"),
-    })
-    .await;
-    let keys = sts(&server).fetch(&identity()).await.unwrap();
+    let server = Server::start(|_| granted(SAME, "2026-01-01T09:00:00Z")).await;
+    let slow = SharedCredentialsProvider::new(Slow(Duration::from_secs(3)));
+    let config = config("eu-west-1", &server.url()).into_builder();
+    let config = config.credentials_provider(slow).build();
+    let sts = Sts::new(&config, clock()).unwrap();
+    let keys = sts.fetch(&identity()).await.unwrap();
     assert_eq!(keys.expires.to_string(), "2026-01-01T01:00:00Z");
     let asked = "2026-01-01T00:00:00Z".parse().unwrap();
     let took = keys.issued.duration_since(asked);

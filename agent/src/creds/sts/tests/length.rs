@@ -1,6 +1,6 @@
 //! Sessions that are too long for STS.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Mutex};
+use std::{collections::HashMap, sync::Mutex};
 
 use tracing::{Dispatch, Event, Level, Subscriber, subscriber::DefaultGuard};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
@@ -38,11 +38,11 @@ impl Warned {
 impl<S: Subscriber> Layer<S> for Warned {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         if *event.metadata().level() == Level::WARN {
-            let mut told = String::new();
+            let mut told = Vec::new();
             event.record(&mut |_field: &_, value: &dyn fmt::Debug| {
-                write!(told, "{value:?} ").unwrap();
+                told.push(format!("{value:?}"));
             });
-            self.0.lock().unwrap().push(told);
+            self.0.lock().unwrap().push(told.join(" "));
         }
     }
 }

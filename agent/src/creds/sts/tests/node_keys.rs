@@ -69,7 +69,14 @@ async fn keys_that_sts_takes_no_more_are_looked_up_afresh_once() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+/// Lets some seconds pass.
+async fn a_while() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
 async fn keys_that_are_never_taken_are_not_looked_up_all_the_time() {
     let said = || Said::error(403, "InvalidClientTokenId", "as STS puts it");
     let server = Server::start(move |_| said()).await;
@@ -80,7 +87,7 @@ async fn keys_that_are_never_taken_are_not_looked_up_all_the_time() {
         assert!(error.to_string().contains("the node's own keys"), "{error}");
         assert_eq!(server.asked().len(), calls);
     }
-    tokio::time::advance(Duration::from_secs(6)).await;
+    a_while().await;
     assert!(sts.fetch(&identity()).await.is_err());
     assert_eq!(server.asked().len(), 5);
 }
@@ -146,6 +153,32 @@ async fn keys_that_were_rotated_in_a_file_are_read_again() {
         scope.contains("/eu-south-2/sts/"),
         "nothing else changes: {scope}"
     );
+}
+
+#[tokio::test]
+async fn keys_that_come_late_or_are_mended_are_found_without_a_restart() {
+    for wrong in [
+        "region = eu-west-1",
+        "region = eu-west-1\naws_secret_access_key = half",
+        "region = eu-west-1\nrole_arn = arn:aws:iam::123456789012:role/agent\nsource_profile = x",
+    ] {
+        let directory = TempDir::new().unwrap();
+        write(&directory, wrong);
+        let server = Server::of(|asked| match asked.line.as_str() {
+            "POST http://sts.test/" => Said::success(),
+            _ => Said::new(404, ""),
+        })
+        .await;
+        let sts = by_profile(directory.path(), &server).await.unwrap();
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(sts.fetch(&identity()).await.unwrap_err().to_string());
+        }
+        assert_eq!(told[0], told[1]);
+        write(&directory, &with_keys("AKIDNODE1"));
+        a_while().await;
+        sts.fetch(&identity()).await.unwrap();
+    }
 }
 
 /// The metadata service of a node, and STS for whoever calls it.

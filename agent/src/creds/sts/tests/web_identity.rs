@@ -179,7 +179,7 @@ async fn each_error_is_what_its_code_says_and_tells_what_to_look_at() {
             2,
             vec!["clock"],
         ),
-        (400, "IDPCommunicationError", Kind::Unavailable, 2, vec![]),
+        (400, "IDPCommunicationError", Kind::Unavailable, 1, vec![]),
         (400, "MalformedPolicyDocument", Kind::Invalid, 1, vec![]),
         (400, "PackedPolicyTooLarge", Kind::Invalid, 1, vec![]),
         (400, "ValidationError", Kind::Invalid, 1, vec![]),
@@ -190,8 +190,8 @@ async fn each_error_is_what_its_code_says_and_tells_what_to_look_at() {
             1,
             vec!["activate", "123456789012", "eu-west-1"],
         ),
-        (400, "Throttling", Kind::Throttled, 2, vec![]),
-        (500, "InternalFailure", Kind::Unavailable, 2, vec![]),
+        (400, "Throttling", Kind::Throttled, 1, vec![]),
+        (500, "InternalFailure", Kind::Unavailable, 1, vec![]),
     ];
     let mut tries = JoinSet::new();
     for (status, code, expected, calls, told) in cases {

@@ -9,7 +9,7 @@ use crate::{
     world::{Setup, World},
 };
 
-use super::scene::{ROLE, Scene, arn};
+use super::scene::{ROLE, Scene};
 
 const A: Pod = Pod::new(1);
 
@@ -19,15 +19,27 @@ const POLICY: &str = "bpf2iam.io/session-policy";
 const POLICY_ARNS: &str = "bpf2iam.io/session-policy-arns";
 const DURATION: &str = "bpf2iam.io/session-duration";
 
-/// Pod A as it is, with one more annotation or another role.
-fn annotated(key: &str, value: &str) -> Value {
-    let mut manifest = A.manifest(Some(ROLE));
+/// `pod`, with one more annotation or another role.
+fn annotated(pod: Pod, key: &str, value: &str) -> Value {
+    let mut manifest = pod.manifest(Some(ROLE));
     manifest["metadata"]["annotations"][key] = value.into();
     manifest
 }
 
-fn write(world: &World, manifest: &Value) {
-    world.write(&format!("{}.yaml", A.name()), &manifest.to_string());
+fn write(world: &World, pod: Pod, manifest: &Value) {
+    world.write(&format!("{}.yaml", pod.name()), &manifest.to_string());
+}
+
+/// What `pod` was warned of, in words that fit on a line.
+fn warning_of(warnings: &[Value], pod: Pod) -> &str {
+    let mut of_pod = warnings
+        .iter()
+        .filter(|warning| warning["pod"] == pod.full_name());
+    let (first, second) = (of_pod.next(), of_pod.next());
+    assert_eq!(second, None, "{}", pod.full_name());
+    let note = first.and_then(|first| first["note"].as_str()).unwrap();
+    assert!(note.len() < 700 && note.is_ascii(), "{note}");
+    note
 }
 
 #[tokio::test]
@@ -35,7 +47,7 @@ async fn what_cannot_be_meant_is_refused_before_sts_sees_it_and_said_once() {
     let long = "n".repeat(3000);
     let many = "arn:aws:iam::aws:policy/P,".repeat(11);
     let foreign = "arn:aws:iam::999999999999:policy/p";
-    for (key, value, word) in [
+    let wrong = [
         ("iam.amazonaws.com/role", &*long, "role"),
         ("iam.amazonaws.com/role", "a role", "role"),
         ("iam.amazonaws.com/role", "r\u{f6}le\u{202e}", "role"),
@@ -53,32 +65,36 @@ async fn what_cannot_be_meant_is_refused_before_sts_sees_it_and_said_once() {
         (DURATION, "soon", DURATION),
         (DURATION, "5m", DURATION),
         (DURATION, &*long, DURATION),
-    ] {
-        let case = format!("{key}: {value:.40}");
-        let scene = Scene::new(Setup::default()).await;
-        let calls = scene.world.sts().calls().entries().len();
-        write(&scene.world, &annotated(key, value));
-        let said = async || scene.warnings();
-        let warnings = until(said, |warnings| !warnings.is_empty()).await;
+    ];
+    let pods = || (1..).map(Pod::new).zip(wrong);
+    let scene = Scene::new(Setup::default()).await;
+    for (pod, (key, value, _)) in pods() {
+        write(&scene.world, pod, &annotated(pod, key, value));
+    }
+    let said = async || scene.warnings();
+    until(said, |warnings| warnings.len() >= wrong.len()).await;
+    scene.other_is_served().await;
+    scene.keyed_is_served().await;
+    let calls = async |pod: Pod| scene.world.client(pod).get(ROLES).await;
+    for (pod, (key, value, _)) in pods() {
         for _ in 0..3 {
-            assert!(scene.world.client(A).get(ROLES).await.is_absent(), "{case}");
+            assert!(calls(pod).await.is_absent(), "{key}: {value:.40}");
         }
-        scene.keyed_is_served().await;
-        scene.other_is_served().await;
-        let [warning] = &*warnings else {
-            panic!("{case}: {warnings:#?}");
-        };
-        assert_eq!(scene.warnings().len(), 1, "{case}: {warning:#}");
-        assert_eq!(warning["pod"], A.full_name(), "{case}");
-        let note = warning["note"].as_str().unwrap();
-        assert!(note.contains(word), "{case}: {note}");
-        assert!(note.len() < 700 && note.is_ascii(), "{case}: {note}");
-        let made = scene.world.sts().calls().entries().split_off(calls);
-        let of_a = made.iter().filter(|call| call.role == Some(arn()));
-        assert_eq!(of_a.count(), 0, "{case}");
-        write(&scene.world, &A.manifest(Some(ROLE)));
-        let list = async || scene.world.client(A).get(ROLES).await.status;
-        until(list, |status| *status == 200).await;
+    }
+    let warnings = scene.warnings();
+    assert_eq!(warnings.len(), wrong.len(), "{warnings:#?}");
+    for (pod, (key, value, word)) in pods() {
+        let note = warning_of(&warnings, pod);
+        assert!(note.contains(word), "{key}: {value:.40}: {note}");
+    }
+    assert_eq!(
+        scene.world.sts().calls().entries().len(),
+        2,
+        "of the others"
+    );
+    for (pod, _) in pods() {
+        scene.world.write_pod(pod, Some(ROLE));
+        until(async || calls(pod).await.status, |status| *status == 200).await;
     }
 }
 
@@ -97,7 +113,7 @@ async fn the_name_of_a_session_is_made_one_that_sts_takes() {
         "a",
         "../../etc",
     ] {
-        write(world, &annotated(SESSION_NAME, name));
+        write(world, A, &annotated(A, SESSION_NAME, name));
         let own = async || {
             let answer = world.client(A).get(&format!("{ROLES}{ROLE}")).await;
             (answer.status == 200).then(|| {

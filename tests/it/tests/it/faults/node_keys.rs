@@ -2,7 +2,10 @@
 
 use bpf2iam_standins::sts::{Code, Rule};
 
-use crate::{node_keys::NodeKeys, world::Setup};
+use crate::{
+    node_keys::NodeKeys,
+    world::{NODE_KEY, Setup},
+};
 
 use super::scene::{ROLE, Scene, crowd};
 
@@ -36,8 +39,7 @@ async fn keys_that_sts_does_not_take_are_replaced_when_there_are_others() {
         let scene = Scene::new(Setup::default().node_keys(&keys)).await;
         keys.change(id);
         // The agent still has the first ones.
-        let deleted = Rule::error(code.unwrap_or(Code::InvalidClientTokenId));
-        scene.breaks(deleted.clone());
+        scene.breaks(Rule::error(code.unwrap_or(Code::InvalidClientTokenId)));
         scene.all_wait().await;
         scene.attempts_end("unavailable").await;
         scene.keyed_is_served().await;
@@ -45,6 +47,9 @@ async fn keys_that_sts_does_not_take_are_replaced_when_there_are_others() {
         keys.change("AKIDNODE000000000003");
         scene.world.sts().rules().clear();
         scene.recovers().await;
+        let calls = scene.world.sts().calls().entries();
+        let last = calls.last().unwrap();
+        assert_ne!(last.signed_by.as_deref(), Some(NODE_KEY), "the first ones");
     }
 }
 

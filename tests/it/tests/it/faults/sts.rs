@@ -121,13 +121,20 @@ async fn a_small_share_of_what_sts_allows() {
     assert!(calls <= 4 * crowd().count(), "{calls}");
 }
 
+/// Also where it looks as if STS were gone for all.
 #[tokio::test]
 async fn what_fails_for_one_role_does_not_keep_another_from_its_keys() {
-    for code in [Code::InternalFailure, Code::ValidationError] {
+    for (code, outcome) in [
+        (Code::InternalFailure, "unavailable"),
+        (Code::IdpCommunicationError, "unavailable"),
+        (Code::Throttling, "throttled"),
+        (Code::ValidationError, "invalid"),
+    ] {
         let scene = Scene::new(Setup::default()).await;
         scene.breaks(Rule::error(code).for_role(arn()));
-        scene.other_is_served().await;
+        scene.attempts_end(outcome).await;
         scene.keyed_is_served().await;
-        scene.said_once(&[code.name(), &arn()]);
+        scene.other_is_served().await;
+        scene.said_once(&[&arn()]);
     }
 }

@@ -40,7 +40,7 @@ fn all(args: &Args) -> Result<String, Trouble> {
         let line = line.during("input")?;
         let moment: Moment = line
             .parse()
-            .map_err(|_| Trouble::Usage(format!("no moment: {line}")))?;
+            .map_err(|_wrong| Trouble::Usage(format!("no moment: {line}")))?;
         if Moment::now() > moment {
             return Err(Trouble::Usage(format!("{moment} has passed")));
         }
