@@ -115,9 +115,9 @@ fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
     if !(args.wants(What::Memory) || args.wants(What::Credentials)) {
         return Ok(figures);
     }
+    let mut agent = Agent::start(stage, &["--log-level", &args.log_level])?;
     memory::add_pods(stage)?;
     let pod = stage.add_pod_with_role(credentials::ROLE, credentials::ROLE)?;
-    let mut agent = Agent::start(stage, &["--log-level", &args.log_level])?;
     if args.wants(What::Memory) {
         figures.extend([memory::measure(&mut agent)?]);
     }

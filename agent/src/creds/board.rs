@@ -6,6 +6,7 @@
 
 use std::{future, mem, pin::pin, sync::Arc, thread, time::Duration};
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
@@ -61,6 +62,16 @@ pub(super) enum Woken {
     ByTime,
     /// Somebody waits.
     ByDemand,
+}
+
+impl Woken {
+    /// By demand, if one of them is.
+    pub(super) fn or(self, other: Self) -> Self {
+        match self {
+            Self::ByTime => other,
+            Self::ByDemand => self,
+        }
+    }
 }
 
 /// The writing end, owned by the task.
@@ -158,6 +169,8 @@ impl Board {
             end: Deadline::after(life.left(now), Instant::now(), now),
         });
         self.states.send_replace(State::Ready(Arc::new(keys)));
+        // Whoever asked meanwhile has been served. The next renewal is not for him.
+        let _heard = self.demand.notified().now_or_never();
         first
     }
 

@@ -88,12 +88,15 @@ impl Office {
 
     /// One attempt, counted and timed, that lasts as long as `turn`.
     async fn attempt(self: Arc<Self>, identity: Identity, turn: Turn) -> Answer {
+        let other = match identity.web_identity {
+            None => &self.tokens,
+            Some(_) => &self.node_keys,
+        };
         let start = Instant::now();
         let (answer, outcome) = self.isolated(identity).await;
         let verdict = verdict(&answer);
         if verdict == Verdict::Throttled {
-            self.node_keys.strike();
-            self.tokens.strike();
+            other.strike(start.elapsed());
         }
         turn.end(verdict);
         self.metrics
@@ -174,20 +177,24 @@ impl Keeper {
 
     pub(super) async fn run(mut self) {
         let mut plan = schedule::first(self.beginning, Jitter::random());
+        let mut waiting = Woken::ByTime;
         loop {
-            let woken = self.board.rest(plan).await;
-            let turn = self.turn(woken).await;
+            let woken = self.board.rest(plan).await.or(waiting);
+            let (turn, woken) = self.turn(woken).await;
             let attempt = Arc::clone(&self.office).attempt(self.identity.clone(), turn);
             let answer = self.board.during(attempt).await;
+            // Whoever waited for what STS throttled still does, or will be back at once.
+            let throttled = matches!(answer, Err(SourceError::Throttled { .. }));
+            waiting = if throttled { woken } else { Woken::ByTime };
             plan = self.take(answer);
         }
     }
 
-    /// Queues up, and moves ahead as soon as somebody waits or the keys grow old.
-    async fn turn(&mut self, mut woken: Woken) -> Turn {
+    /// Queues up, and moves ahead as soon as somebody waits or the keys grow old. Says, too, whether somebody waits.
+    async fn turn(&mut self, mut woken: Woken) -> (Turn, Woken) {
         let demand = self.board.demand();
         let turnstile = self.office.turnstile(&self.identity);
-        let mut place = turnstile.join(Urgency::Spare);
+        let mut place = turnstile.join(Urgency::LEAST);
         loop {
             let (urgency, changes) = self.urgency(woken);
             place.hurry(urgency);
@@ -202,7 +209,7 @@ impl Keeper {
                 }
             };
             if let Some(turn) = self.board.during(news).await {
-                return turn;
+                return (turn, woken);
             }
         }
     }

@@ -21,24 +21,27 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// ... up to this.
 const PAUSE_CAP: Duration = Duration::from_secs(4);
 
+/// What STS did longer ago does not count any more.
+const CALM: Duration = Duration::from_secs(30);
+
 /// So many calls in a row without an answer, and STS counts as gone.
 const SILENT: u32 = 3;
 
 /// While STS is gone, calls for which somebody waits or soon will come at this distance, or less, ...
-const PROBE: Duration = Duration::from_secs(2);
+const PROBE: Duration = Duration::from_secs(4);
 
 /// ... and those that have time at up to this one.
 const SPARE_PROBE: Duration = Duration::from_secs(20);
 
 /// Between two calls that have time there is at least this much after a throttled call, twice as much after each
 /// further one, ...
-const GAP: Duration = Duration::from_secs(1);
+const GAP: Duration = Duration::from_secs(10);
 
 /// ... up to this.
-const GAP_CAP: Duration = Duration::from_mins(1);
+const GAP_CAP: Duration = Duration::from_mins(2);
 
 /// What a good call leaves of that distance.
-const GAP_SHRINKS: f64 = 0.8;
+const GAP_SHRINKS: f64 = 0.9;
 
 /// A distance that is as good as none.
 const NO_GAP: Duration = Duration::from_millis(100);
@@ -140,16 +143,17 @@ impl Pace {
         if f64::from(self.under_way) + 1.0 > self.limit {
             return Next::Nobody;
         }
-        let from = match urgency {
-            Urgency::Waiting | Urgency::New | Urgency::Soon => self.pause,
-            Urgency::Spare => self.pause.max(self.spare),
+        let from = if urgency.is_spare() {
+            self.pause.max(self.spare)
+        } else {
+            self.pause
         };
         if now < from {
             return Next::At(from);
         }
         self.queue.remove(&(urgency, ticket));
         self.under_way += 1;
-        if urgency == Urgency::Spare {
+        if urgency.is_spare() {
             self.spare = now + self.gap;
         }
         Next::Call(ticket)
@@ -185,7 +189,10 @@ impl Pace {
         if self.struck.is_some_and(|struck| began <= struck) {
             return; // it was under way when STS began to throttle
         }
-        self.struck = Some(now);
+        let before = self.struck.replace(now);
+        if before.is_some_and(|before| now.saturating_sub(before) > CALM) {
+            self.strikes = 0;
+        }
         self.strikes = self.strikes.saturating_add(1);
         self.limit = (self.limit.min(f64::from(self.under_way)) / 2.0).max(1.0);
         let ceiling = PAUSE.saturating_mul(2_u32.saturating_pow(self.strikes - 1));

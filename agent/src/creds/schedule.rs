@@ -24,6 +24,9 @@ pub const MARGIN: Duration = Duration::from_secs(20);
 /// after its end.
 pub const ENOUGH: Duration = Duration::from_mins(25);
 
+/// Keys that have no more left than this do not wait any longer for those of others.
+pub const ENDING: Duration = Duration::from_mins(3);
+
 /// Keys are replaced between these parts of their life, ...
 const RENEWAL: (f64, f64) = (0.45, 0.49);
 
@@ -254,21 +257,32 @@ fn backoff(failures: u32, jitter: Jitter) -> Duration {
     jitter.between(FLOOR, ceiling)
 }
 
-/// Who goes first where not all can be served at once: the order is that of the variants.
+/// Who goes first where not all can be served at once: the order is that of the variants, and among those with keys
+/// that of their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// Somebody waits for the answer.
     Waiting,
     /// A new pod, which will ask soon.
     New,
-    /// The keys have less than [`ENOUGH`] left.
-    Soon,
-    /// It has time: keys that are renewed early, pods that have theirs, what was refused before.
-    Spare,
+    /// The keys have less than [`ENDING`] left; then they end.
+    Ending(Timestamp),
+    /// It has time: keys that are renewed early and end then, pods that have theirs, what was refused before.
+    Spare(Timestamp),
 }
 
-/// How urgent an attempt is for which nobody waits, and from when on it is more urgent. `held` are the keys that are
-/// out, `refused` tells whether it was refused the last time.
+impl Urgency {
+    /// Nothing has more time.
+    pub const LEAST: Self = Self::Spare(Timestamp::MAX);
+
+    /// Whether it has time.
+    pub const fn is_spare(self) -> bool {
+        matches!(self, Self::Spare(_))
+    }
+}
+
+/// How urgent an attempt is for which nobody waits, and after which time it is more urgent. `held` are the keys that
+/// are out, `refused` tells whether it was refused the last time.
 pub fn urgency(
     beginning: Beginning,
     held: Option<Life>,
@@ -276,16 +290,12 @@ pub fn urgency(
     now: Timestamp,
 ) -> (Urgency, Option<Duration>) {
     match (held, beginning) {
-        (Some(life), _) => {
-            let spare = until(life.expires, now).saturating_sub(ENOUGH);
-            if spare.is_zero() {
-                (Urgency::Soon, None)
-            } else {
-                (Urgency::Spare, Some(spare))
-            }
-        }
+        (Some(Life { expires, .. }), _) => match until(expires, now).checked_sub(ENDING) {
+            None | Some(Duration::ZERO) => (Urgency::Ending(expires), None),
+            spare => (Urgency::Spare(expires), spare),
+        },
         (None, Beginning::New) if !refused => (Urgency::New, None),
-        (None, Beginning::New | Beginning::Running) => (Urgency::Spare, None),
+        (None, Beginning::New | Beginning::Running) => (Urgency::LEAST, None),
     }
 }
 

@@ -66,10 +66,11 @@ impl Turnstile {
         self.0.state().pace.load()
     }
 
-    /// STS throttles, says somebody who does not come by here.
-    pub(super) fn strike(&self) {
+    /// STS throttled a call that began so long ago, and did not come by here.
+    pub(super) fn strike(&self, ago: Duration) {
         let now = self.0.now();
-        self.0.state().pace.strike(now, now, Jitter::random());
+        let began = now.saturating_sub(ago);
+        self.0.state().pace.strike(began, now, Jitter::random());
     }
 
     /// Lets through whoever may pass; says when the next may, if nothing happens before.

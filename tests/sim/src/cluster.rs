@@ -65,10 +65,8 @@ enum Event {
     Rested(Step),
     /// It has queued for so long that it is more urgent.
     Older(Step),
-    /// A request has ended.
+    /// A call has ended.
     Replied(Step),
-    /// The SDK asks once more.
-    Again(Step),
     /// Its keys end, if they are still the same.
     Ends(u32),
     /// A pod asks.
@@ -194,8 +192,7 @@ impl Cluster {
             Event::Rested(step) if self.is_at(step) => self.rested(step.place),
             Event::Older(step) if self.is_at(step) => self.queue_on(step.place),
             Event::Replied(step) if self.is_at(step) => self.replied(step.place),
-            Event::Again(step) if self.is_at(step) => self.request(step.place),
-            Event::Rested(_) | Event::Older(_) | Event::Replied(_) | Event::Again(_) => {}
+            Event::Rested(_) | Event::Older(_) | Event::Replied(_) => {}
             Event::Ends(place) => self.ends(place),
             Event::Asks { place, pod } => self.asks(place, pod),
             Event::Look(node) => {

@@ -48,11 +48,7 @@ pub(crate) enum Doing {
     Calling {
         /// Since when.
         began: Moment,
-        /// When the last request was made.
-        asked: Moment,
-        /// How many were made.
-        requests: u32,
-        /// How the last one will end.
+        /// How it will end.
         reply: Reply,
     },
 }

@@ -12,10 +12,10 @@ const ANSWER: Range<Duration> = Duration::from_millis(60)..Duration::from_millis
 const THROTTLED: Range<Duration> = Duration::from_millis(20)..Duration::from_millis(40);
 /// How long it takes to learn that nobody listens.
 const REFUSED: Range<Duration> = Duration::from_millis(1)..Duration::from_millis(20);
-/// How long the agent's SDK waits for a connection.
+/// How long the agent waits for a connection.
 const UNANSWERED: Duration = Duration::from_secs(2);
 
-/// How one request ended.
+/// How one call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// With keys.
@@ -40,7 +40,7 @@ pub(crate) enum Outage {
 pub(crate) struct Sts {
     bucket: Bucket,
     outage: Option<(Range<Moment>, Outage)>,
-    /// All requests, also those that never came to STS.
+    /// All calls, also those that never came to STS.
     pub(crate) calls: Rates,
     /// Those that it throttled.
     pub(crate) throttled: Rates,
@@ -62,8 +62,8 @@ impl Sts {
         self.outage = Some((time, outage));
     }
 
-    /// A request: how it ends, and after what time.
-    pub(crate) fn request(&mut self, now: Moment, jitter: Jitter) -> (Reply, Duration) {
+    /// A call: how it ends, and after what time.
+    pub(crate) fn call(&mut self, now: Moment, jitter: Jitter) -> (Reply, Duration) {
         self.calls.count(now);
         let within = |span: Range<Duration>| jitter.between(span.start, span.end);
         match &self.outage {
@@ -94,7 +94,7 @@ mod tests {
         ] {
             let mut sts = Sts::new(1, 1);
             sts.gone(Duration::from_secs(10)..Duration::from_secs(20), outage);
-            let (reply, _) = sts.request(Duration::from_secs(seconds), Jitter::new(0.5));
+            let (reply, _) = sts.call(Duration::from_secs(seconds), Jitter::new(0.5));
             assert_eq!(reply, wanted, "at {seconds} s");
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_is_too_much_is_throttled_and_both_are_counted() {
         let mut sts = Sts::new(2, 3);
-        let replies = [0; 5].map(|_| sts.request(Duration::ZERO, Jitter::new(0.0)).0);
+        let replies = [0; 5].map(|_| sts.call(Duration::ZERO, Jitter::new(0.0)).0);
         let (keys, throttled) = (Reply::Keys, Reply::Throttled);
         assert_eq!(replies, [keys, keys, keys, throttled, throttled]);
         let all = Duration::ZERO..Duration::from_secs(1);

@@ -54,7 +54,7 @@ pub(crate) fn verify(namespaces: &[String]) -> Result<()> {
     for namespace in namespaces {
         // The kernel numbers a neighbour when it first shows a link to it: links before numbers.
         let links: Vec<Link> = ip::query(namespace, &["-details", "link", "show"])?;
-        let neighbours: Vec<Neighbour> = ip::query(namespace, &["netns", "list-id"])?;
+        let neighbours = neighbours(namespace, &links)?;
         for link in &links {
             ensure!(
                 stays_inside(link, &neighbours, namespaces),
@@ -64,6 +64,20 @@ pub(crate) fn verify(namespaces: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Those of `namespace`, as far as `links` lead there.
+fn neighbours(namespace: &str, links: &[Link]) -> Result<Vec<Neighbour>> {
+    let ids = ["netns", "list-id"];
+    let mut all: Vec<Neighbour> = ip::query(namespace, &ids)?;
+    for peer in links.iter().filter_map(|link| link.peer) {
+        // The list ends after some hundred (iproute2 6.1), without a word.
+        if all.iter().all(|known| known.nsid != peer) {
+            let one = ["nsid", &peer.to_string()];
+            all.extend(ip::query::<Neighbour>(namespace, &[ids, one].concat())?);
+        }
+    }
+    Ok(all)
 }
 
 fn stays_inside(link: &Link, neighbours: &[Neighbour], ours: &[String]) -> bool {

@@ -68,6 +68,11 @@ impl Cluster {
         self.tell(&json!({"put": object})).map(drop)
     }
 
+    /// Lets the containers start of the pods that stay on the node.
+    pub(super) fn start_pods(&mut self) -> Result<()> {
+        self.tell(&json!("start")).map(drop)
+    }
+
     pub(super) fn forget_requests(&mut self) -> Result<()> {
         self.tell(&json!("forget")).map(drop)
     }

@@ -54,11 +54,11 @@ pub(super) fn measure(
     let mut cluster = Cluster::start(stage, program, &[])?;
     let client = stage.node().add_pod(Spec::new(NAMESPACE, "client"))?;
     let probe = stage.node().add_pod(Spec::new(NAMESPACE, "probe"))?;
-    cluster.put(&with_role(&client))?;
     let api = ["--pods", "kube", "--api-server", cluster::URL];
     let more = ["--namespace-restrictions", "--log-level", &args.log_level];
     cluster.forget_requests()?;
     let mut agent = Agent::start(stage, &[api.as_slice(), &more].concat())?;
+    cluster.put(&with_role(&client))?;
     let rest = rest::measure(&mut agent, &mut cluster, &args.kubernetes)?;
     let mut lag = lag::Bench::new(stage, &probe, args.kubernetes.probes);
     let (alone, _) = lag.measure(&mut cluster, "a role known: nothing else going on, worst")?;

@@ -18,7 +18,8 @@ const PODS: usize = 50;
 /// How long the agent is left alone: what it needed for its start goes meanwhile.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Writes the manifests of pods that nothing runs in.
+/// Writes the manifests of pods that nothing runs in. They come to an agent that is there: to one that finds them running
+/// there is no hurry to get keys for them.
 pub(super) fn add_pods(stage: &Stage) -> Result<()> {
     let pattern = manifest::of(&stage.node().add_pod(Spec::new("shop", "pattern"))?);
     for number in 0..PODS {

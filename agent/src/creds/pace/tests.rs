@@ -1,9 +1,13 @@
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
 
 const NOW: Moment = Duration::from_secs(100);
 const MIDDLE: Jitter = Jitter::new(0.5);
+
+/// Keys that are about to end.
+const SOON: Urgency = Urgency::Ending(Timestamp::UNIX_EPOCH);
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -35,9 +39,9 @@ fn call(pace: &mut Pace, now: Moment, verdict: Verdict) {
 #[test]
 fn the_most_urgent_calls_first_and_equals_in_their_order() {
     let (mut pace, tickets) = queue([
-        Urgency::Spare,
+        Urgency::LEAST,
         Urgency::New,
-        Urgency::Soon,
+        SOON,
         Urgency::Waiting,
         Urgency::New,
     ]);
@@ -48,9 +52,9 @@ fn the_most_urgent_calls_first_and_equals_in_their_order() {
 
 #[test]
 fn whoever_becomes_more_urgent_moves_ahead_and_never_back() {
-    let (mut pace, tickets) = queue([Urgency::Spare, Urgency::New, Urgency::New]);
+    let (mut pace, tickets) = queue([Urgency::LEAST, Urgency::New, Urgency::New]);
     pace.hurry(tickets[0], Urgency::Waiting);
-    pace.hurry(tickets[2], Urgency::Spare);
+    pace.hurry(tickets[2], Urgency::LEAST);
     assert_eq!(calls(&mut pace, NOW), tickets);
 }
 
@@ -108,8 +112,8 @@ fn pauses_grow_with_strikes_up_to_a_few_seconds_and_end_with_a_good_call() {
 #[test]
 fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
     let mut pace = Pace::new();
-    pace.join(Urgency::Spare);
-    pace.join(Urgency::Spare);
+    pace.join(Urgency::LEAST);
+    pace.join(Urgency::LEAST);
     assert_eq!(calls(&mut pace, NOW).len(), 2, "at first nobody waits");
     pace.end(NOW, None, NOW, MIDDLE);
     pace.end(NOW, None, NOW, MIDDLE);
@@ -117,13 +121,13 @@ fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
     for strikes in 1..=10 {
         call(&mut pace, now, Verdict::Throttled);
         let spare = (pace.spare - now).as_secs_f64();
-        let gap = 2_f64.powi(strikes - 1).min(60.0);
+        let gap = (10.0 * 2_f64.powi(strikes - 1)).min(120.0);
         assert!((spare - gap).abs() < 0.001, "{strikes}: {spare}");
         now = pace.pause;
     }
-    pace.join(Urgency::Spare);
+    pace.join(Urgency::LEAST);
     assert_eq!(pace.next(now), Next::At(pace.spare));
-    pace.join(Urgency::Soon);
+    pace.join(SOON);
     assert!(matches!(pace.next(now), Next::Call(_)), "this one does not");
 }
 
@@ -132,8 +136,8 @@ fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
     let mut pace = Pace::new();
     call(&mut pace, NOW, Verdict::Throttled);
     let now = pace.spare;
-    pace.join(Urgency::Spare);
-    pace.join(Urgency::Spare);
+    pace.join(Urgency::LEAST);
+    pace.join(Urgency::LEAST);
     assert_eq!(calls(&mut pace, now).len(), 1);
     pace.end(now, None, now, MIDDLE);
     assert_eq!(pace.next(now), Next::At(now + GAP));
@@ -141,7 +145,7 @@ fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
         queue: BTreeSet::new(),
         ..pace
     };
-    for _ in 0..12 {
+    for _ in 0..45 {
         call(&mut pace, now, Verdict::Answered);
     }
     assert_eq!(pace.gap, Duration::ZERO);
@@ -165,7 +169,7 @@ fn while_sts_is_gone_one_at_a_time_finds_out_and_those_who_have_time_seldom() {
         now = pace.pause.max(now);
         call(&mut pace, now, Verdict::Silent);
     }
-    assert_eq!(pace.pause - now, ms(1025), "half of the distance of probes");
+    assert_eq!(pace.pause - now, ms(2025), "half of the distance of probes");
     assert_eq!(pace.gap, SPARE_PROBE);
     now = pace.pause;
     for _ in 0..60 {
@@ -189,7 +193,7 @@ proptest! {
         let (mut pace, mut now) = (Pace::new(), NOW);
         let (mut waiting, mut under_way) = (std::collections::HashSet::new(), Vec::new());
         for (step, kind, jitter) in steps {
-            let urgency = [Urgency::Waiting, Urgency::New, Urgency::Soon, Urgency::Spare][usize::from(kind)];
+            let urgency = [Urgency::Waiting, Urgency::New, SOON, Urgency::LEAST][usize::from(kind)];
             match step {
                 0 | 1 => {
                     waiting.insert(pace.join(urgency));

@@ -183,30 +183,31 @@ fn new_pods_are_served_at_once_and_running_ones_over_some_minutes() {
 #[test]
 fn what_is_needed_first_is_the_most_urgent() {
     let hour = Some(life(0, 3600));
-    for (beginning, held, refused, now, expected) in [
-        (Beginning::New, None, false, 0, (Urgency::New, None)),
-        (Beginning::New, None, true, 0, (Urgency::Spare, None)),
-        (Beginning::Running, None, false, 0, (Urgency::Spare, None)),
-        (
-            Beginning::New,
-            hour,
-            false,
-            1700,
-            (Urgency::Spare, Some(400)),
-        ),
-        (Beginning::New, hour, true, 2099, (Urgency::Spare, Some(1))),
-        (Beginning::New, hour, false, 2100, (Urgency::Soon, None)),
-        (Beginning::Running, hour, false, 3599, (Urgency::Soon, None)),
+    let (spare, ending) = (Urgency::Spare(at(3600)), Urgency::Ending(at(3600)));
+    for (beginning, held, refused, now, expected, changes) in [
+        (Beginning::New, None, false, 0, Urgency::New, None),
+        (Beginning::New, None, true, 0, Urgency::LEAST, None),
+        (Beginning::Running, None, false, 0, Urgency::LEAST, None),
+        (Beginning::New, hour, false, 1700, spare, Some(1720)),
+        (Beginning::New, hour, true, 3419, spare, Some(1)),
+        (Beginning::New, hour, false, 3420, ending, None),
+        (Beginning::Running, hour, false, 3599, ending, None),
+        (Beginning::Running, hour, false, 9999, ending, None),
     ] {
-        let changes = expected.1.map(Duration::from_secs);
         let urgency = urgency(beginning, held, refused, at(now));
-        assert_eq!(
-            urgency,
-            (expected.0, changes),
-            "{beginning:?} {held:?} {now}"
-        );
+        let changes = changes.map(Duration::from_secs);
+        assert_eq!(urgency, (expected, changes), "{beginning:?} {held:?} {now}");
     }
-    assert!(Urgency::Waiting < Urgency::New && Urgency::New < Urgency::Soon);
+    let order = [
+        Urgency::Waiting,
+        Urgency::New,
+        Urgency::Ending(at(1)),
+        ending,
+        Urgency::Spare(at(1)),
+        spare,
+        Urgency::LEAST,
+    ];
+    assert!(order.is_sorted());
 }
 
 #[test]

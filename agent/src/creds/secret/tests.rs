@@ -4,10 +4,12 @@ use bpf2iam_support::memory::{self, Needle};
 
 use super::*;
 
-/// A text that nobody else has, as long as a session token, and what to find each part of it with.
+const LENGTH: usize = 256;
+
+/// A text that nobody else has, and what to find each part of it with.
 fn unheard_of() -> (String, Vec<Needle>) {
-    let letters = (0..1024).map(|_| char::from(rand::random_range(b'a'..=b'z')));
-    let mut text = String::with_capacity(5000);
+    let letters = (0..LENGTH).map(|_| char::from(rand::random_range(b'a'..=b'z')));
+    let mut text = String::with_capacity(4 * LENGTH);
     text.extend(letters);
     let needles = text.as_bytes().chunks(64).map(Needle::new).collect();
     (text, needles)
@@ -53,7 +55,7 @@ fn a_secret_and_all_that_it_was_made_of_are_wiped_when_the_last_clone_goes() {
     let clone = secret.clone();
     drop(secret);
     assert_once(&needles);
-    assert_eq!(clone.expose().len(), 1024);
+    assert_eq!(clone.expose().len(), LENGTH);
     drop(clone);
     assert_gone(&needles);
 }
@@ -64,7 +66,7 @@ fn a_draft_that_grows_leaves_nothing_behind() {
     let text = Zeroizing::new(text);
     let mut draft = Draft::with_capacity(0);
     let mut neighbours = Vec::new(); // so that it does not grow where it is
-    for part in text.as_bytes().chunks(100) {
+    for part in text.as_bytes().chunks(20) {
         draft.write_all(part).unwrap();
         neighbours.push(vec![0_u8; 2000]);
     }

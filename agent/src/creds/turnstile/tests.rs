@@ -58,7 +58,7 @@ async fn whoever_leaves_the_queue_is_not_waited_for() {
     let turnstile = Turnstile::new();
     let mut turns = all(&turnstile).await;
     drop(turnstile.join(Urgency::Waiting));
-    let mut next = turnstile.join(Urgency::Spare);
+    let mut next = turnstile.join(Urgency::LEAST);
     drop(turns.pop());
     assert!(passes(&mut next).await);
 }
@@ -68,7 +68,7 @@ async fn whoever_hurries_passes_before_the_others() {
     let turnstile = Turnstile::new();
     let mut turns = all(&turnstile).await;
     let mut first = turnstile.join(Urgency::New);
-    let mut second = turnstile.join(Urgency::Spare);
+    let mut second = turnstile.join(Urgency::LEAST);
     second.hurry(Urgency::Waiting);
     drop(turns.pop());
     assert!(!passes(&mut first).await);
@@ -101,7 +101,7 @@ async fn after_a_pause_all_pass_in_time() {
 #[tokio::test(start_paused = true)]
 async fn throttling_elsewhere_is_throttling_here() {
     let turnstile = Turnstile::new();
-    turnstile.strike();
+    turnstile.strike(Duration::ZERO);
     let mut place = turnstile.join(Urgency::Waiting);
     assert!(!passes(&mut place).await);
     assert!(tokio::time::timeout(SOON, place.turn()).await.is_ok());

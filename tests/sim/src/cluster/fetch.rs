@@ -1,7 +1,5 @@
 //! The work of one keeper: rest, queue up, call, look at what came, rest.
 
-use std::time::Duration;
-
 use bpf2iam::creds::{
     pace::{Moment, Verdict},
     schedule::{self, First, Life, Outcome, Plan, Urgency},
@@ -15,13 +13,6 @@ use crate::{
 };
 
 use super::{Cluster, Event, SESSION, START, index};
-
-/// How often the agent's SDK asks in one call.
-const REQUESTS: u32 = 2;
-/// How long it waits before it does again, at the most: after it was throttled, ...
-const AFTER_THROTTLED: Duration = Duration::from_millis(200);
-/// ... and after there was no answer.
-const AFTER_NOTHING: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// The task of the keeper in `place` begins.
@@ -89,7 +80,7 @@ impl Cluster {
 
     fn queue_up(&mut self, place: u32, woken: Woken) {
         let node = index(self.node_of(place));
-        let ticket = self.nodes[node].pace.join(Urgency::Spare);
+        let ticket = self.nodes[node].pace.join(Urgency::LEAST);
         self.nodes[node].note(ticket, place);
         let keeper = self.keeper(place);
         let heard = woken == Woken::ByTime && std::mem::take(&mut keeper.demand);
@@ -134,56 +125,31 @@ impl Cluster {
     }
 
     fn call(&mut self, place: u32) {
-        let now = self.now;
-        self.keeper(place).turn_to(Doing::Calling {
-            began: now,
-            asked: now,
-            requests: 0,
-            reply: Reply::Nothing,
-        });
-        self.request(place);
-    }
-
-    pub(super) fn request(&mut self, place: u32) {
-        let (now, jitter) = (self.now, self.chance.jitter());
-        let (how, after) = self.sts.request(now, jitter);
-        if let Doing::Calling {
-            asked,
-            requests,
-            reply,
-            ..
-        } = &mut self.keeper(place).doing
-        {
-            (*asked, *reply) = (now, how);
-            *requests += 1;
-        }
+        let (began, jitter) = (self.now, self.chance.jitter());
+        let (reply, after) = self.sts.call(began, jitter);
+        let keeper = self.keeper(place);
+        let waits = matches!(
+            keeper.doing,
+            Doing::Queueing {
+                woken: Woken::ByDemand,
+                ..
+            }
+        );
+        // Whoever waited for what STS throttled still does.
+        keeper.demand |= waits && reply == Reply::Throttled;
+        keeper.turn_to(Doing::Calling { began, reply });
         let replied = Event::Replied(self.step(place));
-        self.agenda.enter(now + after, replied);
+        self.agenda.enter(began + after, replied);
     }
 
-    /// A request has ended: the SDK asks again, or the call has ended too.
+    /// A call has ended.
     pub(super) fn replied(&mut self, place: u32) {
-        let Doing::Calling {
-            began,
-            asked,
-            requests,
-            reply,
-        } = self.keeper(place).doing
-        else {
+        let Doing::Calling { began, reply } = self.keeper(place).doing else {
             return;
         };
-        let most = match reply {
-            Reply::Throttled => AFTER_THROTTLED,
-            Reply::Keys | Reply::Nothing => AFTER_NOTHING,
-        };
-        if reply != Reply::Keys && requests < REQUESTS {
-            let pause = self.chance.between(Duration::ZERO, most);
-            let again = Event::Again(self.step(place));
-            return self.agenda.enter(self.now + pause, again);
-        }
         self.turn_ends(place, began, reply);
         let plan = match reply {
-            Reply::Keys => self.keys(place, asked),
+            Reply::Keys => self.keys(place, began),
             Reply::Throttled | Reply::Nothing => self.failure(place, reply),
         };
         self.rest(place, plan);
@@ -211,6 +177,7 @@ impl Cluster {
         let before = self.keepers[index(place)];
         let keeper = self.keeper(place);
         keeper.held = Some(life);
+        keeper.demand = false;
         keeper.failures = 0;
         keeper.watched = false;
         keeper.answered |= keeper.asked.take().is_some();

@@ -31,7 +31,7 @@ pub(crate) fn day(setting: &Setting, cluster: &mut Cluster) -> Report {
     let new = mean(tally.pods, whole);
     let least = f64::from(setting.size().identities()) / (SESSION / 2).as_secs_f64() + new;
     report.line(format!(
-        "{calls:.2} requests a second, {:.0} in the busiest minute, {} in the busiest second; {} throttled in all",
+        "{calls:.2} calls a second, {:.0} in the busiest minute, {} in the busiest second; {} throttled in all",
         sts.calls.peak_minute(time.clone()),
         sts.calls.peak_second(time.clone()),
         sts.throttled.total(time),

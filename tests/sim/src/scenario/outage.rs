@@ -58,7 +58,7 @@ fn told(cluster: &Cluster, how: Outage, calm: Duration, troubled: usize) -> Repo
     let (back, end) = (BEGINS + LASTS, BEGINS + LASTS + AFTER);
     let during = BEGINS..back;
     report.line(format!(
-        "while it lasts: {:.0} requests a second, {} in the busiest second",
+        "while it lasts: {:.0} calls a second, {} in the busiest second",
         mean(sts.calls.total(during.clone()), LASTS),
         sts.calls.peak_second(during),
     ));
@@ -67,7 +67,7 @@ fn told(cluster: &Cluster, how: Outage, calm: Duration, troubled: usize) -> Repo
         calm.as_secs_f64()
     ));
     report.line(format!(
-        "{} requests until then, {} throttled; {} in the busiest second",
+        "{} calls until then, {} throttled; {} in the busiest second",
         sts.calls.total(back..back + calm),
         sts.throttled.total(back..end),
         sts.calls.peak_second(back..end),

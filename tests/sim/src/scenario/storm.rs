@@ -68,7 +68,7 @@ fn told(setting: &Setting, size: Size, cluster: &Cluster, end: Duration) -> Repo
     report.line(format!("{warm}; at STS's rate it could be {best:.0} s"));
     let all = Duration::ZERO..end;
     report.line(format!(
-        "{} requests, {} of them throttled; {} in the busiest second, {:.0} a second in the busiest minute",
+        "{} calls, {} of them throttled; {} in the busiest second, {:.0} a second in the busiest minute",
         sts.calls.total(all.clone()),
         sts.throttled.total(all.clone()),
         sts.calls.peak_second(all.clone()),

@@ -94,3 +94,26 @@ impl fmt::Debug for Signer {
         fields.field("id", &id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key that a token names.
+    fn key_of(token: &str) -> Value {
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap());
+        serde_json::from_slice::<Value>(&header.unwrap()).unwrap()["kid"].take()
+    }
+
+    #[test]
+    fn a_key_that_was_replaced_is_in_no_set_and_signs_nothing_any_more() {
+        let signer = Signer::new();
+        let (old, token) = (signer.jwks(), signer.sign(&json!({})));
+        assert_eq!(key_of(&token), old["keys"][0]["kid"]);
+        signer.rotate();
+        let (new, token) = (signer.jwks(), signer.sign(&json!({})));
+        assert_eq!(key_of(&token), new["keys"][0]["kid"]);
+        assert_ne!(old["keys"][0]["kid"], new["keys"][0]["kid"]);
+        assert_eq!(new["keys"].as_array().unwrap().len(), 1);
+    }
+}

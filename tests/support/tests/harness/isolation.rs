@@ -15,6 +15,16 @@ fn a_node_with_pods_is_isolated() {
 }
 
 #[test]
+fn a_node_with_more_pods_than_ip_lists_is_isolated() {
+    if !root_or_skip("a_node_with_more_pods_than_ip_lists_is_isolated") {
+        return;
+    }
+    let node = Node::create(Options::default()).unwrap();
+    let specs = (0..150).map(|number| Spec::new("ns", format!("p{number}")));
+    assert_eq!(node.add_pods(specs).unwrap().len(), 150);
+}
+
+#[test]
 fn a_link_to_somewhere_else_is_noticed() {
     if !root_or_skip("a_link_to_somewhere_else_is_noticed") {
         return;

@@ -14,7 +14,7 @@ use crate::{
     say,
 };
 
-use super::Args;
+use super::{Args, settle};
 
 /// Looks at the agent after its start, and once more when it was left alone.
 pub(super) fn measure(
@@ -33,6 +33,8 @@ pub(super) fn measure(
         let ready = pods.iter().filter(|pod| pod["state"] == "ready");
         Ok((ready.count() >= wanted).then_some(()))
     })?;
+    cluster.start_pods()?;
+    settle();
     let start = cluster.requests()?;
     cluster.forget_requests()?;
     say::step(format!(

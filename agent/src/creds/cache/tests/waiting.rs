@@ -172,3 +172,15 @@ async fn what_sts_throttles_is_no_pods_fault_and_comes_in_the_end() {
     assert!(start.elapsed() < SECOND * 30, "{:?}", start.elapsed());
     assert_eq!(world.calls(), 30 + 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waited_for_what_was_throttled_need_not_queue_with_those_who_have_time() {
+    let world = World::new(|call| match call {
+        0..5 => Step::Throttled,
+        _ => Step::Keys(3600),
+    });
+    let a = identity("a");
+    world.want([a.clone()], Beginning::Running);
+    let waited = wait(&world, &a).await;
+    assert!(waited < SECOND * 12, "{waited:?}");
+}

@@ -44,14 +44,16 @@ pub(crate) struct Cluster {
     api: ApiServer,
     node: String,
     base_arn: String,
+    size: Size,
 }
 
 impl Cluster {
-    pub(crate) const fn new(api: ApiServer, node: String, base_arn: String) -> Self {
+    pub(crate) const fn new(api: ApiServer, node: String, base_arn: String, size: Size) -> Self {
         Self {
             api,
             node,
             base_arn,
+            size,
         }
     }
 
@@ -60,7 +62,8 @@ impl Cluster {
     }
 
     /// Makes everything that there is at the beginning.
-    pub(crate) fn fill(&self, size: &Size) -> Result<()> {
+    pub(crate) fn fill(&self) -> Result<()> {
+        let size = &self.size;
         let in_each = (size.service_accounts / size.namespaces).max(BOUND);
         for number in 0..size.namespaces {
             let namespace = namespace(number);
@@ -77,7 +80,7 @@ impl Cluster {
         }
         for number in 0..size.pods {
             let pod = if number < size.node_pods {
-                self.resident(number, size.namespaces)
+                self.resident(number)
             } else {
                 elsewhere(number, size.namespaces)
             };
@@ -86,9 +89,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets the containers of the pods start that stay on the node. An agent that finds them running has time to get keys
+    /// for them; so they wait until it has.
+    pub(crate) fn start_residents(&self) -> Result<()> {
+        for number in 0..self.size.node_pods {
+            let pod = self.resident(number).running(number);
+            self.api.put(objects::pod(&pod))?;
+        }
+        Ok(())
+    }
+
     /// A pod of the node that stays.
-    fn resident(&self, number: usize, namespaces: usize) -> Pod {
-        let pod = Pod::new(number, &self.node, &namespace(number % namespaces)).running(number);
+    fn resident(&self, number: usize) -> Pod {
+        let namespace = namespace(number % self.size.namespaces);
+        let pod = Pod::new(number, &self.node, &namespace);
         if number.is_multiple_of(WEB_IDENTITIES) {
             return pod.runs_as(&service_account(1));
         }

@@ -53,8 +53,8 @@ async fn main() -> Result<()> {
         listen: vec![args.listen],
         ..Config::default()
     })?;
-    let cluster = Rc::new(Cluster::new(api, args.node, args.base_arn));
-    cluster.fill(&args.size)?;
+    let cluster = Rc::new(Cluster::new(api, args.node, args.base_arn, args.size));
+    cluster.fill()?;
     writeln!(io::stdout(), "bench-cluster ready on {}", args.listen)?;
     LocalSet::new().run_until(listen(cluster)).await
 }
@@ -82,6 +82,10 @@ async fn carry_out(cluster: &Cluster, order: Order) -> Result<Value> {
     Ok(match order {
         Order::Put(object) => {
             cluster.api().put(object)?;
+            Value::Null
+        }
+        Order::Start => {
+            cluster.start_residents()?;
             Value::Null
         }
         Order::Bind(order) => serde_json::to_value(bind::run(cluster, &order).await?)?,

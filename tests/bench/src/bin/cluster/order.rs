@@ -17,6 +17,8 @@ pub(crate) struct Numbered {
 pub(crate) enum Order {
     /// Create or replace an object.
     Put(Value),
+    /// Let the containers start of the pods that stay on the node.
+    Start,
     /// Bind many pods to the node at once.
     Bind(Bind),
     /// Let pods come and go.
