@@ -176,7 +176,7 @@ impl Keeper {
     }
 
     pub(super) async fn run(mut self) {
-        let mut plan = schedule::first(self.beginning, Jitter::random());
+        let mut plan = schedule::first();
         let mut waiting = Woken::ByTime;
         loop {
             let woken = self.board.rest(plan).await.or(waiting);

@@ -38,10 +38,14 @@ const SPARE_PROBE: Duration = Duration::from_secs(20);
 const GAP: Duration = Duration::from_secs(10);
 
 /// ... up to this.
-const GAP_CAP: Duration = Duration::from_mins(2);
+const GAP_CAP: Duration = Duration::from_mins(1);
 
 /// What a good call leaves of that distance.
-const GAP_SHRINKS: f64 = 0.9;
+const GAP_SHRINKS: f64 = 0.95;
+
+/// At the start, when nothing is known, it is this, and the first who has time calls within it: all nodes of a large
+/// cluster may have restarted their agents at once, and their pods have keys.
+const GAP_AT_START: Duration = Duration::from_secs(8);
 
 /// A distance that is as good as none.
 const NO_GAP: Duration = Duration::from_millis(100);
@@ -96,7 +100,7 @@ pub struct Pace {
 
 impl Pace {
     /// Nobody calls yet, and nothing is known.
-    pub const fn new() -> Self {
+    pub fn new(jitter: Jitter) -> Self {
         Self {
             queue: BTreeSet::new(),
             tickets: 0,
@@ -106,8 +110,8 @@ impl Pace {
             struck: None,
             silent: 0,
             pause: Duration::ZERO,
-            gap: Duration::ZERO,
-            spare: Duration::ZERO,
+            gap: GAP_AT_START,
+            spare: jitter.between(Duration::ZERO, GAP_AT_START),
         }
     }
 
@@ -219,12 +223,6 @@ impl Pace {
 
     fn place(&self, ticket: Ticket) -> Option<(Urgency, Ticket)> {
         self.queue.iter().find(|(_, one)| *one == ticket).copied()
-    }
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

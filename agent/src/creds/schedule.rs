@@ -39,10 +39,6 @@ const EARLIER: Duration = Duration::from_secs(30);
 /// ... but not before this part of their life.
 const EARLIEST: f64 = 0.1;
 
-/// Pods that run already have keys. Theirs are fetched within this time, unless somebody asks: when all nodes of a
-/// large cluster restart their agents at once, STS is left with room for new pods.
-pub const SPREAD: Duration = Duration::from_mins(6);
-
 /// No two attempts for one identity are closer than this.
 const FLOOR: Duration = Duration::from_millis(200);
 
@@ -199,15 +195,11 @@ pub enum Beginning {
     Running,
 }
 
-/// When the first attempt comes. Whoever waits makes it come at once.
-pub fn first(beginning: Beginning, jitter: Jitter) -> Plan {
-    let attempt = match beginning {
-        Beginning::New => Duration::ZERO,
-        Beginning::Running => jitter.between(Duration::ZERO, SPREAD),
-    };
+/// When the first attempt comes: at once. Those who have time queue up with others of the kind.
+pub const fn first() -> Plan {
     Plan {
         quiet: Duration::ZERO,
-        attempt: Some(attempt),
+        attempt: Some(Duration::ZERO),
     }
 }
 

@@ -33,7 +33,7 @@ struct Inner {
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     pace: Pace,
     waiting: HashMap<Ticket, oneshot::Sender<Turn>>,
@@ -43,7 +43,10 @@ impl Turnstile {
     pub(super) fn new() -> Self {
         Self(Arc::new(Inner {
             start: Instant::now(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                pace: Pace::new(Jitter::random()),
+                waiting: HashMap::new(),
+            }),
             changed: Notify::new(),
         }))
     }

@@ -145,14 +145,16 @@ impl Cluster {
 
     fn new(size: Size, flow: Flow, sts: Sts, seed: u64, cold: u32) -> anyhow::Result<Self> {
         let keeper = Keeper::new(Beginning::Running, Duration::ZERO);
+        let mut chance = Chance::new(seed);
+        let nodes = (0..size.nodes).map(|_| Node::new(chance.jitter()));
         let mut cluster = Self {
             size,
             now: Duration::ZERO,
-            nodes: vec![Node::new(); index(size.nodes)],
+            nodes: nodes.collect(),
             keepers: vec![keeper; index(size.identities())],
             agenda: Agenda::new(),
             flow,
-            chance: Chance::new(seed),
+            chance,
             failures: Failures::new()?,
             sts,
             tally: Tally::new(cold),

@@ -1,6 +1,9 @@
 //! One node: the queue of its agent, and who stands in it.
 
-use bpf2iam::creds::pace::{Moment, Next, Pace, Ticket};
+use bpf2iam::creds::{
+    pace::{Moment, Next, Pace, Ticket},
+    schedule::Jitter,
+};
 
 /// The queue.
 #[derive(Clone, Debug)]
@@ -24,9 +27,9 @@ pub(crate) enum Allowed {
 
 impl Node {
     /// Nobody stands in it.
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(jitter: Jitter) -> Self {
         Self {
-            pace: Pace::new(),
+            pace: Pace::new(jitter),
             waiting: Vec::new(),
             wakes: None,
         }

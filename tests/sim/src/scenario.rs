@@ -6,23 +6,24 @@ mod storm;
 
 use std::time::Duration;
 
-use bpf2iam::creds::schedule::SPREAD;
-
 use crate::{Setting, cluster::Flow};
 
 pub(crate) use day::day;
 pub(crate) use outage::outage;
 pub(crate) use storm::{Scale, storm};
 
+/// So long new pods come fast, wherever the storm has driven the old ones from.
+const STORM: Duration = Duration::from_mins(6);
+
 /// Trouble is looked for so often.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Setting {
-    /// Pods that come fast as long as agents spread their first calls, and then as in steady life.
+    /// Pods that come fast at first, and then as in steady life.
     fn flow(&self) -> Flow {
         Flow {
             at_first: self.new_pods_per_second,
-            until: SPREAD,
+            until: STORM,
             then: self.replaced_per_second(),
         }
     }

@@ -55,9 +55,11 @@ pub(super) fn measure(
     let client = stage.node().add_pod(Spec::new(NAMESPACE, "client"))?;
     let probe = stage.node().add_pod(Spec::new(NAMESPACE, "probe"))?;
     let api = ["--pods", "kube", "--api-server", cluster::URL];
+    // The sessions of those who come are there already: what is measured is the API, and not STS.
+    let sessions = ["--session-name", "{node}"];
     let more = ["--namespace-restrictions", "--log-level", &args.log_level];
     cluster.forget_requests()?;
-    let mut agent = Agent::start(stage, &[api.as_slice(), &more].concat())?;
+    let mut agent = Agent::start(stage, &[api.as_slice(), &sessions, &more].concat())?;
     cluster.put(&with_role(&client))?;
     let rest = rest::measure(&mut agent, &mut cluster, &args.kubernetes)?;
     let mut lag = lag::Bench::new(stage, &probe, args.kubernetes.probes);

@@ -13,9 +13,18 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+/// A pace that knows that all is well.
+fn seasoned() -> Pace {
+    Pace {
+        gap: Duration::ZERO,
+        spare: Duration::ZERO,
+        ..Pace::new(MIDDLE)
+    }
+}
+
 /// So many are in the queue.
 fn queue(urgencies: impl IntoIterator<Item = Urgency>) -> (Pace, Vec<Ticket>) {
-    let mut pace = Pace::new();
+    let mut pace = seasoned();
     let tickets = urgencies.into_iter().map(|one| pace.join(one)).collect();
     (pace, tickets)
 }
@@ -93,7 +102,7 @@ fn a_throttled_call_halves_what_is_done_at_a_time_and_makes_everybody_pause() {
 
 #[test]
 fn pauses_grow_with_strikes_up_to_a_few_seconds_and_end_with_a_good_call() {
-    let (mut pace, mut now) = (Pace::new(), NOW);
+    let (mut pace, mut now) = (seasoned(), NOW);
     let mut pauses = Vec::new();
     for _ in 0..8 {
         call(&mut pace, now, Verdict::Throttled);
@@ -111,7 +120,7 @@ fn pauses_grow_with_strikes_up_to_a_few_seconds_and_end_with_a_good_call() {
 
 #[test]
 fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
-    let mut pace = Pace::new();
+    let mut pace = seasoned();
     pace.join(Urgency::LEAST);
     pace.join(Urgency::LEAST);
     assert_eq!(calls(&mut pace, NOW).len(), 2, "at first nobody waits");
@@ -121,7 +130,7 @@ fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
     for strikes in 1..=10 {
         call(&mut pace, now, Verdict::Throttled);
         let spare = (pace.spare - now).as_secs_f64();
-        let gap = (10.0 * 2_f64.powi(strikes - 1)).min(120.0);
+        let gap = (10.0 * 2_f64.powi(strikes - 1)).min(60.0);
         assert!((spare - gap).abs() < 0.001, "{strikes}: {spare}");
         now = pace.pause;
     }
@@ -133,7 +142,7 @@ fn those_who_have_time_wait_longer_the_more_often_sts_throttles() {
 
 #[test]
 fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
-    let mut pace = Pace::new();
+    let mut pace = seasoned();
     call(&mut pace, NOW, Verdict::Throttled);
     let now = pace.spare;
     pace.join(Urgency::LEAST);
@@ -145,10 +154,38 @@ fn between_two_calls_that_have_time_there_is_a_gap_until_all_is_well_again() {
         queue: BTreeSet::new(),
         ..pace
     };
-    for _ in 0..45 {
+    for _ in 0..95 {
         call(&mut pace, now, Verdict::Answered);
     }
     assert_eq!(pace.gap, Duration::ZERO);
+}
+
+#[test]
+fn at_the_start_those_who_have_time_begin_slowly_and_become_faster() {
+    let mut pace = Pace::new(MIDDLE);
+    for _ in 0..30 {
+        pace.join(Urgency::LEAST);
+    }
+    let first = GAP_AT_START / 2;
+    assert_eq!(pace.next(Duration::ZERO), Next::At(first));
+    let (mut now, mut calls) = (first, Vec::new());
+    while let next @ (Next::Call(_) | Next::At(_)) = pace.next(now) {
+        match next {
+            Next::At(moment) => now = moment,
+            _ => {
+                calls.push(now);
+                pace.end(now, Some(Verdict::Answered), now, MIDDLE);
+            }
+        }
+    }
+    assert_eq!(calls.len(), 30);
+    assert_eq!(calls[1] - calls[0], GAP_AT_START);
+    assert!((100..150).contains(&calls[29].as_secs()), "{calls:?}");
+    pace.join(Urgency::New);
+    assert!(
+        matches!(pace.next(now), Next::Call(_)),
+        "new pods do not wait"
+    );
 }
 
 #[test]
@@ -164,7 +201,7 @@ fn a_few_calls_without_an_answer_change_nothing() {
 
 #[test]
 fn while_sts_is_gone_one_at_a_time_finds_out_and_those_who_have_time_seldom() {
-    let (mut pace, mut now) = (Pace::new(), NOW);
+    let (mut pace, mut now) = (seasoned(), NOW);
     for _ in 0..20 {
         now = pace.pause.max(now);
         call(&mut pace, now, Verdict::Silent);
@@ -190,7 +227,7 @@ proptest! {
     fn nobody_is_lost_and_nobody_waits_for_ever(
         steps in prop::collection::vec((0_u8..5, 0_u8..4, 0.0..=1.0_f64), 1..300),
     ) {
-        let (mut pace, mut now) = (Pace::new(), NOW);
+        let (mut pace, mut now) = (seasoned(), NOW);
         let (mut waiting, mut under_way) = (std::collections::HashSet::new(), Vec::new());
         for (step, kind, jitter) in steps {
             let urgency = [Urgency::Waiting, Urgency::New, SOON, Urgency::LEAST][usize::from(kind)];

@@ -167,20 +167,6 @@ fn attempts_come_closer_when_the_end_of_the_keys_does() {
 }
 
 #[test]
-fn new_pods_are_served_at_once_and_running_ones_over_some_minutes() {
-    for (beginning, jitter, expected) in [
-        (Beginning::New, 1.0, Duration::ZERO),
-        (Beginning::Running, 0.0, Duration::ZERO),
-        (Beginning::Running, 0.5, SPREAD / 2),
-        (Beginning::Running, 1.0, SPREAD),
-    ] {
-        let plan = first(beginning, Jitter::new(jitter));
-        assert_eq!(plan.attempt, Some(expected), "{beginning:?} {jitter}");
-        assert_eq!(plan.quiet, Duration::ZERO, "who asks is served at once");
-    }
-}
-
-#[test]
 fn what_is_needed_first_is_the_most_urgent() {
     let hour = Some(life(0, 3600));
     let (spare, ending) = (Urgency::Spare(at(3600)), Urgency::Ending(at(3600)));

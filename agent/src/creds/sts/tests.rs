@@ -10,7 +10,7 @@ mod web_identity;
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aws_config::SdkConfig;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::creds::{Derived, Secret, SourceError};
+use crate::creds::{Derived, Secret};
 
 use super::*;
 

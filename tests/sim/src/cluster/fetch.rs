@@ -17,9 +17,7 @@ use super::{Cluster, Event, SESSION, START, index};
 impl Cluster {
     /// The task of the keeper in `place` begins.
     pub(super) fn begin(&mut self, place: u32) {
-        let jitter = self.chance.jitter();
-        let plan = schedule::first(self.keeper(place).beginning, jitter);
-        self.rest(place, plan);
+        self.rest(place, schedule::first());
     }
 
     /// Rests as `plan` says.

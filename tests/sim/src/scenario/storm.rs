@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use bpf2iam::{creds::schedule::SPREAD, imds::service::PATIENCE};
+use bpf2iam::imds::service::PATIENCE;
 
 use crate::{
     Setting,
@@ -12,7 +12,7 @@ use crate::{
     waits::Waits,
 };
 
-use super::LOOK;
+use super::{LOOK, STORM};
 
 /// It is looked at for no longer than this.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -35,7 +35,7 @@ pub(crate) fn storm(setting: &Setting, scale: Scale) -> Result<(Cluster, Report)
         size.nodes *= 2;
     }
     let mut cluster = Cluster::restarted(size, setting.flow(), setting.sts(), setting.seed)?;
-    let mut end = SPREAD;
+    let mut end = STORM;
     cluster.run_until(end);
     while cluster.tally.warm.is_none() && end < LONGEST {
         end += LOOK;
