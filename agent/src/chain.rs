@@ -20,11 +20,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     one_line(&text)
 }
 
-/// The first line of a message, and not all of a long one.
+/// The first line of a message, and not all of a long one. What could move a cursor is not passed on.
 pub(crate) fn one_line(message: &str) -> String {
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
     let line = message.lines().next().unwrap_or_default();
-    let mut text: String = line.chars().take(LENGTH).collect();
-    if text.len() < line.len() {
+    let mut text: String = line.chars().take(LENGTH).map(plain).collect();
+    if line.chars().nth(LENGTH).is_some() {
         text.push_str("...");
     }
     text
@@ -50,7 +51,13 @@ mod tests {
 
     #[test]
     fn only_the_beginning_of_the_first_line_is_told() {
-        for (message, told) in [("", ""), ("one", "one"), ("one\ntwo", "one"), ("\n", "")] {
+        for (message, told) in [
+            ("", ""),
+            ("one", "one"),
+            ("one\ntwo", "one"),
+            ("\n", ""),
+            ("a\u{9b}2J\tb", "a 2J b"),
+        ] {
             assert_eq!(one_line(message), told);
         }
         let long = "\u{e9}".repeat(LENGTH + 1);

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     id::InvalidRole,
     kubernetes::{InvalidToken, InvalidUrl},
-    pods::binding::{InvalidSessionTags, InvalidTemplate},
+    pods::binding::{InvalidCluster, InvalidSessionTags, InvalidTemplate},
 };
 
 /// Why a setting is refused. Each names the flag, the value, and what to do.
@@ -165,6 +165,9 @@ pub enum Error {
         #[source]
         source: InvalidTemplate,
     },
+    /// No tag can tell such a cluster.
+    #[error(transparent)]
+    Cluster(#[from] InvalidCluster),
     /// Sessions cannot have such tags.
     #[error("--session-tags is {value:?}")]
     SessionTags {

@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    pods::binding::{Cluster, SessionTags, Sessions, Template},
+    pods::binding::{Cluster, InvalidCluster, SessionTags, Sessions, Template},
 };
 
 use super::{Error, Warning, given};
@@ -22,7 +22,7 @@ pub(super) fn sessions(args: &args::Sessions, node: &str) -> Result<Sessions, Er
             value: name.to_owned(),
             source,
         })?,
-        tags: SessionTags::new(tags, &cluster(args)).map_err(|source| Error::SessionTags {
+        tags: SessionTags::new(tags, &cluster(args)?).map_err(|source| Error::SessionTags {
             value: tags.to_owned(),
             source,
         })?,
@@ -30,11 +30,11 @@ pub(super) fn sessions(args: &args::Sessions, node: &str) -> Result<Sessions, Er
     })
 }
 
-fn cluster(args: &args::Sessions) -> Cluster {
-    Cluster {
-        name: given(args.cluster_name.clone()),
-        arn: given(args.cluster_arn.clone()),
-    }
+fn cluster(args: &args::Sessions) -> Result<Cluster, InvalidCluster> {
+    Cluster::new(
+        given(args.cluster_name.clone()),
+        given(args.cluster_arn.clone()),
+    )
 }
 
 /// What was typed and does not do what one may think.
@@ -42,18 +42,18 @@ pub(super) fn warnings(
     args: &args::Sessions,
     sessions: &Sessions,
 ) -> impl Iterator<Item = Warning> {
-    let Cluster { name, arn } = cluster(args);
-    let unused = |said: Option<String>, tag| said.is_some() && !sessions.tags.has(tag);
+    let unused =
+        |said: &Option<String>, tag| given(said.clone()).is_some() && !sessions.tags.has(tag);
     [
         (
-            unused(name, "eks-cluster-name"),
+            unused(&args.cluster_name, "eks-cluster-name"),
             Warning::new(
                 "cluster-name",
                 "not used, as --session-tags has no eks-cluster-name",
             ),
         ),
         (
-            unused(arn, "eks-cluster-arn"),
+            unused(&args.cluster_arn, "eks-cluster-arn"),
             Warning::new(
                 "cluster-arn",
                 "not used, as --session-tags has no eks-cluster-arn",

@@ -4,7 +4,7 @@
 //! they end, also when the wall clock jumps or nothing else happens. When the task ends, in whatever way,
 //! readers see a failure rather than the last keys for ever.
 
-use std::{future, mem, pin::pin, sync::Arc, thread, time::Duration};
+use std::{mem, pin::pin, sync::Arc, thread, time::Duration};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -16,20 +16,20 @@ use tokio::{
 use crate::clock::Clock;
 
 use super::{
-    Credentials, Identity, Metrics, SourceError, State,
+    Credentials, Identity, Lasting, Metrics, SourceError, State,
     schedule::{Deadline, First, Life, Plan},
     trouble::{self, Troubles},
 };
 
 /// How often the clocks are compared while waiting: a jump is noticed within this time.
-const GLANCE: Duration = Duration::from_secs(30);
+pub(super) const GLANCE: Duration = Duration::from_secs(10);
 
 /// How the work on an identity goes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
     /// Why the last attempt failed, if it did.
     pub(super) failure: Option<Arc<SourceError>>,
-    /// How many attempts have failed since the last good one.
+    /// How many attempts in a row have failed in this way.
     pub(super) failures: u32,
     /// When the next attempt is made; none while one is under way.
     pub(super) next: Option<Timestamp>,
@@ -134,13 +134,18 @@ impl Board {
         self.progress.borrow().failures
     }
 
-    /// Whether the last attempt failed in a way that lasts.
-    pub(super) fn refused(&self) -> bool {
+    /// How many attempts in a row have failed like this one, before it.
+    fn failures_like(&self, error: &SourceError) -> u32 {
+        match self.failed() {
+            Some(lasting) if lasting == error.lasting() => self.failures(),
+            Some(_) | None => 0,
+        }
+    }
+
+    /// How long the last failure is going to last, if the last attempt failed.
+    pub(super) fn failed(&self) -> Option<Lasting> {
         let progress = self.progress.borrow();
-        progress
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.is_final())
+        progress.failure.as_ref().map(|failure| failure.lasting())
     }
 
     /// Told by those who wait. Whoever hears it once, does not hear it again.
@@ -159,18 +164,18 @@ impl Board {
             First::Yes => tracing::info!(%role, session, %expires, "credentials obtained"),
             First::No => tracing::debug!(%role, session, %expires, "credentials renewed"),
         }
-        if self.held().is_some_and(|held| held.expires > expires) {
+        let (life, now, instant) = (Life::from(&keys), self.clock.now(), Instant::now());
+        let held = self.held.as_ref();
+        if held.is_some_and(|held| held.end.left(instant, now) > life.left(now)) {
             tracing::debug!(%role, session, "they end before those that are out; not published");
             return first;
         }
-        let (life, now) = (Life::from(&keys), self.clock.now());
         self.held = Some(Held {
             life,
-            end: Deadline::after(life.left(now), Instant::now(), now),
+            end: Deadline::after(life.left(now), instant, now),
         });
         self.states.send_replace(State::Ready(Arc::new(keys)));
-        // Whoever asked meanwhile has been served. The next renewal is not for him.
-        let _heard = self.demand.notified().now_or_never();
+        self.nobody_waits();
         first
     }
 
@@ -178,7 +183,7 @@ impl Board {
     pub(super) fn failure(&mut self, error: Arc<SourceError>) {
         self.progress.send_replace(Progress {
             failure: Some(Arc::clone(&error)),
-            failures: self.failures().saturating_add(1),
+            failures: self.failures_like(&error).saturating_add(1),
             next: None,
         });
         let held = match self.held {
@@ -191,42 +196,67 @@ impl Board {
         }
     }
 
-    /// Waits as `plan` says, by either clock. What is known to be refused is not known any more when it has been
-    /// quiet for long enough: then whoever asks is let in.
+    /// Waits as `plan` says, by either clock, and no longer than the keys last. What is known to be refused is not known
+    /// any more when it has been quiet for long enough: then whoever asks is let in.
     pub(super) async fn rest(&mut self, plan: Plan) -> Woken {
         let (clock, now, instant) = (self.clock, self.clock.now(), Instant::now());
         let deadline = |delay| Deadline::after(delay, instant, now);
-        let attempt = plan.attempt.map(deadline);
-        let next = plan
-            .attempt
-            .and_then(|delay| now.saturating_add(delay).ok());
+        let next = now.saturating_add(plan.attempt).ok();
         self.progress.send_modify(|progress| progress.next = next);
-        let quiet = (plan.quiet < Duration::MAX).then(|| deadline(plan.quiet));
-        self.during(wait(quiet, clock)).await;
-        self.forget();
-        let demand = self.demand();
-        let woken = self
-            .during(async {
-                tokio::select! {
-                    biased;
-                    () = wait(attempt, clock) => Woken::ByTime,
-                    () = demand.notified() => Woken::ByDemand,
-                }
-            })
-            .await;
+        let woken = match self
+            .unless_keys_end(wait(deadline(plan.quiet), clock))
+            .await
+        {
+            Some(()) if plan.quiet < plan.attempt => {
+                self.forget();
+                let demand = self.demand();
+                let work = async {
+                    tokio::select! {
+                        biased;
+                        () = wait(deadline(plan.attempt), clock) => Woken::ByTime,
+                        () = demand.notified() => Woken::ByDemand,
+                    }
+                };
+                self.unless_keys_end(work).await.unwrap_or(Woken::ByTime)
+            }
+            Some(()) | None => Woken::ByTime,
+        };
         self.progress.send_modify(|progress| progress.next = None);
         woken
     }
 
     /// A refusal has been remembered for long enough.
     fn forget(&self) {
-        self.states.send_if_modified(|state| {
+        let forgotten = self.states.send_if_modified(|state| {
             let refused = matches!(state, State::Failed(error) if error.is_final());
             if refused {
                 *state = State::Fetching;
             }
             refused
         });
+        if forgotten {
+            self.nobody_waits();
+        }
+    }
+
+    /// Whoever asked has his answer.
+    fn nobody_waits(&self) {
+        let _heard = self.demand.notified().now_or_never();
+    }
+
+    /// Does `work`; if the keys end before it is done, withdraws them instead.
+    async fn unless_keys_end<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let Some(end) = self.held.as_ref().map(|held| held.end) else {
+            return Some(work.await);
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = wait(end, self.clock) => {
+                self.withdraw();
+                None
+            }
+        }
     }
 
     /// Does `work`, and withdraws the keys if they end meanwhile.
@@ -239,7 +269,7 @@ impl Board {
             tokio::select! {
                 biased; // new keys come before the withdrawal of the old
                 done = &mut work => return done,
-                () = wait(Some(end), self.clock) => self.withdraw(),
+                () = wait(end, self.clock) => self.withdraw(),
             }
         }
     }
@@ -267,11 +297,7 @@ impl Drop for Board {
     }
 }
 
-/// For ever, if there is no deadline.
-async fn wait(deadline: Option<Deadline>, clock: Clock) {
-    let Some(deadline) = deadline else {
-        return future::pending().await;
-    };
+async fn wait(deadline: Deadline, clock: Clock) {
     loop {
         let left = deadline.left(Instant::now(), clock.now());
         if left.is_zero() {

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{Cache, State};
+use super::{Cache, State, Status};
 
 /// Reads a cache.
 #[derive(Debug)]
@@ -23,10 +23,18 @@ struct StateLabels {
 
 impl Collector for Holdings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let states: Vec<State> = self.0.snapshot().into_iter().map(|one| one.state).collect();
+        let states: Vec<State> = self.0.snapshot().into_iter().map(told).collect();
         encode_states(&mut encoder, &states)?;
         encode_first_expiry(&mut encoder, &states, self.0.now())?;
         encode_calls(&mut encoder, self.0.load())
+    }
+}
+
+/// What was refused is still that when its memory is over: who asks makes sure, but nobody has.
+fn told(status: Status) -> State {
+    match (status.state, status.failure) {
+        (State::Fetching, Some(failure)) => State::Failed(failure),
+        (state, _) => state,
     }
 }
 

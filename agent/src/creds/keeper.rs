@@ -8,10 +8,10 @@ use crate::clock::Clock;
 
 use super::{
     Credentials, Identity, Metrics, Source, SourceError, Wanted,
-    board::{Board, Readers, Woken},
+    board::{Board, GLANCE, Readers, Woken},
     metrics::Outcome,
     pace::Verdict,
-    schedule::{self, Beginning, Jitter, Life, Plan, Urgency},
+    schedule::{self, Beginning, Demand, Jitter, Life, Need, Plan, Urgency},
     trouble::Troubles,
     turnstile::{Turn, Turnstile},
 };
@@ -95,7 +95,7 @@ impl Office {
         let start = Instant::now();
         let (answer, outcome) = self.isolated(identity).await;
         let verdict = verdict(&answer);
-        if verdict == Verdict::Throttled {
+        if verdict == Some(Verdict::Throttled) {
             other.strike(start.elapsed());
         }
         turn.end(verdict);
@@ -136,16 +136,14 @@ impl Office {
     }
 }
 
-/// What an answer says about STS's strength. What never came to STS says nothing against it.
-const fn verdict(answer: &Answer) -> Verdict {
+/// What an answer says about STS's strength. What may never have come to STS says nothing for it.
+const fn verdict(answer: &Answer) -> Option<Verdict> {
     match answer {
-        Err(SourceError::Throttled { .. }) => Verdict::Throttled,
-        Err(error @ (SourceError::Unavailable { .. } | SourceError::NoToken { .. }))
-            if !error.is_final() =>
-        {
-            Verdict::Silent
-        }
-        Ok(_) | Err(_) => Verdict::Answered,
+        Ok(_) | Err(SourceError::Denied { .. }) => Some(Verdict::Answered),
+        Err(SourceError::Throttled { .. }) => Some(Verdict::Throttled),
+        Err(SourceError::Unavailable { .. }) => Some(Verdict::Silent),
+        Err(SourceError::NoToken { reason, .. }) if !reason.is_final() => Some(Verdict::Silent),
+        Err(SourceError::NoToken { .. } | SourceError::Invalid { .. }) => None,
     }
 }
 
@@ -214,15 +212,18 @@ impl Keeper {
         }
     }
 
-    /// How urgent it is now, and for how long that holds.
+    /// How urgent it is now, and for how long that holds. It is looked at now and then, whatever the clocks do.
     fn urgency(&self, woken: Woken) -> (Urgency, Duration) {
-        /// Looked at now and then, whatever the clocks do.
-        const GLANCE: Duration = Duration::from_secs(30);
-        if woken == Woken::ByDemand {
-            return (Urgency::Waiting, GLANCE);
-        }
-        let (held, now) = (self.board.held(), self.office.clock.now());
-        let (urgency, changes) = schedule::urgency(self.beginning, held, self.board.refused(), now);
+        let need = Need {
+            beginning: self.beginning,
+            held: self.board.held(),
+            failed: self.board.failed(),
+            demand: match woken {
+                Woken::ByTime => Demand::None,
+                Woken::ByDemand => Demand::Waits,
+            },
+        };
+        let (urgency, changes) = schedule::urgency(&need, self.office.clock.now());
         (
             urgency,
             changes.map_or(GLANCE, |changes| changes.min(GLANCE)),
@@ -236,6 +237,8 @@ impl Keeper {
             Ok(keys) => {
                 let life = Life::from(&keys);
                 let first = self.board.keys(keys);
+                // Should they end, nobody has others.
+                self.beginning = Beginning::New;
                 let outcome = schedule::Outcome::Keys(life, first);
                 schedule::next(outcome, self.board.held(), now, Jitter::random())
             }

@@ -27,28 +27,33 @@ const CALM: Duration = Duration::from_secs(30);
 /// So many calls in a row without an answer, and STS counts as gone.
 const SILENT: u32 = 3;
 
-/// While STS is gone, calls for which somebody waits or soon will come at this distance, or less, ...
+/// While STS is gone, calls for which somebody waits or soon will come at this distance, or less.
 const PROBE: Duration = Duration::from_secs(4);
 
-/// ... and those that have time at up to this one.
-const SPARE_PROBE: Duration = Duration::from_secs(20);
+/// After a throttled call each of those that have time waits for about this long, after a further one twice as long, ...
+const WAIT: Duration = Duration::from_secs(150);
 
-/// Between two calls that have time there is at least this much after a throttled call, twice as much after each
-/// further one, ...
+/// ... up to this: keys that are renewed a little before half of an hour still have 25 minutes left then.
+const WAIT_CAP: Duration = Duration::from_mins(5);
+
+/// What a good call leaves of it.
+const WAIT_SHRINKS: f64 = 0.95;
+
+/// Between two calls that have time there is this much at the start, when nothing is known, and the first comes within
+/// it: all nodes of a large cluster may have restarted their agents at once, and their pods have keys.
+const GAP_AT_START: Duration = Duration::from_secs(4);
+
+/// After calls without an answer it is this, ...
 const GAP: Duration = Duration::from_secs(10);
 
-/// ... up to this.
-const GAP_CAP: Duration = Duration::from_mins(1);
+/// ... and twice as much after more of them, up to this.
+const GAP_CAP: Duration = Duration::from_secs(20);
 
-/// What a good call leaves of that distance.
-const GAP_SHRINKS: f64 = 0.95;
+/// What a good call leaves of it: of a node alone, all pods are soon served.
+const GAP_SHRINKS: f64 = 0.6;
 
-/// At the start, when nothing is known, it is this, and the first who has time calls within it: all nodes of a large
-/// cluster may have restarted their agents at once, and their pods have keys.
-const GAP_AT_START: Duration = Duration::from_secs(8);
-
-/// A distance that is as good as none.
-const NO_GAP: Duration = Duration::from_millis(100);
+/// What is as good as nothing.
+const NOTHING: Duration = Duration::from_millis(100);
 
 /// How a call ended, as far as STS's strength goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +97,10 @@ pub struct Pace {
     silent: u32,
     /// Nobody calls before.
     pause: Moment,
-    /// Between two calls that have time.
+    /// Between two calls that have time, as long as STS does not throttle.
     gap: Duration,
+    /// How long each of those that have time waits since STS throttled: the more there are, the more may call.
+    wait: Duration,
     /// Nobody who has time calls before.
     spare: Moment,
 }
@@ -111,6 +118,7 @@ impl Pace {
             silent: 0,
             pause: Duration::ZERO,
             gap: GAP_AT_START,
+            wait: Duration::ZERO,
             spare: jitter.between(Duration::ZERO, GAP_AT_START),
         }
     }
@@ -144,7 +152,13 @@ impl Pace {
         let Some(&(urgency, ticket)) = self.queue.first() else {
             return Next::Nobody;
         };
-        if f64::from(self.under_way) + 1.0 > self.limit {
+        // Those who have time leave room for those who come next.
+        let room = if urgency.is_spare() {
+            (self.limit / 2.0).max(1.0)
+        } else {
+            self.limit
+        };
+        if f64::from(self.under_way) + 1.0 > room {
             return Next::Nobody;
         }
         let from = if urgency.is_spare() {
@@ -158,7 +172,7 @@ impl Pace {
         self.queue.remove(&(urgency, ticket));
         self.under_way += 1;
         if urgency.is_spare() {
-            self.spare = now + self.gap;
+            self.spare = now + self.between_spare();
         }
         Next::Call(ticket)
     }
@@ -183,8 +197,8 @@ impl Pace {
         self.strikes = 0;
         self.silent = 0;
         self.limit = (self.limit + 1.0).min(MOST);
-        let gap = self.gap.mul_f64(GAP_SHRINKS);
-        self.gap = if gap < NO_GAP { Duration::ZERO } else { gap };
+        self.gap = shrunk(self.gap, GAP_SHRINKS);
+        self.wait = shrunk(self.wait, WAIT_SHRINKS);
     }
 
     /// STS throttled a call that began at `began`, perhaps one that is not of this queue.
@@ -198,10 +212,15 @@ impl Pace {
             self.strikes = 0;
         }
         self.strikes = self.strikes.saturating_add(1);
-        self.limit = (self.limit.min(f64::from(self.under_way)) / 2.0).max(1.0);
+        let used = match self.under_way {
+            0 => self.limit,
+            calls => self.limit.min(calls.into()),
+        };
+        self.limit = (used / 2.0).max(1.0);
         let ceiling = PAUSE.saturating_mul(2_u32.saturating_pow(self.strikes - 1));
         self.pause = now + jitter.between(PAUSE / 4, ceiling.min(PAUSE_CAP));
-        self.widen(GAP_CAP, now, jitter);
+        self.wait = self.wait.saturating_mul(2).clamp(WAIT, WAIT_CAP);
+        self.hold(now, jitter);
     }
 
     fn silent(&mut self, now: Moment, jitter: Jitter) {
@@ -212,18 +231,33 @@ impl Pace {
         self.limit = 1.0;
         let ceiling = PAUSE.saturating_mul(2_u32.saturating_pow(more));
         self.pause = now + jitter.between(PAUSE / 4, ceiling.min(PROBE));
-        self.widen(SPARE_PROBE, now, jitter);
+        self.gap = self.gap.saturating_mul(2).clamp(GAP, GAP_CAP);
+        self.hold(now, jitter);
     }
 
-    /// Lets those wait longer who have time.
-    fn widen(&mut self, cap: Duration, now: Moment, jitter: Jitter) {
-        self.gap = self.gap.saturating_mul(2).clamp(GAP, cap.max(self.gap));
-        self.spare = now + jitter.between(self.gap / 2, self.gap.mul_f64(1.5));
+    /// Lets those wait who have time.
+    fn hold(&mut self, now: Moment, jitter: Jitter) {
+        let usual = self.between_spare();
+        self.spare = now + jitter.between(usual / 2, usual.mul_f64(1.5));
+    }
+
+    /// Between two calls that have time.
+    fn between_spare(&self) -> Duration {
+        let spare = self.queue.iter().rev();
+        let number = spare.take_while(|(urgency, _)| urgency.is_spare()).count();
+        let each = u32::try_from(number).unwrap_or(u32::MAX).max(1);
+        self.gap.max(self.wait / each)
     }
 
     fn place(&self, ticket: Ticket) -> Option<(Urgency, Ticket)> {
         self.queue.iter().find(|(_, one)| *one == ticket).copied()
     }
+}
+
+/// What a good call leaves of `time`.
+fn shrunk(time: Duration, to: f64) -> Duration {
+    let less = time.mul_f64(to);
+    if less < NOTHING { Duration::ZERO } else { less }
 }
 
 #[cfg(test)]

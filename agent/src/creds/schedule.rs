@@ -36,6 +36,9 @@ const FIRST_RENEWAL: f64 = 0.3;
 /// Where half of a life is too late for [`ENOUGH`], keys are replaced this long before, ...
 const EARLIER: Duration = Duration::from_secs(30);
 
+/// ... or, that not all begin together again, from this part of that time on; ...
+const EARLIER_SPREAD: f64 = 0.85;
+
 /// ... but not before this part of their life.
 const EARLIEST: f64 = 0.1;
 
@@ -62,6 +65,10 @@ const REFUSALS: u32 = 6;
 
 /// ... then less and less often, up to this. Whoever asks has it asked about at once.
 const REFUSAL_CAP: Duration = Duration::from_mins(10);
+
+/// What is wrong in itself stays so until it is something else, as far as can be told from here. What cannot, such as a
+/// managed policy that somebody makes at last, is looked for between one and two of these.
+const FOR_GOOD: Duration = Duration::from_hours(1);
 
 /// A number from 0 to 1 that spreads attempts over time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,8 +119,10 @@ impl Life {
             from
         };
         let at = jitter.between(whole.mul_f64(from), whole.mul_f64(to));
+        let latest = latest(whole);
         let age = until(now, self.issued);
-        at.min(latest(whole)).saturating_sub(age)
+        at.min(jitter.between(latest.mul_f64(EARLIER_SPREAD), latest))
+            .saturating_sub(age)
     }
 }
 
@@ -160,10 +169,10 @@ pub enum Outcome<'a> {
 /// When the next attempt comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Whoever waits does not make it come earlier than this. [`Duration::MAX`] is never.
+    /// Whoever waits does not make it come earlier than this.
     pub quiet: Duration,
-    /// It comes after this by itself; never, if there is none.
-    pub attempt: Option<Duration>,
+    /// It comes after this by itself.
+    pub attempt: Duration,
 }
 
 impl Plan {
@@ -171,16 +180,16 @@ impl Plan {
     const fn after(delay: Duration) -> Self {
         Self {
             quiet: delay,
-            attempt: Some(delay),
+            attempt: delay,
         }
     }
 
     /// No earlier than the floor, and no later than what is `left` of the keys that are held.
     fn bounded(self, left: Option<Duration>) -> Self {
         let bound = |delay: Duration| left.map_or(delay, |left| delay.min(left)).max(FLOOR);
-        let attempt = self.attempt.or(left).map(bound);
+        let attempt = bound(self.attempt);
         Self {
-            quiet: attempt.map_or(self.quiet, |attempt| bound(self.quiet).min(attempt)),
+            quiet: bound(self.quiet).min(attempt),
             attempt,
         }
     }
@@ -199,7 +208,7 @@ pub enum Beginning {
 pub const fn first() -> Plan {
     Plan {
         quiet: Duration::ZERO,
-        attempt: Some(Duration::ZERO),
+        attempt: Duration::ZERO,
     }
 }
 
@@ -209,10 +218,9 @@ pub fn next(outcome: Outcome<'_>, held: Option<Life>, now: Timestamp, jitter: Ji
     let plan = match outcome {
         Outcome::Keys(life, first) => Plan::after(life.renewal_in(now, first, jitter)),
         Outcome::Failure { error, failures } => match error.lasting() {
-            Lasting::ForGood if held.is_none() => Plan {
-                quiet: Duration::MAX,
-                attempt: None,
-            },
+            Lasting::ForGood if held.is_none() => {
+                Plan::after(jitter.between(FOR_GOOD, FOR_GOOD * 2))
+            }
             // It was right once.
             Lasting::ForGood | Lasting::AWhile => refused(failures, jitter),
             Lasting::AMoment if matches!(error, SourceError::Throttled { .. }) => {
@@ -229,7 +237,7 @@ fn refused(failures: u32, jitter: Jitter) -> Plan {
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(REFUSALS));
     Plan {
         quiet,
-        attempt: Some(quiet.saturating_mul(doubled).min(REFUSAL_CAP).max(quiet)),
+        attempt: quiet.saturating_mul(doubled).min(REFUSAL_CAP).max(quiet),
     }
 }
 
@@ -238,7 +246,7 @@ fn failed(failures: u32, left: Option<Duration>, jitter: Jitter) -> Plan {
     let attempt = left.map_or(wish, |left| wish.min(left / LAST_CHANCES));
     Plan {
         quiet: attempt.min(BACKOFF_WAITING),
-        attempt: Some(attempt),
+        attempt,
     }
 }
 
@@ -253,12 +261,14 @@ fn backoff(failures: u32, jitter: Jitter) -> Duration {
 /// that of their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
+    /// The keys have less than [`ENDING`] left; then they end.
+    Ending(Timestamp),
     /// Somebody waits for the answer.
     Waiting,
     /// A new pod, which will ask soon.
     New,
-    /// The keys have less than [`ENDING`] left; then they end.
-    Ending(Timestamp),
+    /// It failed before. Whoever writes what cannot work does not stand in the way of others by asking often.
+    Again,
     /// It has time: keys that are renewed early and end then, pods that have theirs, what was refused before.
     Spare(Timestamp),
 }
@@ -273,22 +283,44 @@ impl Urgency {
     }
 }
 
-/// How urgent an attempt is for which nobody waits, and after which time it is more urgent. `held` are the keys that
-/// are out, `refused` tells whether it was refused the last time.
-pub fn urgency(
-    beginning: Beginning,
-    held: Option<Life>,
-    refused: bool,
-    now: Timestamp,
-) -> (Urgency, Option<Duration>) {
-    match (held, beginning) {
-        (Some(Life { expires, .. }), _) => match until(expires, now).checked_sub(ENDING) {
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Since when a pod needs it.
+    pub beginning: Beginning,
+    /// The keys that are out.
+    pub held: Option<Life>,
+    /// How long the last failure is going to last, if the last attempt failed.
+    pub failed: Option<Lasting>,
+    /// Whether somebody waits.
+    pub demand: Demand,
+}
+
+/// Whether somebody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Nobody.
+    None,
+    /// Somebody does, or was sent away a moment ago.
+    Waits,
+}
+
+/// How urgent an attempt is, and after which time it is more urgent.
+pub fn urgency(need: &Need, now: Timestamp) -> (Urgency, Option<Duration>) {
+    if let Some(Life { expires, .. }) = need.held {
+        return match until(expires, now).checked_sub(ENDING) {
             None | Some(Duration::ZERO) => (Urgency::Ending(expires), None),
             spare => (Urgency::Spare(expires), spare),
-        },
-        (None, Beginning::New) if !refused => (Urgency::New, None),
-        (None, Beginning::New | Beginning::Running) => (Urgency::LEAST, None),
+        };
     }
+    let urgency = match (need.demand, need.beginning, need.failed) {
+        (Demand::Waits, _, None | Some(Lasting::AMoment)) => Urgency::Waiting,
+        (Demand::None, Beginning::New, None) => Urgency::New,
+        (Demand::Waits, _, Some(Lasting::AWhile | Lasting::ForGood))
+        | (Demand::None, Beginning::New, Some(Lasting::AMoment)) => Urgency::Again,
+        (Demand::None, _, _) => Urgency::LEAST,
+    };
+    (urgency, None)
 }
 
 #[cfg(test)]

@@ -54,9 +54,12 @@ impl Turnstile {
     /// Takes a place in the queue.
     pub(super) fn join(&self, urgency: Urgency) -> Place {
         let (sender, turn) = oneshot::channel();
-        let mut state = self.0.state();
-        let ticket = state.pace.join(urgency);
-        state.waiting.insert(ticket, sender);
+        let ticket = {
+            let mut state = self.0.state();
+            let ticket = state.pace.join(urgency);
+            state.waiting.insert(ticket, sender);
+            ticket
+        };
         Place {
             ticket,
             turn,
@@ -162,9 +165,9 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// The call is over, and ended so.
-    pub(super) fn end(mut self, verdict: Verdict) {
-        self.verdict = Some(verdict);
+    /// The call is over. Without a verdict it says nothing about STS.
+    pub(super) fn end(mut self, verdict: Option<Verdict>) {
+        self.verdict = verdict;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     creds::{Identity, SessionLength},
     pods::{
         Pod,
-        annotation::SESSION_DURATION,
+        annotation::{SESSION_DURATION, SESSION_NAME},
         binding::{self, Policy},
     },
 };
@@ -16,6 +16,8 @@ use crate::{
 /// What is said of a session beside its role. Its name, and how the role is assumed, are in the outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
+    /// What gave it its name: the pod's annotation, or the operator's flag.
+    pub name_by: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Why it has none, although the operator wants tags.
@@ -36,7 +38,13 @@ impl Session {
         let is_untagged = identity.web_identity.is_some() && !policy.sessions.tags.is_empty();
         // A length that is none has no identity.
         let wanted = binding::wanted_length(pod).ok().flatten();
+        let name_by = if binding::names_its_session(pod) {
+            SESSION_NAME
+        } else {
+            "--session-name"
+        };
         Self {
+            name_by: name_by.to_owned(),
             tags: tags
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
@@ -73,12 +81,18 @@ impl Session {
 
     fn duration(&self) -> String {
         let seconds = self.duration_seconds;
-        match self.wanted_duration_seconds {
+        let by = match self.wanted_duration_seconds {
             None => format!("{seconds}s, by --session-duration"),
             Some(wanted) if wanted == seconds => format!("{seconds}s, by {SESSION_DURATION}"),
             Some(wanted) => format!(
                 "{seconds}s, by --session-duration; {SESSION_DURATION} wants {wanted}s, and can only shorten it"
             ),
+        };
+        if seconds > SessionLength::HOUR.as_secs() {
+            // Nobody but STS knows what the role allows, and whether one role assumes another.
+            format!("asked for: {by}; one hour where STS gives no more")
+        } else {
+            by
         }
     }
 }

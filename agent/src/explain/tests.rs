@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
 use crate::{
+    creds::SessionLength,
     id::PodRef,
     pods::{
         Namespace, Pod, ServiceAccount,
@@ -81,7 +82,7 @@ RULE               WHERE                                       SAYS
   namespace        namespace, bpf2iam.io/default-role          -
   default          --default-role                              arn:aws:iam::123456789012:role/fallback
 namespace: restricts nothing (--namespace-restrictions is off)
-session: node-1, assumed by the node's role
+session: node-1, by --session-name; assumed by the node's role
 duration: 3600s, by --session-duration
 "
     );
@@ -201,7 +202,7 @@ fn what_the_session_is_made_of_is_shown() {
     let page = page(&explanation);
     let end = format!(
         "\
-session: node-1, assumed by the node's role
+session: node-1, by --session-name; assumed by the node's role
 tags: kubernetes-namespace=shop, team=pay
 session policy: {NARROW}
 session policies: {READ_ONLY}
@@ -211,6 +212,7 @@ duration: 1800s, by bpf2iam.io/session-duration
     assert!(page.ends_with(&end), "{page}");
     let json: serde_json::Value = serde_json::from_str(&explanation.to_json().unwrap()).unwrap();
     let session = serde_json::json!({
+        "name_by": "--session-name",
         "tags": {"kubernetes-namespace": "shop", "team": "pay"},
         "untagged": null,
         "policy": NARROW,
@@ -239,6 +241,36 @@ fn a_length_that_is_less_than_the_pod_wants_is_said() {
 }
 
 #[test]
+fn what_sts_may_not_give_is_said_to_be_asked_for() {
+    let long = |seconds| {
+        let mut policy = policy();
+        policy.sessions.length = SessionLength::from_secs(seconds).unwrap();
+        policy
+    };
+    let wants = |length| subject(&[(ROLE, "cart"), (SESSION_DURATION, length)], &[]);
+    for (subject, seconds, line) in [
+        (
+            wants(""),
+            3601,
+            "duration: asked for: 3601s, by --session-duration; one hour where STS gives no more\n",
+        ),
+        (
+            wants("4h"),
+            43_200,
+            "duration: asked for: 14400s, by bpf2iam.io/session-duration; one hour where STS gives no more\n",
+        ),
+        (
+            wants("1h"),
+            43_200,
+            "duration: 3600s, by bpf2iam.io/session-duration\n",
+        ),
+    ] {
+        let page = page(&explain(&subject, &long(seconds)));
+        assert!(page.ends_with(line), "{page}");
+    }
+}
+
+#[test]
 fn why_a_web_identity_has_no_tags_is_said() {
     let account = ServiceAccount {
         annotations: annotations(&[(ROLE_ARN, OTHER)]).into(),
@@ -259,7 +291,14 @@ fn what_would_narrow_a_session_can_be_supposed() {
             "bpf2iam.io/session-duration=15m",
             "duration: 900s, by bpf2iam.io/session-duration\n",
         ),
-        ("bpf2iam.io/session-policy={}", "session policy: {}\n"),
+        (
+            "bpf2iam.io/session-policy={\"Statement\":[]}",
+            "session policy: {\"Statement\":[]}\n",
+        ),
+        (
+            "iam.amazonaws.com/session-name=night",
+            "session: night, by iam.amazonaws.com/session-name; assumed by the node's role\n",
+        ),
         (
             "bpf2iam.io/session-policy-arns=arn:aws:iam::aws:policy/P",
             "session policies: arn:aws:iam::aws:policy/P\n",
@@ -317,7 +356,7 @@ fn what_is_supposed_is_applied_in_its_order_and_said() {
         "supposed: the pod has no annotation iam.amazonaws.com/role\n",
         "supposed: the pod runs as the ServiceAccount other\n",
         "own: arn:aws:iam::999999999999:role/other\n",
-        "session: node-1, assumed by a token of the ServiceAccount other for sts.amazonaws.com\n",
+        "session: node-1, by --session-name; assumed by a token of the ServiceAccount other for sts.amazonaws.com\n",
     ] {
         assert!(page.contains(line), "{line}{page}");
     }

@@ -50,7 +50,7 @@ fn case(case: &Case, now: Timestamp, colour: Colour) -> String {
     let parts = case.session.iter().flat_map(Session::lines);
     let about = [
         ("namespace", restriction(&case.restriction)),
-        ("session", session(&case.outcome)),
+        ("session", session(case)),
     ];
     for (title, text) in about
         .into_iter()
@@ -112,21 +112,25 @@ fn quoted(entries: &[String]) -> String {
     quoted.join(", ")
 }
 
-fn session(outcome: &Outcome) -> Option<String> {
+fn session(case: &Case) -> Option<String> {
     let Outcome::Role {
         by,
         session_name,
         external_id,
         ..
-    } = outcome
+    } = &case.outcome
     else {
         return None;
+    };
+    let named = match &case.session {
+        Some(session) => format!("{session_name}, by {}", session.name_by),
+        None => session_name.clone(),
     };
     let external_id = match external_id {
         Some(id) => format!(", with the external id {id}"),
         None => String::new(),
     };
-    Some(format!("{session_name}, assumed by {by}{external_id}"))
+    Some(format!("{named}; assumed by {by}{external_id}"))
 }
 
 fn keys(case: &Case, now: Timestamp) -> Option<String> {

@@ -13,6 +13,7 @@ use crate::{
             ROLE, ROLE_ARN, SESSION_DURATION, SESSION_POLICY, SESSION_POLICY_ARNS,
             TOKEN_EXPIRATION,
         },
+        binding::{Cluster, SessionTags},
         index, restriction,
     },
 };
@@ -336,6 +337,88 @@ fn a_role_that_sts_refuses_is_told_with_what_to_change() {
         ),
     ] {
         assert_said_of_failure(of, failure, Reason::RoleRefusedBySts, &told);
+    }
+}
+
+/// The pod `shop/cart-1` with these annotations, whose role the node's role assumes.
+fn narrowed(more: Annotations<'_>) -> Subject {
+    subject(1, &[&[(ROLE, ARN)], more].concat(), PERMITTING, &[])
+}
+
+const NARROW: (&str, &str) = (SESSION_POLICY, r#"{"Statement":[]}"#);
+
+#[test]
+fn a_refusal_is_told_with_the_tags_and_the_external_id_that_were_sent() {
+    let tags = SessionTags::new("team=pay", &Cluster::default()).unwrap();
+    for (of, tags, told) in [
+        (
+            narrowed(&[]),
+            SessionTags::default(),
+            "must allow sts:AssumeRole to the node's role, and the node's role needs sts:AssumeRole on it",
+        ),
+        (
+            narrowed(&[(EXTERNAL_ID, "partner-7")]),
+            SessionTags::default(),
+            "sts:AssumeRole to the node's role with the pod's external id, and the node's role needs sts:AssumeRole on",
+        ),
+        (
+            narrowed(&[(EXTERNAL_ID, "partner-7")]),
+            tags,
+            "must allow sts:AssumeRole and sts:TagSession to the node's role with the pod's external id, and the \
+             node's role needs sts:AssumeRole and sts:TagSession on it",
+        ),
+    ] {
+        let mut policy = policy();
+        policy.sessions.tags = tags;
+        let identity = binding::identities(&of, &policy).next().unwrap();
+        let (reason, note) = text::of_failure(&identity, &denied()).unwrap();
+        assert_eq!(reason, Reason::RoleRefusedBySts);
+        assert!(note.contains(told), "{told}\n{note}");
+        assert!(!note.contains("partner-7"), "{note}");
+    }
+}
+
+#[test]
+fn policies_that_sts_does_not_take_are_told_with_their_annotations() {
+    let managed = (SESSION_POLICY_ARNS, "arn:aws:iam::aws:policy/P");
+    let malformed = "MalformedPolicyDocument";
+    let large = "PackedPolicyTooLarge";
+    let annotation = Reason::InvalidAnnotation;
+    for (of, code, reason, told) in [
+        (
+            narrowed(&[NARROW]),
+            malformed,
+            annotation,
+            "The annotation bpf2iam.io/session-policy of this pod is wrong: ",
+        ),
+        (
+            narrowed(&[managed]),
+            malformed,
+            annotation,
+            "The annotation bpf2iam.io/session-policy-arns of this pod is wrong: ",
+        ),
+        (
+            narrowed(&[NARROW, managed]),
+            large,
+            annotation,
+            "The annotation bpf2iam.io/session-policy or bpf2iam.io/session-policy-arns of this pod is wrong: ",
+        ),
+        (narrowed(&[NARROW]), large, annotation, "shorten it"),
+        // With no policies it is no annotation's fault, and what else is wrong is not theirs.
+        (
+            narrowed(&[]),
+            large,
+            Reason::RoleRefusedBySts,
+            "does not take the request",
+        ),
+        (
+            narrowed(&[NARROW]),
+            "ValidationError",
+            Reason::RoleRefusedBySts,
+            "does not take the request",
+        ),
+    ] {
+        assert_said_of_failure(&of, invalid(code), reason, &[code, told]);
     }
 }
 

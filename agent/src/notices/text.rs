@@ -8,7 +8,8 @@ use crate::{
     pods::{
         Subject,
         annotation::{
-            CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, SESSION_DURATION, TOKEN_EXPIRATION,
+            CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, SESSION_DURATION, SESSION_POLICY,
+            SESSION_POLICY_ARNS, TOKEN_EXPIRATION,
         },
         binding::{Invalid, Policy, Rule},
         restriction::{Annotation, Refusal},
@@ -115,7 +116,7 @@ pub(super) fn of_failure(identity: &Identity, failure: &SourceError) -> Option<(
     let note = match failure {
         SourceError::Denied { role, code, .. } => {
             let what = match &identity.web_identity {
-                None => BY_NODE.to_owned(),
+                None => by_node(identity),
                 // A code that nobody knows may be a refusal too.
                 Some(whose) => whose
                     .advice(code, role)
@@ -124,6 +125,9 @@ pub(super) fn of_failure(identity: &Identity, failure: &SourceError) -> Option<(
             format!("STS refuses the role {role} ({code}): {what}. {WORDS}")
         }
         SourceError::Invalid { role, code, .. } => {
+            if let Some(note) = policies(identity, code) {
+                return Some((Reason::InvalidAnnotation, note));
+            }
             let whose = identity.web_identity.as_ref();
             let advice = whose.and_then(|whose| whose.advice(code, role));
             let advice = advice.map_or_else(String::new, |advice| format!(": {advice}"));
@@ -143,8 +147,45 @@ pub(super) fn of_failure(identity: &Identity, failure: &SourceError) -> Option<(
 }
 
 /// What is needed where no token is shown.
-const BY_NODE: &str = "the role's trust policy must allow sts:AssumeRole to the node's role, and the node's role needs \
-                       sts:AssumeRole on it";
+fn by_node(identity: &Identity) -> String {
+    let actions = if identity.tags.is_empty() {
+        "sts:AssumeRole"
+    } else {
+        "sts:AssumeRole and sts:TagSession"
+    };
+    let condition = match identity.external_id {
+        Some(_) => " with the pod's external id",
+        None => "",
+    };
+    format!(
+        "the role's trust policy must allow {actions} to the node's role{condition}, and the node's role needs \
+         {actions} on it"
+    )
+}
+
+/// What is wrong with the policies of a session, if it is they that STS does not take.
+fn policies(identity: &Identity, code: &str) -> Option<String> {
+    let (role, policies) = (&identity.role, &identity.policies);
+    let inline = policies.inline().map(|_| SESSION_POLICY);
+    let managed = (policies.arns().len() > 0).then_some(SESSION_POLICY_ARNS);
+    let place = match (inline, managed) {
+        (Some(one), Some(other)) => of_pod(&format!("{one} or {other}")),
+        (one, other) => of_pod(one.or(other)?),
+    };
+    let why = match code {
+        "MalformedPolicyDocument" => {
+            format!("STS does not take the policy for the role {role} ({code})")
+        }
+        "PackedPolicyTooLarge" => format!(
+            "with it the session of the role {role} is larger than STS takes once its policies, their ARNs and \
+             its tags are packed ({code}); shorten it"
+        ),
+        _ => return None,
+    };
+    Some(format!(
+        "{place} is wrong: {why}. The pod gets no credentials until this is corrected. {WORDS}"
+    ))
+}
 
 /// Where the rest is.
 const WORDS: &str = "The agent's log has the whole answer.";

@@ -23,8 +23,10 @@ use super::{
 };
 
 pub use rule::{Finding, Rule};
-pub(crate) use session::wanted_length;
-pub use session::{Cluster, InvalidSessionTags, InvalidTemplate, SessionTags, Sessions, Template};
+pub use session::{
+    Cluster, InvalidCluster, InvalidSessionTags, InvalidTemplate, SessionTags, Sessions, Template,
+};
+pub(crate) use session::{names_its_session, wanted_length};
 
 /// What STS wants as the audience of a token, unless a ServiceAccount says otherwise.
 const STS_AUDIENCE: &str = "sts.amazonaws.com";

@@ -17,7 +17,7 @@ pub enum Keys {
     },
     /// There are.
     Ready {
-        /// Which: the part of them that is no secret, as CloudTrail has it.
+        /// Which: the part of them that is no secret, as audit logs have it.
         access_key_id: String,
         /// When we got them.
         refreshed: Timestamp,

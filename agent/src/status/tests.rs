@@ -49,8 +49,8 @@ fn held(state: State) -> creds::Status {
     }
 }
 
-fn keys(state: State) -> Option<Keys> {
-    Some(Keys::from(&held(state)))
+fn keys(state: State) -> Keys {
+    Keys::from(&held(state))
 }
 
 fn ready(expires: &str) -> State {
@@ -82,18 +82,18 @@ pub(crate) fn example() -> Status {
         Pod::new(
             &pod("web", 'a'),
             &bound("web", Rule::Annotation),
-            keys(ready("2026-01-01T02:48:00Z")),
+            Some(keys(ready("2026-01-01T02:48:00Z"))),
         ),
         Pod::new(&pod("cart", 'b'), &bound("default", Rule::Default), None),
         Pod::new(
             &pod("old", 'c'),
             &bound("old", Rule::Annotation),
-            keys(ready(NOW)),
+            Some(keys(ready(NOW))),
         ),
         Pod::new(
             &pod("pay", 'd'),
             &bound("pay", Rule::Annotation),
-            keys(denied("pay")),
+            Some(keys(denied("pay"))),
         ),
         Pod::new(&pod("plain", 'e'), &Binding::Nothing(None), None),
         Pod::new(&pod("typo", 'f'), &invalid, None),

@@ -97,9 +97,21 @@ fn what_cannot_be_is_refused_by_flag_and_value() {
              \"kubernetes-pod-name\" is there twice",
         ),
         (
+            &["--session-tags=all,Kubernetes-Namespace=evil"],
+            "--session-tags is \"all,Kubernetes-Namespace=evil\": \"Kubernetes-Namespace=evil\" gives \
+             a value to kubernetes-namespace, whose value is what pod and cluster are; give \
+             kubernetes-namespace alone",
+        ),
+        // Whether or not a tag says it.
+        (
             &["--session-tags", "--cluster-name=a,b"],
-            "--session-tags is \"all\": the value of the session tag \"eks-cluster-name\" is none \
-             that STS takes: up to 256 letters, digits, spaces and _.:/=+-@",
+            "--cluster-name is \"a,b\", which is no value of a session tag: up to 256 letters, \
+             digits, spaces and _.:/=+-@",
+        ),
+        (
+            &["--cluster-arn=nonsense"],
+            "--cluster-arn is \"nonsense\", which is no ARN of a cluster; give \
+             arn:PARTITION:eks:REGION:ACCOUNT:cluster/NAME",
         ),
     ] {
         assert_eq!(refusal(flags), says);
@@ -116,13 +128,16 @@ fn what_does_not_do_what_one_may_think_is_told() {
         (
             &[
                 "--session-tags=team=pay",
-                "--cluster-arn=arn:x",
+                "--cluster-arn=arn:aws:eks:eu-west-1:123456789012:cluster/prod",
                 "--cluster-name=prod",
             ],
             &["--cluster-name: not used, ", "--cluster-arn: not used, "],
         ),
         (&["--session-tags", "--cluster-name=prod"], &[]),
-        (&["--session-tags=eks-cluster-name=x"], &[]),
+        (
+            &["--session-tags=eks-cluster-name", "--cluster-name=x"],
+            &[],
+        ),
         (&["--session-duration=50m"], &[]),
         (
             &["--session-duration=2999"],

@@ -61,11 +61,7 @@ fn renewal(life: Life, first: First, now: Timestamp, jitter: f64) -> Duration {
         now,
         Jitter::new(jitter),
     );
-    assert_eq!(
-        Some(plan.quiet),
-        plan.attempt,
-        "nobody waits: there are keys"
-    );
+    assert_eq!(plan.quiet, plan.attempt, "nobody waits: there are keys");
     plan.quiet
 }
 
@@ -128,7 +124,7 @@ fn failures_are_retried_by_their_kind() {
         (throttled(), 9, 1.0, 0.2, 0.2), // no pod is made to wait for what STS said to another
     ] {
         let plan = next(failure(&error, failures), None, at(0), Jitter::new(jitter));
-        let (now_quiet, now_attempt) = (seconds(plan.quiet), seconds(plan.attempt.unwrap()));
+        let (now_quiet, now_attempt) = (seconds(plan.quiet), seconds(plan.attempt));
         assert!(
             (now_quiet - quiet).abs() < 0.001 && (now_attempt - attempt).abs() < 0.001,
             "{error} {failures} {jitter}: {plan:?}"
@@ -137,13 +133,14 @@ fn failures_are_retried_by_their_kind() {
 }
 
 #[test]
-fn what_is_wrong_in_itself_is_not_asked_again_unless_it_was_right_before() {
+fn what_is_wrong_in_itself_is_asked_again_after_hours_unless_it_was_right_before() {
     let error = invalid();
     let plan = next(failure(&error, 1), None, at(0), Jitter::new(0.5));
-    assert_eq!((plan.quiet, plan.attempt), (Duration::MAX, None));
+    let later = Duration::from_mins(90);
+    assert_eq!((plan.quiet, plan.attempt), (later, later), "whoever asks");
     let held = Some(life(0, 3600));
     let plan = next(failure(&error, 1), held, at(1800), Jitter::new(0.5));
-    assert_eq!(plan.attempt, Some(Duration::from_secs(45)));
+    assert_eq!(plan.attempt, Duration::from_secs(45));
 }
 
 #[test]
@@ -151,7 +148,7 @@ fn a_refusal_does_not_outsleep_the_keys_that_are_held() {
     let error = denied();
     let held = Some(life(-3600, 30));
     let plan = next(failure(&error, 1), held, at(0), Jitter::new(1.0));
-    assert_eq!(plan.attempt, Some(Duration::from_secs(10)));
+    assert_eq!(plan.attempt, Duration::from_secs(10));
     assert!(plan.quiet <= Duration::from_secs(10));
 }
 
@@ -161,34 +158,52 @@ fn attempts_come_closer_when_the_end_of_the_keys_does() {
     for (left, expected) in [(3580, 60.0), (100, 25.0), (20, 5.0), (1, 0.25)] {
         let held = Some(life(0, left + 20));
         let plan = next(failure(&error, 20), held, at(0), Jitter::new(1.0));
-        let attempt = seconds(plan.attempt.unwrap());
+        let attempt = seconds(plan.attempt);
         assert!((attempt - expected).abs() < 0.001, "{left}: {plan:?}");
     }
 }
 
 #[test]
 fn what_is_needed_first_is_the_most_urgent() {
+    use Beginning::{New, Running};
+    use Demand::{None as Nobody, Waits};
+    use Lasting::{AMoment, AWhile, ForGood};
     let hour = Some(life(0, 3600));
     let (spare, ending) = (Urgency::Spare(at(3600)), Urgency::Ending(at(3600)));
-    for (beginning, held, refused, now, expected, changes) in [
-        (Beginning::New, None, false, 0, Urgency::New, None),
-        (Beginning::New, None, true, 0, Urgency::LEAST, None),
-        (Beginning::Running, None, false, 0, Urgency::LEAST, None),
-        (Beginning::New, hour, false, 1700, spare, Some(1720)),
-        (Beginning::New, hour, true, 3419, spare, Some(1)),
-        (Beginning::New, hour, false, 3420, ending, None),
-        (Beginning::Running, hour, false, 3599, ending, None),
-        (Beginning::Running, hour, false, 9999, ending, None),
+    for (beginning, held, failed, demand, now, expected, changes) in [
+        (New, None, None, Nobody, 0, Urgency::New, None),
+        (New, None, None, Waits, 0, Urgency::Waiting, None),
+        (Running, None, None, Nobody, 0, Urgency::LEAST, None),
+        (Running, None, None, Waits, 0, Urgency::Waiting, None),
+        (New, None, Some(AMoment), Nobody, 0, Urgency::Again, None),
+        (New, None, Some(AMoment), Waits, 0, Urgency::Waiting, None),
+        (New, None, Some(AWhile), Nobody, 0, Urgency::LEAST, None),
+        (New, None, Some(AWhile), Waits, 0, Urgency::Again, None),
+        (New, None, Some(ForGood), Waits, 0, Urgency::Again, None),
+        (New, hour, None, Nobody, 1700, spare, Some(1720)),
+        (New, hour, Some(AWhile), Waits, 3419, spare, Some(1)),
+        (New, hour, None, Nobody, 3420, ending, None),
+        (Running, hour, Some(AMoment), Nobody, 9999, ending, None),
     ] {
-        let urgency = urgency(beginning, held, refused, at(now));
+        let need = Need {
+            beginning,
+            held,
+            failed,
+            demand,
+        };
         let changes = changes.map(Duration::from_secs);
-        assert_eq!(urgency, (expected, changes), "{beginning:?} {held:?} {now}");
+        assert_eq!(
+            urgency(&need, at(now)),
+            (expected, changes),
+            "{need:?} {now}"
+        );
     }
     let order = [
-        Urgency::Waiting,
-        Urgency::New,
         Urgency::Ending(at(1)),
         ending,
+        Urgency::Waiting,
+        Urgency::New,
+        Urgency::Again,
         Urgency::Spare(at(1)),
         spare,
         Urgency::LEAST,
@@ -259,7 +274,7 @@ proptest! {
             .get(kind)
             .map_or(Outcome::Keys(held, First::No), |error| failure(error, failures));
         let plan = next(outcome, Some(held), now, Jitter::new(jitter));
-        let attempt = plan.attempt.expect("there are keys to lose");
+        let attempt = plan.attempt;
         prop_assert!(attempt >= FLOOR && plan.quiet <= attempt, "{plan:?}");
         prop_assert!(now + attempt < held.expires, "{plan:?}");
     }
@@ -273,7 +288,7 @@ proptest! {
         let whole = life(0, lasts);
         let first = if first { First::Yes } else { First::No };
         let delay = renewal(whole, first, at(0), jitter);
-        let left = until(whole.expires, at(0)) - delay;
+        let left = until(whole.expires, at(0)).saturating_sub(delay);
         prop_assert!(seconds(delay) <= seconds(until(whole.expires, at(0))) / 2.0);
         prop_assert!(lasts < 1700 || left >= ENOUGH, "{left:?}");
     }
@@ -285,25 +300,23 @@ proptest! {
         begins in 0_u64..3600,
         jitters in prop::collection::vec(0.0..=1.0_f64, 40),
     ) {
-        let (outage, hang) = (29 * 60, 8.0);
-        let hour = life(0, 3600);
+        let (begins, hang) = (Duration::from_secs(begins), Duration::from_secs(8));
+        let outage = begins..begins + Duration::from_mins(29);
+        let (hour, error) = (life(0, 3600), unavailable());
         let mut jitters = jitters.into_iter().cycle();
         let mut jitter = || Jitter::new(jitters.next().unwrap());
-        let (mut age, mut failures, error) = (0.0_f64, 0, unavailable());
+        let (mut age, mut failures) = (Duration::ZERO, 0);
         let mut plan = next(Outcome::Keys(hour, First::No), Some(hour), at(0), jitter());
-        let begins = begins as f64;
         loop {
-            age += seconds(plan.attempt.unwrap());
-            prop_assert!(age <= 3580.0, "keys were lost after {failures} failures");
-            if age < begins || age >= begins + f64::from(outage) {
+            age += plan.attempt;
+            prop_assert!(age <= Duration::from_secs(3580), "keys were lost after {failures} failures");
+            if !outage.contains(&age) {
                 break;
             }
             age += hang;
             failures += 1;
-            let now = at(age as i64);
-            plan = next(failure(&error, failures), Some(hour), now, jitter());
+            plan = next(failure(&error, failures), Some(hour), at(0) + age, jitter());
         }
-        prop_assert!(age <= 3580.0);
     }
 
     #[test]

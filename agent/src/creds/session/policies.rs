@@ -25,17 +25,28 @@ pub enum InvalidPolicies {
     /// No JSON object.
     #[error("the session policy is no JSON object: {0}")]
     Json(String),
+    /// No `Statement` in it.
+    #[error("the session policy has no Statement")]
+    NoStatement,
     /// A character beyond U+00FF, or a control character.
-    #[error("the session policy has a character that STS does not take: {char}", char = .0.escape_default())]
+    #[error("a session policy has a character that STS does not take: {char}", char = .0.escape_default())]
     Character(char),
     /// Longer than STS takes.
     #[error(
         "session policies of {0} characters are longer than the {CHARACTERS} that STS takes, their ARNs included"
     )]
     TooLong(usize),
+    /// Longer than STS takes, and nobody knows by how much: the end is not here.
+    #[error(
+        "session policies of more than {CHARACTERS} characters, which STS does not take, their ARNs included"
+    )]
+    Cut,
     /// More managed policies than there may be.
     #[error("{0} managed session policies are more than the {MOST} that STS takes")]
     TooMany(usize),
+    /// Commas and nothing between them.
+    #[error("it names no managed policy; give ARNs such as arn:aws:iam::123456789012:policy/NAME")]
+    NoArn,
     /// No ARN of a managed policy.
     #[error("{0} is no ARN of a managed policy, such as arn:aws:iam::123456789012:policy/NAME")]
     Arn(Excerpt),
@@ -67,16 +78,10 @@ impl Policies {
         if let Some(inline) = &inline {
             check_inline(inline)?;
         }
-        let arns: Vec<&str> = arns
-            .split(|letter: char| letter == ',' || letter.is_ascii_whitespace())
-            .filter(|arn| !arn.is_empty())
-            .collect();
-        if arns.len() > MOST {
-            return Err(InvalidPolicies::TooMany(arns.len()));
-        }
-        for arn in &arns {
-            check_arn(arn, role)?;
-        }
+        let arns = match arns.as_str() {
+            "" => Vec::new(),
+            arns => checked_arns(arns, role)?,
+        };
         let all = inline
             .iter()
             .map(String::as_str)
@@ -89,6 +94,11 @@ impl Policies {
             inline: inline.map(Arc::from),
             arns: (!arns.is_empty()).then(|| arns.into_iter().map(Arc::from).collect()),
         })
+    }
+
+    /// What is wrong with `text`, the beginning of one that is longer than STS takes.
+    pub fn refusal_of_cut(text: &str) -> InvalidPolicies {
+        check_characters(text).err().unwrap_or(InvalidPolicies::Cut)
     }
 
     /// The inline policy.
@@ -112,22 +122,49 @@ impl Policies {
 }
 
 fn check_inline(policy: &str) -> Result<(), InvalidPolicies> {
+    check_characters(policy)?;
     let length = policy.chars().count();
     if length > CHARACTERS {
         return Err(InvalidPolicies::TooLong(length));
     }
-    // spec: STS's API reference, `Policy`: tab, line feed, carriage return, and U+0020 to U+00FF.
-    let legal = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{ff}');
-    if let Some(letter) = policy.chars().find(|letter| !legal(*letter)) {
-        return Err(InvalidPolicies::Character(letter));
-    }
     match serde_json::from_str::<Value>(policy) {
-        Ok(Value::Object(_)) => Ok(()),
+        // How it is spelt, and what stands in it, STS decides.
+        Ok(Value::Object(policy)) => policy
+            .keys()
+            .any(|key| key.eq_ignore_ascii_case("Statement"))
+            .then_some(())
+            .ok_or(InvalidPolicies::NoStatement),
         Ok(_) => Err(InvalidPolicies::Json(
             "it is another kind of value".to_owned(),
         )),
         Err(error) => Err(InvalidPolicies::Json(error.to_string())),
     }
+}
+
+/// spec: STS's API reference, `Policy`: tab, line feed, carriage return, and U+0020 to U+00FF.
+fn check_characters(text: &str) -> Result<(), InvalidPolicies> {
+    let is_legal = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+    match text.chars().find(|letter| !is_legal(*letter)) {
+        Some(letter) => Err(InvalidPolicies::Character(letter)),
+        None => Ok(()),
+    }
+}
+
+/// The ARNs in `text`, which is more than blanks.
+fn checked_arns<'a>(text: &'a str, role: &RoleArn) -> Result<Vec<&'a str>, InvalidPolicies> {
+    let arns: Vec<_> = text
+        .split(|letter: char| letter == ',' || letter.is_ascii_whitespace())
+        .filter(|arn| !arn.is_empty())
+        .collect();
+    match arns.len() {
+        0 => return Err(InvalidPolicies::NoArn),
+        1..=MOST => {}
+        many => return Err(InvalidPolicies::TooMany(many)),
+    }
+    for arn in &arns {
+        check_arn(arn, role)?;
+    }
+    Ok(arns)
 }
 
 /// `arn:PARTITION:iam::ACCOUNT:policy/NAME`, of the role's account or AWS's own (`aws`).
@@ -205,9 +242,41 @@ mod tests {
                 "{text}: {refused}"
             );
         }
-        let refused = refused(Some("{\"Sid\":\"\u{20ac}\"}"), None);
-        assert_eq!(refused, InvalidPolicies::Character('\u{20ac}'));
-        assert!(refused.to_string().is_ascii(), "{refused}");
+        for text in [
+            "{}",
+            r#"{"Version":"2012-10-17"}"#,
+            r#"{"a":{"Statement":[]}}"#,
+        ] {
+            assert_eq!(refused(Some(text), None), InvalidPolicies::NoStatement);
+        }
+        // What is wrong in itself comes before what is too long.
+        for text in ["{\"Sid\":\"\u{20ac}\"}", &"\u{20ac}".repeat(3000)] {
+            let refused = refused(Some(text), None);
+            assert_eq!(refused, InvalidPolicies::Character('\u{20ac}'));
+            assert!(refused.to_string().is_ascii(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_commas_is_no_text_that_says_nothing() {
+        for text in [",", " , ", ",\n,"] {
+            let refused = refused(Some(POLICY), Some(text));
+            assert_eq!(refused, InvalidPolicies::NoArn, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_is_too_long_or_wrong_anyway() {
+        for (text, reason) in [
+            ("x".repeat(4097), InvalidPolicies::Cut),
+            ("\u{e9}".repeat(2049), InvalidPolicies::Cut),
+            (
+                "\u{20ac}".repeat(1366),
+                InvalidPolicies::Character('\u{20ac}'),
+            ),
+        ] {
+            assert_eq!(Policies::refusal_of_cut(&text), reason);
+        }
     }
 
     #[test]
@@ -236,7 +305,7 @@ mod tests {
     fn the_limits_of_sts_hold_for_all_together() {
         let arns = [ARN; 11].join(",");
         assert_eq!(refused(None, Some(&arns)), InvalidPolicies::TooMany(11));
-        let long = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
+        let long = |length: usize| format!("{POLICY}{}", " ".repeat(length - POLICY.len()));
         assert!(Policies::new(Some(&long(2048)), None, &role()).is_ok());
         assert_eq!(
             refused(Some(&long(2049)), None),

@@ -19,6 +19,9 @@ use super::super::{Identity, SessionLength};
 /// So long a refusal is believed.
 const BELIEVED: Duration = Duration::from_hours(6);
 
+/// More roles than these are not remembered when no pod has them.
+const MOST: usize = 1024;
+
 /// What a session is too long for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
@@ -101,11 +104,14 @@ impl Lengths {
         }
     }
 
-    /// Forgets all roles but these.
+    /// Forgets all roles but these, and those that were asked about a while ago: the same pod may come again and again.
     pub(super) fn retain(&self, roles: &HashSet<&RoleArn>) {
-        self.bounds().retain(|subject, _| match subject {
+        let (now, mut bounds) = (Instant::now(), self.bounds());
+        let recent = |bound: &Bound| now.saturating_duration_since(bound.asked) < BELIEVED;
+        let few = bounds.len() <= MOST;
+        bounds.retain(|subject, bound| match subject {
             Subject::OwnKeys => true,
-            Subject::Role(role) => roles.contains(role),
+            Subject::Role(role) => roles.contains(role) || (few && recent(bound)),
         });
     }
 
@@ -258,14 +264,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn roles_that_nobody_wants_are_forgotten() {
+    async fn roles_that_nobody_wants_are_forgotten_after_a_while() {
         let lengths = Lengths::default();
         let (kept, gone) = (wish("kept", 8), wish("gone", 8));
         for identity in [&kept, &gone] {
             lengths.refuse(Limit::Role, identity, hours(8));
         }
+        lengths.retain(&HashSet::new());
+        assert_eq!(lengths.bounds().len(), 2, "their pods may come again");
+        tokio::time::advance(BELIEVED).await;
         lengths.retain(&HashSet::from([&kept.role]));
         assert_eq!(lengths.bounds().len(), 1);
+        lengths.refuse(Limit::Role, &kept, hours(8));
         assert_eq!(asked(&lengths, [kept, gone]), [1, 8]);
     }
 }

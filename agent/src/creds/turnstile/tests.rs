@@ -24,7 +24,7 @@ async fn whoever_waits_passes_as_soon_as_a_call_ends() {
     assert!(!passes(&mut place).await);
     let waiting = tokio::spawn(async move { place.turn().await });
     tokio::task::yield_now().await;
-    turns.pop().unwrap().end(Verdict::Answered);
+    turns.pop().unwrap().end(Some(Verdict::Answered));
     let turn = tokio::time::timeout(SOON, waiting).await;
     drop(turn.unwrap().unwrap());
 }
@@ -58,7 +58,7 @@ async fn whoever_leaves_the_queue_is_not_waited_for() {
     let turnstile = Turnstile::new();
     let mut turns = all(&turnstile).await;
     drop(turnstile.join(Urgency::Waiting));
-    let mut next = turnstile.join(Urgency::LEAST);
+    let mut next = turnstile.join(Urgency::New);
     drop(turns.pop());
     assert!(passes(&mut next).await);
 }
@@ -82,12 +82,12 @@ async fn after_a_pause_all_pass_in_time() {
         .join(Urgency::New)
         .turn()
         .await
-        .end(Verdict::Throttled);
+        .end(Some(Verdict::Throttled));
     let start = Instant::now();
     let waiting: Vec<_> = (0..20)
         .map(|_| {
             let mut place = turnstile.join(Urgency::New);
-            tokio::spawn(async move { place.turn().await.end(Verdict::Answered) })
+            tokio::spawn(async move { place.turn().await.end(Some(Verdict::Answered)) })
         })
         .collect();
     for task in waiting {

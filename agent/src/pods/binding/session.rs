@@ -4,6 +4,7 @@
 //! rights and time away from it. It never gets more than the operator gave, and has no say in its tags: policies
 //! ask them who it is.
 
+mod cluster;
 mod tags;
 mod template;
 
@@ -25,7 +26,8 @@ use crate::{
 
 use super::Invalid;
 
-pub use tags::{Cluster, InvalidSessionTags, SessionTags};
+pub use cluster::{Cluster, InvalidCluster};
+pub use tags::{InvalidSessionTags, SessionTags};
 pub use template::{InvalidTemplate, Template};
 
 /// What the operator decided about all sessions.
@@ -69,6 +71,11 @@ impl Sessions {
     }
 }
 
+/// Whether `pod` says itself how its sessions are called.
+pub(crate) fn names_its_session(pod: &Pod) -> bool {
+    said(pod, SESSION_NAME).is_some()
+}
+
 /// How long `pod` wants its sessions to last, if it says so.
 pub(crate) fn wanted_length(pod: &Pod) -> Result<Option<SessionLength>, InvalidLength> {
     let said = said(pod, SESSION_DURATION);
@@ -84,26 +91,32 @@ pub(crate) fn wanted_length(pod: &Pod) -> Result<Option<SessionLength>, InvalidL
 /// What takes rights away from the sessions of `role` that `pod` has.
 pub(super) fn policies(pod: &Pod, role: &RoleArn) -> Result<Policies, Invalid> {
     let (inline, arns) = (said(pod, SESSION_POLICY), said(pod, SESSION_POLICY_ARNS));
-    // The end of a text that was cut is not here, and without it the rest would mean something else.
-    let is_cut = |text: &&str| text.len() > LONGEST_POLICY;
-    let policies = match [inline, arns].into_iter().flatten().find(is_cut) {
-        Some(text) => Err(InvalidPolicies::TooLong(text.chars().count())),
-        None => Policies::new(inline, arns, role),
-    };
-    policies.map_err(|reason| {
+    for (annotation, text) in [(SESSION_POLICY, inline), (SESSION_POLICY_ARNS, arns)] {
+        // The end of a text that was cut is not here, and without it the rest would mean something else.
+        if let Some(text) = text.filter(|text| text.len() > LONGEST_POLICY) {
+            let reason = Policies::refusal_of_cut(text);
+            return Err(Invalid::Policies { annotation, reason });
+        }
+    }
+    Policies::new(inline, arns, role).map_err(|reason| {
         let annotation = match &reason {
-            InvalidPolicies::Json(_) | InvalidPolicies::Character(_) => SESSION_POLICY,
+            InvalidPolicies::Json(_)
+            | InvalidPolicies::NoStatement
+            | InvalidPolicies::Character(_)
+            | InvalidPolicies::Cut => SESSION_POLICY,
             InvalidPolicies::TooLong(_) if inline.map(str::len) > arns.map(str::len) => {
                 SESSION_POLICY
             }
             InvalidPolicies::TooLong(_)
             | InvalidPolicies::TooMany(_)
+            | InvalidPolicies::NoArn
             | InvalidPolicies::Arn(_)
             | InvalidPolicies::Account { .. } => SESSION_POLICY_ARNS,
         };
         Invalid::Policies { annotation, reason }
     })
 }
+
 /// What stands in an annotation. As for kube2iam and kiam, an empty one says nothing.
 pub(super) fn said<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
     let text = pod.annotations.get(key)?;

@@ -1,8 +1,9 @@
 //! The work of one keeper: rest, queue up, call, look at what came, rest.
 
 use bpf2iam::creds::{
+    Lasting,
     pace::{Moment, Verdict},
-    schedule::{self, First, Life, Outcome, Plan, Urgency},
+    schedule::{self, Demand, First, Life, Need, Outcome, Plan, Urgency},
 };
 use jiff::Timestamp;
 
@@ -23,7 +24,7 @@ impl Cluster {
     /// Rests as `plan` says.
     pub(super) fn rest(&mut self, place: u32, plan: Plan) {
         let now = self.now;
-        let attempt = plan.attempt.map(|delay| now + delay);
+        let attempt = Some(now + plan.attempt);
         if attempt == Some(now) {
             self.queue_up(place, Woken::ByTime);
         } else if plan.quiet.is_zero() {
@@ -94,10 +95,16 @@ impl Cluster {
         let Doing::Queueing { ticket, woken } = keeper.doing else {
             return;
         };
-        let (urgency, changes) = match woken {
-            Woken::ByDemand => (Urgency::Waiting, None),
-            Woken::ByTime => schedule::urgency(keeper.beginning, keeper.held, false, now),
+        let need = Need {
+            beginning: keeper.beginning,
+            held: keeper.held,
+            failed: (keeper.failures > 0).then_some(Lasting::AMoment),
+            demand: match woken {
+                Woken::ByDemand => Demand::Waits,
+                Woken::ByTime => Demand::None,
+            },
         };
+        let (urgency, changes) = schedule::urgency(&need, now);
         let step = self.step(place);
         self.nodes[index(node)].pace.hurry(ticket, urgency);
         self.pump(node);

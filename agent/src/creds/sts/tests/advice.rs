@@ -16,7 +16,7 @@ fn tagged() -> Identity {
 
 fn narrowed(identity: Identity) -> Identity {
     let role = &identity.role;
-    let policies = Policies::new(Some("{}"), None, role).unwrap();
+    let policies = Policies::new(Some(r#"{"Statement":[]}"#), None, role).unwrap();
     Identity {
         policies,
         ..identity

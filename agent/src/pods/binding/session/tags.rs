@@ -8,6 +8,8 @@ use crate::{
     pods::Pod,
 };
 
+use super::Cluster;
+
 /// What stands for all words, as far as the operator said enough for them.
 const ALL: [&str; 2] = ["all", "true"];
 
@@ -26,18 +28,9 @@ pub struct SessionTags {
     same: Tags,
 }
 
-/// The cluster, as its tags tell it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cluster {
-    /// `--cluster-name`
-    pub name: Option<String>,
-    /// `--cluster-arn`
-    pub arn: Option<String>,
-}
-
 /// A tag that EKS Pod Identity gives its sessions. (spec: the manual of Amazon EKS, on session tags of pods.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
     Namespace,
     ServiceAccount,
     PodName,
@@ -60,6 +53,16 @@ pub enum InvalidSessionTags {
         /// What would tell it.
         flag: &'static str,
     },
+    /// What a word says is nobody's to choose: policies grant by it.
+    #[error(
+        "{entry} gives a value to {word}, whose value is what pod and cluster are; give {word} alone"
+    )]
+    Value {
+        /// What was given.
+        entry: Excerpt,
+        /// The word.
+        word: &'static str,
+    },
     /// STS would not take them.
     #[error(transparent)]
     Tags(#[from] InvalidTags),
@@ -75,7 +78,13 @@ impl SessionTags {
         let entries = text.split(',').map(str::trim);
         for entry in entries.filter(|entry| !entry.is_empty()) {
             match entry.split_once('=') {
-                Some((key, value)) => tags.fixed.push((key.into(), value.into())),
+                Some((key, value)) => match Word::like(key) {
+                    Some(word) => {
+                        let (entry, word) = (Excerpt::of(entry), word.key());
+                        return Err(InvalidSessionTags::Value { entry, word });
+                    }
+                    None => tags.fixed.push((key.into(), value.into())),
+                },
                 None if ALL.contains(&entry) => tags.all(cluster),
                 None => tags.word(entry, cluster)?,
             }
@@ -129,15 +138,14 @@ impl SessionTags {
 
     fn add(&mut self, word: Word, cluster: &Cluster) -> Result<(), InvalidSessionTags> {
         let (said, flag) = match word {
-            Word::ClusterName => (&cluster.name, "--cluster-name"),
-            Word::ClusterArn => (&cluster.arn, "--cluster-arn"),
+            Word::ClusterName => (cluster.name(), "--cluster-name"),
+            Word::ClusterArn => (cluster.arn(), "--cluster-arn"),
             Word::Namespace | Word::ServiceAccount | Word::PodName | Word::PodUid => {
                 self.of_pod.push((word.key().into(), word));
                 return Ok(());
             }
         };
         let tag = word.key();
-        let said = said.as_deref();
         let value = said.ok_or(InvalidSessionTags::NoCluster { tag, flag })?;
         self.fixed.push((tag.into(), value.into()));
         Ok(())
@@ -154,7 +162,7 @@ impl Word {
         Self::ClusterArn,
     ];
 
-    const fn key(self) -> &'static str {
+    pub(super) const fn key(self) -> &'static str {
         match self {
             Self::Namespace => "kubernetes-namespace",
             Self::ServiceAccount => "kubernetes-service-account",
@@ -163,6 +171,12 @@ impl Word {
             Self::ClusterName => "eks-cluster-name",
             Self::ClusterArn => "eks-cluster-arn",
         }
+    }
+
+    /// The word that `key` is to STS, which looks at no capitals, or could be taken for.
+    fn like(key: &str) -> Option<Self> {
+        let is = |word: &Self| word.key().eq_ignore_ascii_case(key.trim());
+        Self::ALL.into_iter().find(is)
     }
 
     /// What `pod` is.
@@ -177,7 +191,7 @@ impl Word {
     }
 }
 
-/// As they could have been given.
+/// As they could have been given, and beside the words of the cluster what they say.
 impl fmt::Display for SessionTags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {

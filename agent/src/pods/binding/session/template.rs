@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sts_would_not_take_is_cleaned_and_two_pods_are_never_called_the_same() {
+    fn what_sts_would_not_take_is_cleaned_and_long_names_stay_apart() {
         let long = "p".repeat(253);
         for (template, pod, start, length) in [
             (

@@ -74,7 +74,7 @@ fn refusal(all: &[(&str, &str)]) -> String {
 
 /// JSON of so many characters that are `filling`.
 fn json(length: usize, filling: char) -> String {
-    let head = r#"{"Sid":""#;
+    let head = r#"{"Statement":[],"Id":""#;
     let filling = String::from(filling).repeat(length - head.len() - 2);
     format!("{head}{filling}\"}}")
 }
@@ -193,83 +193,108 @@ fn policies_are_kept_whole_up_to_what_sts_takes() {
     }
 }
 
+/// Pods with these annotations have no role, and this is how they are told so.
+fn assert_refused(rows: &[(&[(&str, &str)], &str)]) {
+    for (all, says) in rows {
+        let refused = refusal(all);
+        let says = format!("bpf2iam.io/{says}");
+        assert!(refused.starts_with(&says), "{says}\n{refused}");
+        assert!(refused.len() < 500, "{refused}");
+    }
+}
+
 #[test]
-fn policies_that_are_none_take_the_role_away_and_name_the_annotation() {
+fn an_inline_policy_that_is_none_takes_the_role_away() {
     let (too_long, accents) = (json(2049, 'x'), json(2049, '\u{e9}'));
-    let huge = json(100_000, 'x');
     let whole = json(2048, 'x');
+    let of = |policy| [(SESSION_POLICY, policy)];
+    assert_refused(&[
+        (
+            &of("{"),
+            "session-policy: the session policy is no JSON object",
+        ),
+        (
+            &of("[]"),
+            "session-policy: the session policy is no JSON object",
+        ),
+        (
+            &of("{}"),
+            "session-policy: the session policy has no Statement",
+        ),
+        (
+            &of("{\"\u{20ac}\":1}"),
+            "session-policy: a session policy has a character",
+        ),
+        (
+            &of(&too_long),
+            "session-policy: session policies of 2049 characters are longer",
+        ),
+        (
+            &of(&accents),
+            "session-policy: session policies of 2049 characters are longer",
+        ),
+        (
+            &[(SESSION_POLICY, &whole), (SESSION_POLICY_ARNS, ARN)],
+            "session-policy: session policies of 2095 characters are longer",
+        ),
+    ]);
+}
+
+#[test]
+fn arns_of_policies_that_are_none_take_the_role_away() {
+    let of = |arns| [(SESSION_POLICY_ARNS, arns)];
+    assert_refused(&[
+        (
+            &of("ReadOnlyAccess"),
+            "session-policy-arns: \"ReadOnlyAccess\" is no ARN",
+        ),
+        (
+            &of("arn:aws:iam::999999999999:policy/p"),
+            "session-policy-arns: \"arn:aws:iam::999999999999:policy/p\" is a policy of account \"999999999999\"",
+        ),
+        (
+            &of(&[ARN; 11].join(",")),
+            "session-policy-arns: 11 managed session policies",
+        ),
+        (
+            &[(SESSION_POLICY, POLICY), (SESSION_POLICY_ARNS, ",")],
+            "session-policy-arns: it names no managed policy",
+        ),
+    ]);
+}
+
+#[test]
+fn of_a_policy_that_was_cut_nothing_counts() {
+    let (huge, euros) = (json(100_000, 'x'), json(100_000, '\u{20ac}'));
     let blank = " ".repeat(5000);
     // Without its end it says nothing at all, or something valid.
     let late = format!("{}\u{e9}", " ".repeat(4096));
     let (late_policy, late_arn) = (format!("{blank}{POLICY}"), format!("{blank}{ARN}"));
     let more = format!("{ARN}{blank}{ARN}");
-    let (inline, arns) = (SESSION_POLICY, SESSION_POLICY_ARNS);
-    for (all, says) in [
-        (
-            &[(inline, "{")][..],
-            "bpf2iam.io/session-policy: the session policy is no JSON object",
-        ),
-        (
-            &[(inline, "[]")],
-            "bpf2iam.io/session-policy: the session policy is no JSON object",
-        ),
-        (
-            &[(inline, "{\"\u{20ac}\":1}")],
-            "bpf2iam.io/session-policy: the session policy has a character",
-        ),
-        (
-            &[(inline, &too_long)],
-            "bpf2iam.io/session-policy: session policies of 2049 characters are longer",
-        ),
-        (
-            &[(inline, &accents)],
-            "bpf2iam.io/session-policy: session policies of 2049 characters are longer",
-        ),
-        (
-            &[(inline, &huge)],
-            "bpf2iam.io/session-policy: session policies of 4097 characters are longer",
-        ),
-        (
-            &[(inline, &late_policy)],
-            "bpf2iam.io/session-policy: session policies of 4097 characters",
-        ),
-        (
-            &[(inline, &blank)],
-            "bpf2iam.io/session-policy: session policies of 4097 characters",
-        ),
-        (
-            &[(inline, &late)],
-            "bpf2iam.io/session-policy: session policies of 4097 characters",
-        ),
-        (
-            &[(inline, &whole), (arns, ARN)],
-            "bpf2iam.io/session-policy: session policies of 2095 characters",
-        ),
-        (
-            &[(arns, "ReadOnlyAccess")],
-            "bpf2iam.io/session-policy-arns: \"ReadOnlyAccess\" is no ARN",
-        ),
-        (
-            &[(arns, "arn:aws:iam::999999999999:policy/p")],
-            "bpf2iam.io/session-policy-arns: \"arn:aws:iam::999999999999:policy/p\" is a policy of account \"999999999999\"",
-        ),
-        (
-            &[(arns, &[ARN; 11].join(","))],
-            "bpf2iam.io/session-policy-arns: 11 managed session policies",
-        ),
-        (
-            &[(arns, &late_arn)],
-            "bpf2iam.io/session-policy-arns: session policies of 4097 characters",
-        ),
-        (
-            &[(inline, POLICY), (arns, &more)],
-            "bpf2iam.io/session-policy-arns: session policies of 4097 characters",
-        ),
-    ] {
-        let refused = refusal(all);
-        assert!(refused.starts_with(says), "{says}\n{refused}");
-        assert!(refused.len() < 500, "{refused}");
+    let long = "session policies of more than 2048 characters";
+    for policy in [&huge, &late_policy, &blank, &late] {
+        let says = format!("session-policy: {long}");
+        assert_refused(&[(&[(SESSION_POLICY, policy)], &says)]);
     }
+    let says = format!("session-policy-arns: {long}");
+    assert_refused(&[
+        (&[(SESSION_POLICY_ARNS, &late_arn)], &says),
+        (
+            &[(SESSION_POLICY, POLICY), (SESSION_POLICY_ARNS, &more)],
+            &says,
+        ),
+    ]);
+    // So many bytes of these are fewer characters.
+    assert_refused(&[
+        (
+            &[(SESSION_POLICY, &euros)],
+            "session-policy: a session policy has a character",
+        ),
+        (
+            &[(SESSION_POLICY_ARNS, &euros)],
+            "session-policy-arns: a session policy has a character",
+        ),
+    ]);
 }
 
 #[test]

@@ -10,10 +10,8 @@ fn pod() -> Pod {
 }
 
 fn cluster() -> Cluster {
-    Cluster {
-        name: Some("prod".to_owned()),
-        arn: Some("arn:aws:eks:eu-west-1:123456789012:cluster/prod".to_owned()),
-    }
+    let arn = "arn:aws:eks:eu-west-1:123456789012:cluster/prod";
+    Cluster::new(Some("prod".to_owned()), Some(arn.to_owned())).unwrap()
 }
 
 /// The tags of `pod`, `;` between them.
@@ -54,11 +52,6 @@ fn tags_are_off_all_or_those_that_are_named() {
             " kubernetes-namespace , eks-cluster-name ",
             cluster(),
             "eks-cluster-name=prod;kubernetes-namespace=shop".to_owned(),
-        ),
-        (
-            "eks-cluster-name=test",
-            nowhere.clone(),
-            "eks-cluster-name=test".to_owned(),
         ),
         ("team=a=b,empty=", nowhere, "empty=;team=a=b".to_owned()),
     ] {
@@ -119,7 +112,6 @@ fn what_sts_would_not_take_is_refused_at_the_start() {
             "all,kubernetes-namespace",
             "the session tag \"kubernetes-namespace\" is there twice",
         ),
-        ("all,Kubernetes-Namespace=x", "is there twice"),
         ("team=a,Team=b", "is there twice"),
         ("=x", "\"\" is no key of a session tag"),
         ("aws:x=y", "\"aws:x\" is no key of a session tag"),
@@ -140,12 +132,31 @@ fn what_sts_would_not_take_is_refused_at_the_start() {
     for text in [many(50), format!("all,{}", many(46))] {
         assert!(SessionTags::new(&text, &nowhere).is_ok(), "{text}");
     }
-    let wrong = Cluster {
-        name: Some("a*".to_owned()),
-        ..nowhere
-    };
-    assert!(SessionTags::new("all", &wrong).is_err());
-    assert!(SessionTags::new("team=pay", &wrong).is_ok());
+}
+
+#[test]
+fn nobody_chooses_what_a_word_says() {
+    for (text, word) in [
+        ("kubernetes-namespace=evil", "kubernetes-namespace"),
+        ("all,Kubernetes-Namespace=x", "kubernetes-namespace"),
+        (
+            "kubernetes-service-account =x",
+            "kubernetes-service-account",
+        ),
+        ("KUBERNETES-POD-NAME=", "kubernetes-pod-name"),
+        ("kubernetes-pod-uid=x=y", "kubernetes-pod-uid"),
+        ("eks-cluster-name=x", "eks-cluster-name"),
+        ("team=a,EKS-cluster-arn=x", "eks-cluster-arn"),
+    ] {
+        let error = SessionTags::new(text, &cluster()).unwrap_err().to_string();
+        let says = format!(
+            "\" gives a value to {word}, whose value is what pod and cluster are; give {word} alone"
+        );
+        assert!(error.ends_with(&says), "{text}: {error}");
+    }
+    for text in ["namespace=x", "kubernetes-namespaces=x"] {
+        assert_eq!(of(&pod(), text, &Cluster::default()), text);
+    }
 }
 
 #[test]
