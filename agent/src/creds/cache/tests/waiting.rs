@@ -87,6 +87,7 @@ async fn failures_of_another_kind_are_counted_anew() {
     while world.calls() < 21 {
         sleep(SECOND).await;
     }
+    sleep(SECOND).await;
     assert_eq!(world.status(&a).failures, 1);
     sleep(MINUTE * 2).await;
     assert!(world.calls() >= 22, "a refusal is looked at again soon");
