@@ -7,7 +7,7 @@ use crate::{
 
 use super::{Error, Warning, given};
 
-/// SDKs want 25 minutes of life in what they are served, and sessions are replaced at half of theirs.
+/// SDKs want 25 minutes of life in what they are served; sessions are replaced at half of theirs, shorter ones earlier.
 const ENOUGH: u16 = 50 * 60;
 
 /// What was typed. All pods are on `node`.
@@ -63,8 +63,8 @@ pub(super) fn warnings(
             sessions.length.as_secs() < ENOUGH,
             Warning::new(
                 "session-duration",
-                "sessions are replaced at half of their life, and SDKs ask again and again, or use \
-                 keys that have expired, where less than 25 minutes are left; give at least 50m",
+                "SDKs ask again and again, or use keys that have expired, where less than 25 minutes are \
+                 left: shorter sessions cost more calls to STS, and below 28m it is so; give at least 50m",
             ),
         ),
     ]

@@ -146,7 +146,7 @@ const fn next(error: Option<&SourceError>, held: Held) -> &'static str {
             "pods are told that they have no role (404); it is tried again, nothing need be restarted"
         }
         (Held::Nothing, Lasting::ForGood) => {
-            "pods are told that they have no role (404); it is not tried again until they ask for something else"
+            "pods are told that they have no role (404); it is tried again when they ask for something else, or after hours"
         }
     }
 }

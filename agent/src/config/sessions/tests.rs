@@ -141,11 +141,11 @@ fn what_does_not_do_what_one_may_think_is_told() {
         (&["--session-duration=50m"], &[]),
         (
             &["--session-duration=2999"],
-            &["--session-duration: sessions are replaced at half "],
+            &["--session-duration: SDKs ask again and again"],
         ),
         (
             &["--session-duration=15m"],
-            &["--session-duration: sessions are replaced at half "],
+            &["--session-duration: SDKs ask again and again"],
         ),
     ] {
         let warned = warned(flags);
