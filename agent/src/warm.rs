@@ -2,9 +2,11 @@
 //!
 //! So a role's credentials are fetched when its first pod is bound to the node, before a container of
 //! that pod runs, and their renewal stops when the last such pod is gone. Pods that ran before the agent did have
-//! keys already: theirs are fetched over some minutes, so that not all nodes of a cluster come to STS at once.
+//! keys already: theirs are fetched by and by, so that not all nodes of a cluster come to STS at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time;
 
 use crate::{
     creds::{Beginning, Cache, Wanted},
@@ -16,6 +18,10 @@ use crate::{
     },
 };
 
+/// The last request of a pod may come after the pod has left the index, and have its keys fetched once more. They are
+/// kept no longer than this.
+const SWEEP: Duration = Duration::from_mins(5);
+
 /// Follows the index until the end has come, or nobody writes the index any more.
 ///
 /// The credentials stay when it returns: what is being answered may still need them.
@@ -25,7 +31,7 @@ pub async fn run(store: Store, policy: Arc<Policy>, cache: Cache, mut drain: dra
     loop {
         tokio::select! {
             () = drain.signaled() => return,
-            changed = snapshots.changed() => if changed.is_err() {
+            changed = time::timeout(SWEEP, snapshots.changed()) => if let Ok(Err(_closed)) = changed {
                 return;
             },
         }

@@ -131,6 +131,20 @@ async fn roles_are_fetched_with_their_first_pod_and_dropped_with_their_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_request_after_the_end_of_a_pod_does_not_keep_its_keys_for_ever() {
+    let world = World::new(None);
+    assert!(world.ready([]).await.is_empty());
+    let identity = Identity::new(format!("{BASE}late").parse().unwrap(), "node");
+    drop(world.cache.watch(&identity));
+    tokio::time::sleep(SETTLE).await;
+    assert_eq!(world.calls(), 1);
+    tokio::time::sleep(SWEEP).await;
+    assert!(world.cache.snapshot().is_empty());
+    tokio::time::sleep(Duration::from_hours(9)).await;
+    assert_eq!(world.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pods_without_a_role_or_with_a_wrong_one_fetch_nothing() {
     let world = World::new(None);
     let ready = world
