@@ -142,7 +142,7 @@ fn a_crash_leaves_no_core() {
         let limits = format!("/proc/{}/limits", process.pid());
         let limits = fs::read_to_string(limits).unwrap();
         let limit = limits.lines().find(|line| line.contains("core file"));
-        process.signal(Signal::QUIT).unwrap();
+        process.signal(Signal::ABORT).unwrap();
         (limit.unwrap().to_owned(), process.wait(PATIENCE).unwrap())
     };
     let host = stage.node().host();
@@ -157,7 +157,7 @@ fn a_crash_leaves_no_core() {
     let (limit, ended) = crash(stage.agent_in(&host, &WITH_CORES, &[]).unwrap());
     let words: Vec<_> = limit.split_whitespace().collect();
     assert_eq!(words, ["Max", "core", "file", "size", "0", "0", "bytes"]);
-    assert_eq!(ended.signal(), Some(Signal::QUIT.as_raw()));
+    assert_eq!(ended.signal(), Some(Signal::ABORT.as_raw()));
     assert!(!ended.core_dumped(), "{ended}");
 }
 
