@@ -4,7 +4,6 @@ use std::{
         Mutex,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
 };
 
 use crate::{
@@ -79,7 +78,7 @@ impl World {
     /// Says which pods there are, and then which roles are ready.
     async fn ready(&self, pods: impl IntoIterator<Item = Pod>) -> Vec<String> {
         self.writer.reset(pods.into_iter().map(Subject::alone));
-        tokio::time::sleep(SETTLE).await;
+        time::sleep(SETTLE).await;
         let mut roles: Vec<String> = self
             .cache
             .snapshot()
@@ -126,7 +125,7 @@ async fn roles_are_fetched_with_their_first_pod_and_dropped_with_their_last() {
         assert_eq!(ready, roles);
     }
     assert_eq!(world.calls(), 2);
-    tokio::time::sleep(Duration::from_hours(9)).await;
+    time::sleep(Duration::from_hours(9)).await;
     assert_eq!(world.calls(), 2, "nobody needs a renewal");
 }
 
@@ -136,11 +135,11 @@ async fn a_last_request_after_the_end_of_a_pod_does_not_keep_its_keys_for_ever()
     assert!(world.ready([]).await.is_empty());
     let identity = Identity::new(format!("{BASE}late").parse().unwrap(), "node");
     drop(world.cache.watch(&identity));
-    tokio::time::sleep(SETTLE).await;
+    time::sleep(SETTLE).await;
     assert_eq!(world.calls(), 1);
-    tokio::time::sleep(SWEEP).await;
+    time::sleep(SWEEP).await;
     assert!(world.cache.snapshot().is_empty());
-    tokio::time::sleep(Duration::from_hours(9)).await;
+    time::sleep(Duration::from_hours(9)).await;
     assert_eq!(world.calls(), 1);
 }
 
@@ -176,7 +175,7 @@ async fn nothing_is_dropped_before_all_pods_are_known() {
     let world = World::new(None);
     let identity = Identity::new(format!("{BASE}early").parse().unwrap(), "node");
     let states = world.cache.watch(&identity);
-    tokio::time::sleep(SETTLE).await;
+    time::sleep(SETTLE).await;
     assert_eq!(states.borrow().word(), "ready");
     assert_eq!(world.ready([]).await, Vec::<String>::new());
 }
@@ -194,8 +193,5 @@ async fn the_end_leaves_the_credentials_where_they_are() {
 async fn it_ends_when_nobody_writes_the_index() {
     let world = World::new(None);
     drop(world.writer);
-    tokio::time::timeout(SETTLE, world.task)
-        .await
-        .unwrap()
-        .unwrap();
+    time::timeout(SETTLE, world.task).await.unwrap().unwrap();
 }
