@@ -26,4 +26,4 @@ pub use outcome::Outcome;
 pub use response::{Answer, Status};
 pub use route::{Kind, Resource, Route, route};
 pub use server::Server;
-pub use service::{Service, Supply, TokenUse};
+pub use service::{Service, Supply};

@@ -24,9 +24,11 @@ pub mod cgroup;
 pub mod creds;
 pub mod imds;
 pub mod kubernetes;
+pub mod metadata;
 pub mod notices;
 pub mod pods;
 pub mod redirect;
+pub mod upstream;
 pub mod warm;
 
 pub mod admin;

@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     creds::{self, Identity, State},
     id::RoleArn,
+    metadata::TokenUse,
     pods::{
         Subject,
         binding::{Binding, Rule},
@@ -54,15 +55,6 @@ impl Supply for creds::Cache {
     fn watch(&self, identity: &Identity) -> watch::Receiver<State> {
         self.watch(identity)
     }
-}
-
-/// Whether reading takes a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenUse {
-    /// As on EC2 by default: who sends none is served. Who sends a wrong one is not.
-    Optional,
-    /// IMDSv2 only.
-    Required,
 }
 
 /// Answers the requests of all pods.

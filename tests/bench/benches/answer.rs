@@ -24,9 +24,10 @@ use bpf2iam::{
     creds::{self, Cache, Credentials, Derived, Identity, Secret, Source, SourceError, State},
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::{
-        Metrics, Service, TokenUse,
+        Metrics, Service,
         token::{Authority, Key},
     },
+    metadata::TokenUse,
     pods::{
         Namespace, Pod, Subject,
         annotation::ROLE,

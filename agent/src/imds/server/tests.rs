@@ -19,9 +19,10 @@ use crate::{
     creds::{Credentials, Derived, Identity, Secret, State},
     id::{CgroupId, NetnsCookie, PodRef},
     imds::{
-        Metrics, TokenUse,
+        Metrics,
         token::{Authority, Key},
     },
+    metadata::TokenUse,
     pods::{Pod, Subject, annotation::ROLE, binding::Policy, index, resolve::Resolver},
 };
 
