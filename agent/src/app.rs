@@ -6,6 +6,7 @@
 
 mod agent;
 mod api;
+mod instance;
 mod kernel;
 mod listen;
 mod parts;

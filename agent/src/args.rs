@@ -6,6 +6,7 @@
 mod explain;
 mod go;
 mod kube2iam;
+mod metadata;
 mod run;
 mod sessions;
 mod status;
@@ -19,6 +20,7 @@ use clap::{
 pub use explain::Explain;
 pub use go::Switch;
 pub use kube2iam::Kube2iam;
+pub use metadata::{Access, Metadata};
 pub use run::{Kubernetes, Log, Roles, Run};
 pub use sessions::Sessions;
 pub use status::Status;

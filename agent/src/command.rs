@@ -26,7 +26,7 @@ pub async fn status(args: &Status) -> anyhow::Result<()> {
 pub async fn explain(args: &Explain) -> anyhow::Result<()> {
     let question = args.question();
     let explanation = if let Some(dir) = &args.pods {
-        let policy = config::offline_policy(&args.roles, &args.sessions)?;
+        let policy = config::offline_policy(&args.roles, &args.sessions, &args.access)?;
         explain_offline(dir, &question, &policy)?
     } else {
         let client = control::Client::new(&args.runtime.dir);

@@ -3,12 +3,14 @@
 //! An empty name, node address, pods' cgroup or role counts as none, because charts write such. Every refusal names
 //! the flag, the value, and what to do.
 
+mod access;
 mod admin;
 mod error;
 mod machine;
 mod metadata;
 mod node;
 mod offline;
+mod place;
 mod pods;
 mod roles;
 mod sessions;
@@ -26,7 +28,9 @@ use clap::ValueEnum;
 
 use crate::{
     args::{self, Run, Switch},
+    metadata::{Allow, Place, TokenUse},
     pods::{
+        NodeRoleFor,
         annotation::Keys,
         binding::{Exchange, Sessions},
         compat::Compat,
@@ -63,10 +67,18 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Where the admin port is, if there is to be one.
     pub admin_listen: Option<SocketAddr>,
-    /// Where this node's metadata service is.
-    pub metadata: MetadataAddr,
+    /// Where this node's metadata service is, if there is one.
+    pub metadata: Option<MetadataAddr>,
+    /// Where this node is; looked at where there is no such service.
+    pub place: Place,
+    /// Whether pods need tokens, where their namespace does not say it.
+    pub imds_tokens: TokenUse,
+    /// What pods may read of the metadata beside what all may.
+    pub allow_paths: Allow,
     /// The roles that are known by name.
     pub roles: Roles,
+    /// Who keeps the node's own identity.
+    pub node_role_for: NodeRoleFor,
     /// What has to be found out before they all are ([`Config::with`]).
     pub discover: Option<Discover>,
     /// What the annotations are called.
@@ -89,9 +101,15 @@ impl Config {
     /// Checks what was typed; what was not comes from the machine.
     pub fn new(args: Run, machine: Machine) -> Result<Self, Error> {
         let (roles, discover) = Roles::new(&args.roles)?;
-        if discover.is_some() && is_true(machine.metadata_disabled.as_deref()) {
-            return Err(Error::MetadataDisabled);
+        let metadata = MetadataAddr::choose(args.metadata.metadata_addr.clone(), &machine)?;
+        if let (Some(_), Err(why)) = (&discover, &metadata) {
+            return Err(Error::NothingToAsk(why));
         }
+        let metadata = metadata.ok();
+        let zone = args.metadata.availability_zone;
+        let base = roles.base.as_ref();
+        let (place, misplaced) = place::here(metadata.as_ref(), zone, &machine, base)?;
+        let (node_role_for, nobody_to_ask) = access::nodes(&args.roles, metadata.as_ref())?;
         let pods = Pods::new(&args.kubernetes, args.roles.credentials)?;
         let (admin_listen, unused_port) = admin::listen(
             args.admin_listen.as_deref(),
@@ -113,8 +131,12 @@ impl Config {
             cgroup_root: directory("--cgroup-root", args.cgroup_root)?,
             runtime_dir: absolute(args.runtime.dir)?,
             admin_listen,
-            metadata: MetadataAddr::choose(args.metadata_addr, machine.metadata_endpoint)?,
+            metadata,
+            place,
+            imds_tokens: args.metadata.access.imds_tokens,
+            allow_paths: access::allow(&args.metadata.access)?,
             roles,
+            node_role_for,
             discover,
             keys: roles::keys(&args.roles)?,
             restrictions: restrictions(&args.roles),
@@ -123,6 +145,8 @@ impl Config {
             log: log(&args.log, machine.log_format),
             warnings: warnings
                 .chain(unused_port)
+                .chain(misplaced)
+                .chain(nobody_to_ask)
                 .chain(node_ips.warning())
                 .chain(sessions::warnings(&args.sessions, &sessions))
                 .chain(warning::of_kube2iam(&args.kube2iam))
@@ -152,7 +176,13 @@ impl Config {
             ("kubepods", or(kubepods, "(to be found)")),
             ("runtime-dir", self.runtime_dir.display().to_string()),
             ("admin-listen", or(self.admin_listen, "off")),
-            ("metadata-addr", self.metadata.to_string()),
+            ("metadata-addr", or(self.metadata.as_ref(), "off")),
+            ("availability-zone", or(self.place.zone.as_ref(), "(none)")),
+            ("imds-tokens", word(&self.imds_tokens)),
+            (
+                "allow-path",
+                or(given(Some(self.allow_paths.to_string())), "(none)"),
+            ),
         ];
         settings.extend(self.pods.settings());
         settings.extend(self.role_settings());
@@ -164,7 +194,7 @@ impl Config {
         settings
     }
 
-    fn role_settings(&self) -> [(&'static str, String); 8] {
+    fn role_settings(&self) -> [(&'static str, String); 9] {
         let (base, default) = match &self.discover {
             None => ("(none)", "(none)"),
             Some(Discover::Base(None)) => (DISCOVERED, "(none)"),
@@ -184,6 +214,7 @@ impl Config {
             ),
             ("compat", word(&self.compat)),
             ("credentials", word(&self.credentials)),
+            ("node-role-for", self.node_role_for.to_string()),
         ]
     }
 }
@@ -261,11 +292,6 @@ fn below(root: &Path, path: &Path) -> Result<PathBuf, Error> {
 /// A value that says something.
 fn given(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
-}
-
-/// Whether a variable says so to the AWS SDKs.
-fn is_true(variable: Option<&str>) -> bool {
-    variable.is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
 fn or(value: Option<impl fmt::Display>, otherwise: &str) -> String {

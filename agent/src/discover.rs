@@ -3,7 +3,7 @@
 //! IMDSv2 only. Where the service does not answer, it is asked again for a while: on a young instance it may come later
 //! than we do. Nothing that it says is taken unchecked.
 
-mod http;
+mod session;
 
 use std::time::Duration;
 
@@ -13,11 +13,10 @@ use tokio::time::{self, Instant};
 use crate::{
     config::{Discover, Discovered, MetadataAddr},
     id::{BaseArn, Excerpt, InvalidRole},
+    upstream::Failure,
 };
 
-use http::Session;
-
-pub use http::Failure;
+use session::Session;
 
 /// How long we ask.
 const PATIENCE: Duration = Duration::from_secs(30);

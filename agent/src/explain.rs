@@ -4,6 +4,7 @@
 //! ([`binding`]). The model crosses the control socket as JSON. Programs read it: fields are added, not renamed.
 
 mod case;
+mod metadata;
 mod question;
 mod session;
 mod text;
@@ -21,6 +22,7 @@ use crate::{
     terminal::Colour,
 };
 
+pub use metadata::{Allowed, Metadata};
 pub use question::{Question, Supposition, WrongQuestion};
 pub use session::Session;
 
@@ -39,6 +41,9 @@ pub struct Explanation {
     pub supposed: Vec<String>,
     /// What its containers get: those with a role of their own each for itself, then all others.
     pub cases: Vec<Case>,
+    /// What it sees of the metadata service; `None` where all its requests are passed on to the node's.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
 }
 
 /// What a container gets, and why.
@@ -84,6 +89,11 @@ pub enum Found {
     Role {
         /// Its ARN.
         role: String,
+    },
+    /// That it keeps the node's own identity.
+    Node {
+        /// The entry that names it.
+        entry: String,
     },
     /// Something that cannot be meant.
     Invalid {
@@ -138,6 +148,11 @@ pub enum Outcome {
         /// Whether an external id is sent along.
         external_id: Option<String>,
     },
+    /// The node's own identity.
+    Node {
+        /// The rule that gave it.
+        rule: String,
+    },
     /// None.
     Nothing {
         /// Why.
@@ -161,15 +176,19 @@ impl Explanation {
     ) -> Self {
         let pod = &subject.pod;
         let names = binding::containers(pod).map(Some).chain([None]);
+        let cases: Vec<_> = names
+            .map(|name| Case::new(subject, name, policy, &keys))
+            .collect();
+        let is_passed_on = |case: &Case| matches!(case.outcome, Outcome::Node { .. });
+        let is_answered = !cases.iter().all(is_passed_on);
         Self {
             namespace: pod.name.namespace().to_owned(),
             name: pod.name.name().to_owned(),
             uid: pod.uid.to_string(),
             service_account: pod.service_account.clone(),
             supposed,
-            cases: names
-                .map(|name| Case::new(subject, name, policy, &keys))
-                .collect(),
+            cases,
+            metadata: is_answered.then(|| Metadata::new(subject, policy)),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod connect;
 pub mod event;
+pub mod node;
 mod refusal;
 mod settings;
 pub mod token;

@@ -7,6 +7,7 @@
 mod allow;
 mod document;
 mod glob;
+pub(crate) mod layout;
 mod listing;
 mod place;
 mod said;
@@ -19,5 +20,5 @@ pub use glob::{Glob, InvalidGlob};
 pub use listing::{Iam, filtered};
 pub use place::Place;
 pub use said::Said;
-pub use table::{Access, Freshness, LASTING, access, freshness};
+pub use table::{Access, DOCUMENT, Freshness, LASTING, access, freshness};
 pub use token_use::TokenUse;

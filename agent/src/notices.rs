@@ -8,6 +8,7 @@
 //! notices, what is remembered has a bound, and the log has room for others.
 
 mod limit;
+mod node;
 mod text;
 mod told;
 mod voice;
@@ -34,6 +35,7 @@ use crate::{
 
 pub(crate) use limit::Limit;
 
+use node::Nodes;
 use text::Text;
 use told::Told;
 use voice::Voice;
@@ -47,7 +49,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A pod has so many notices at a time. More of them would tell nobody more.
 const MOST: usize = 8;
 
-/// Why a pod does not get its role.
+/// Why a pod does not get its role, or not what is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// Its namespace does not let it have the role.
@@ -56,17 +58,33 @@ pub enum Reason {
     RoleRefusedBySts,
     /// An annotation says something that cannot be meant: of the pod, its ServiceAccount, or its namespace.
     InvalidAnnotation,
+    /// What its namespace says of the metadata service cannot be meant.
+    InvalidNamespaceAnnotation,
     /// There is no token of its ServiceAccount to show to STS.
     NoServiceAccountToken,
 }
 
 impl Reason {
+    /// What it means for the pod.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::RoleForbidden
+            | Self::RoleRefusedBySts
+            | Self::InvalidAnnotation
+            | Self::NoServiceAccountToken => "a pod does not get its role",
+            Self::InvalidNamespaceAnnotation => {
+                "a pod does not see the metadata service as its namespace wants"
+            }
+        }
+    }
+
     /// The word, as Kubernetes writes such words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RoleForbidden => "RoleForbidden",
             Self::RoleRefusedBySts => "RoleRefusedBySTS",
             Self::InvalidAnnotation => "InvalidAnnotation",
+            Self::InvalidNamespaceAnnotation => "InvalidNamespaceAnnotation",
             Self::NoServiceAccountToken => "NoServiceAccountToken",
         }
     }
@@ -105,6 +123,7 @@ pub async fn run(
     mut drain: drain::Watch,
 ) {
     let (mut told, mut voice) = (Told::default(), Voice::new(crier));
+    let mut nodes = Nodes::default();
     let mut snapshots = store.watch();
     loop {
         tokio::select! {
@@ -118,6 +137,7 @@ pub async fn run(
             told.unheard(&notice, Instant::now());
         }
         if snapshot.complete() {
+            nodes.say(&snapshot, &policy);
             let present = present(&snapshot, &policy, &failures(&cache));
             for due in told.due(present, &alive(&snapshot), Instant::now()) {
                 voice.say(due);
@@ -164,10 +184,9 @@ fn of_pod(
     let names = [None]
         .into_iter()
         .chain(binding::containers(&subject.pod).map(Some));
-    for name in names {
-        let Some((reason, note)) = of_container(subject, name, policy, failures) else {
-            continue;
-        };
+    let about = text::of_metadata(subject, policy).into_iter();
+    let about = about.chain(names.filter_map(|name| of_container(subject, name, policy, failures)));
+    for (reason, note) in about {
         let known = |other: &Notice| other.reason == reason && *other.note == *note;
         if !notices.iter().any(known) {
             notices.push(Notice {
@@ -203,7 +222,7 @@ fn of_container(
         Binding::Role(identity, _) => failures
             .get(&identity)
             .and_then(|failure| text::of_failure(&identity, failure)),
-        Binding::Nothing(_) | Binding::Unknown(_) => None,
+        Binding::Node(_) | Binding::Nothing(_) | Binding::Unknown(_) => None,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod kube;
 mod manifest;
 pub mod metrics;
 mod namespace;
+pub mod node_role;
 pub mod offline;
 pub mod resolve;
 pub mod restriction;
@@ -28,6 +29,7 @@ use crate::id::{ContainerId, PodRef, PodUid};
 
 pub use few::Few;
 pub use namespace::Namespace;
+pub use node_role::NodeRoleFor;
 
 /// A pod that is bound to this node and not finished. What nobody asks for is dropped on the way in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use keys::Keys;
-pub use pod::{Pod, Role};
+pub use pod::{Pod, Role, Whose};
 
 use crate::terminal::Colour;
 

@@ -191,4 +191,6 @@ fn write_flag_value(value: &impl ValueEnum, f: &mut fmt::Formatter<'_>) -> fmt::
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,19 +1,57 @@
 //! The real metadata service of this node: the only module that dials it.
 //!
-//! It is asked with the agent's own IMDSv2 token, over a connection of its own for each request, within bounds of time and
-//! size. Values that do not change are remembered, and still there when it is down; those who ask for the same at the
-//! same time share one request, which no client's going away ends.
+//! It is asked with the agent's own IMDSv2 token, over a connection of its own for each request, within bounds of time
+//! and size. Values that do not change are remembered, and still there when it is down; those who ask for the same at
+//! the same time share one request, which no client's going away ends.
+//!
+//! What somebody may read is decided elsewhere: whoever asks here, has leave to.
+
+pub(crate) mod ask;
+mod door;
+mod error;
+mod flight;
+pub(crate) mod http;
+mod metrics;
+mod pass;
+mod path;
+mod pause;
+mod service;
+mod store;
+mod token;
+mod warm;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{Response, http::request::Parts};
 use jiff::Timestamp;
+use tokio::time;
 
-use crate::{config::MetadataAddr, metadata::Freshness};
+use crate::{
+    clock::Clock,
+    config::MetadataAddr,
+    drain,
+    id::Excerpt,
+    metadata::{Freshness, LASTING},
+};
+
+use flight::{Answer, Flights, Way, Wish};
+use http::What;
+use metrics::Origin;
+use service::Service;
+
+pub use error::Error;
+pub use http::{Failure, Seconds};
+pub use metrics::Metrics;
+
+/// Who asks for something that never changes, and that we know already, does not wait longer for it to be confirmed.
+const CONFIRMATION: Duration = Duration::from_millis(100);
 
 /// The service. Copies share what is remembered.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Upstream {
-    addr: MetadataAddr,
+    service: Arc<Service>,
+    flights: Arc<Flights>,
 }
 
 /// Something that was read.
@@ -21,33 +59,132 @@ pub struct Upstream {
 pub struct Item {
     /// The text.
     pub text: Bytes,
-    /// When it last changed, says the service.
+    /// When it last changed, says the service; if it does not, when it was read.
     pub modified: Timestamp,
 }
 
-/// The service could not be asked.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot ask the metadata service at {addr}: {reason}")]
-pub struct Error {
-    addr: MetadataAddr,
-    reason: String,
+/// Whose token a request shows that is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// None, or the service's own: it goes on as it is.
+    Theirs,
+    /// One that we gave, and that the service does not know: our own goes in its place.
+    Ours,
 }
 
 impl Upstream {
     /// The service at `addr`, of which nothing is known.
-    pub const fn new(addr: MetadataAddr) -> Self {
-        Self { addr }
+    pub fn new(addr: MetadataAddr, clock: Clock, metrics: Metrics) -> Self {
+        Self::remembering(LASTING, addr, clock, metrics)
     }
 
-    /// What is at `path` below `latest`, as in `meta-data/placement/region`; none if there is no such thing. `directory`
-    /// says that it is a listing.
-    pub async fn read(&self, _path: &str, _freshness: Freshness) -> Result<Option<Item>, Error> {
-        std::future::pending().await
+    fn remembering(
+        pinned: &'static [&'static str],
+        addr: MetadataAddr,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            flights: Arc::new(Flights::new(pinned, metrics.clone())),
+            service: Arc::new(Service::new(addr, clock, metrics)),
+        }
+    }
+
+    /// What is at `path` below `latest`, as in `meta-data/placement/region`; none if there is no such thing. `path` is
+    /// decoded and canonical. It takes less than a second.
+    pub async fn read(&self, path: &str, freshness: Freshness) -> Result<Option<Item>, Error> {
+        let Some(target) = path::target(path) else {
+            return Ok(None);
+        };
+        let flight = match self.way(path, target, (freshness, Wish::Any)) {
+            Way::Known(item) => return Ok(self.came_from(Origin::Memory, item)),
+            Way::Failing(failure) => return self.fall_back(path, Err(failure)),
+            Way::Flight(flight) => flight,
+        };
+        let Some(old) = self.flights.old(path) else {
+            return self.fall_back(path, flight.landed().await);
+        };
+        match time::timeout(CONFIRMATION, flight.landed()).await {
+            Ok(answer) => self.fall_back(path, answer),
+            Err(_late) => Ok(self.came_from(Origin::Stale, Some(old))),
+        }
     }
 
     /// Passes on the request of a pod that has the node's own identity, unchanged but for what belongs to the connection,
-    /// and gives the answer likewise.
-    pub async fn pass(&self, _request: &Parts) -> Result<Response<Bytes>, Error> {
-        std::future::pending().await
+    /// and gives the answer likewise. Its body, if there was one, is not sent.
+    pub async fn pass(
+        &self,
+        request: &Parts,
+        session: Session,
+    ) -> Result<Response<Bytes>, Error> {
+        let passed = self.service.pass(request, session).await;
+        passed.map_err(|failure| self.error(failure))
+    }
+
+    /// Reads what every pod may read before anybody asks, and again before it is old, until the drain.
+    pub async fn keep_warm(&self, mut drain: drain::Watch) {
+        tokio::select! {
+            () = drain.signaled() => {}
+            () = warm::keep(self, LASTING) => {}
+        }
+    }
+
+    /// Reads what is at `path` anew.
+    async fn renew(&self, path: &'static str) -> Result<Option<Item>, Error> {
+        let Some(target) = path::target(path) else {
+            return Ok(None);
+        };
+        let answer = match self.way(path, target, (Freshness::Lasting, Wish::Newer)) {
+            Way::Known(item) => Ok(item),
+            Way::Failing(failure) => Err(failure),
+            Way::Flight(flight) => flight.landed().await,
+        };
+        answer.map_err(|failure| self.error(failure))
+    }
+
+    fn way(&self, path: &str, target: String, wanted: (Freshness, Wish)) -> Way {
+        let ask = || {
+            let service = Arc::clone(&self.service);
+            let what = What::Owned(Excerpt::of(path).to_string());
+            async move { service.read(&what, &target).await }
+        };
+        self.flights.way(path, wanted, ask)
+    }
+
+    /// What was asked for, or what is remembered of it.
+    fn fall_back(&self, path: &str, answer: Answer) -> Result<Option<Item>, Error> {
+        let failure = match answer {
+            Ok(item) => return Ok(self.came_from(Origin::Service, item)),
+            Err(failure) => failure,
+        };
+        match self.flights.old(path) {
+            Some(item) => Ok(self.came_from(Origin::Stale, Some(item))),
+            None => {
+                self.service.metrics().read(Origin::Nothing);
+                Err(self.error(failure))
+            }
+        }
+    }
+
+    fn came_from(&self, origin: Origin, item: Option<Item>) -> Option<Item> {
+        self.service.metrics().read(origin);
+        item
+    }
+
+    fn error(&self, failure: Arc<Failure>) -> Error {
+        Error::new(self.service.addr().clone(), failure)
     }
 }
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("addr", self.service.addr())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

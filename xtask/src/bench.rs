@@ -28,6 +28,7 @@ mod memory;
 
 use agent::Agent;
 use figure::Figure;
+use load::Ask;
 
 /// What the node is set up and asked with.
 const NEEDS: [install::Package; 2] = [install::CURL, install::IPROUTE2];
@@ -64,8 +65,8 @@ pub(crate) struct Args {
 enum What {
     /// Resident memory of the idle agent
     Memory,
-    /// Warm credentials over new connections, against a bare hyper server; what a warm answer takes; a node's pods bound
-    /// all at once
+    /// Tokens, warm credentials and an SDK's whole sequence over new connections, against a bare hyper server; what a warm
+    /// answer takes; a node's pods bound all at once
     Credentials,
     /// A connect that has nothing to do with the agent, with its programs and without
     Connect,
@@ -122,8 +123,11 @@ fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
         figures.extend([memory::measure(&mut agent)?]);
     }
     if args.wants(What::Credentials) {
-        let bench = credentials::Bench::new(stage, &pod, &agent, bare_server)?;
-        figures.extend(bench.measure(args)?);
+        for ask in [Ask::Credentials, Ask::Token, Ask::Sdk] {
+            let servers = (&agent, bare_server);
+            let bench = credentials::Bench::new(stage, &pod, servers, (ask, args))?;
+            figures.extend(bench.measure(args)?);
+        }
         say::note(format!(
             "after that, the agent: {}",
             memory::Memory::of(agent.pid())?

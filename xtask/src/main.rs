@@ -22,11 +22,13 @@ mod cx;
 mod demo;
 mod ebpf;
 mod exec;
+mod fuzz;
 mod install;
 mod interrupt;
 mod lint;
 mod profile;
 mod programs;
+mod runtime;
 mod say;
 mod sim;
 mod test;
@@ -60,6 +62,8 @@ enum Verb {
     Bench(bench::Args),
     /// Simulate the agents of a large cluster against one STS
     Sim(sim::Args),
+    /// Fuzz what reads the requests of pods
+    Fuzz(fuzz::Args),
     /// Run every check that is not a test
     Lint(lint::Args),
     /// Run real AWS clients in pods
@@ -90,6 +94,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::Test(args) => test::run(cx, args),
         Verb::Bench(args) => bench::run(cx, args),
         Verb::Sim(args) => sim::run(cx, args),
+        Verb::Fuzz(args) => fuzz::run(cx, args),
         Verb::Lint(args) => lint::run(cx, args),
         Verb::Clients => clients::run(cx),
         Verb::Api(args) => api::run(cx, args),

@@ -16,8 +16,10 @@ use crate::{
     control,
     creds::{self, Cache, sts::Sts},
     drain,
-    imds::{self, Server, Service, token},
-    metadata::TokenUse,
+    imds::{
+        self, Server, Service,
+        token::{Authority, BootId, Fresh, KeyStore as _},
+    },
     metrics, notices,
     pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
     readiness::{Guard, Readiness},
@@ -26,6 +28,7 @@ use crate::{
 
 use super::{
     api::Api,
+    instance,
     listen::listen,
     parts::Parts,
     pods,
@@ -73,6 +76,8 @@ impl Agent {
         let bound = doors.bound().context("cannot tell where we listen")?;
         let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
         let node = config.node_name.as_str();
+        let instance::Opened { instance, learner } =
+            instance::open(config, client.as_ref(), clock, &mut registry);
         let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
@@ -86,8 +91,10 @@ impl Agent {
         let service = Service {
             pods: resolver.clone(),
             credentials: cache.clone(),
-            tokens: token::Authority::new(&token::Key::generate().context("no randomness")?),
-            token_use: TokenUse::Optional,
+            tokens: Authority::new(&Fresh.key()?, BootId::current()?),
+            token_use: config.imds_tokens,
+            allow: config.allow_paths.clone(),
+            instance,
             clock,
             metrics: imds_metrics(&mut registry),
         };
@@ -120,6 +127,8 @@ impl Agent {
             readiness,
         };
         agent.start_doors(doors.admin, doors.control, pages);
+        let learn = learner.run(agent.drain());
+        agent.spawn("what learns about the instance", done(learn));
         agent.start_notices(&store, &policy, &cache, api);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)

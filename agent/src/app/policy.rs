@@ -1,5 +1,7 @@
 //! What the operator wants, as the rules that decide about pods.
 
+use anyhow::Context as _;
+
 use crate::{
     config::{Config, Pods, Roles},
     discover,
@@ -14,7 +16,12 @@ pub(super) async fn discover(config: Config) -> anyhow::Result<Config> {
     let Some(what) = &config.discover else {
         return Ok(config);
     };
-    let found = discover::ask(&config.metadata, what).await?;
+    // Where there is no such service, the configuration is refused.
+    let addr = config
+        .metadata
+        .as_ref()
+        .context("there is no metadata service to ask")?;
+    let found = discover::ask(addr, what).await?;
     let config = config.with(found)?;
     let Roles { base, default } = &config.roles;
     let (base, default) = (
@@ -37,6 +44,9 @@ pub(super) fn policy(config: &Config) -> Policy {
         restrictions: config.restrictions.map(rules),
         base_arn,
         default_role: config.roles.default.clone(),
+        node_role: config.node_role_for.clone(),
+        tokens: config.imds_tokens,
+        allow: config.allow_paths.clone(),
         sessions: config.sessions.clone(),
         keys: config.keys.clone(),
         compat,

@@ -116,7 +116,8 @@ impl Report {
                 let binding = binding::decide_for(subject, None, self.resolver.policy());
                 let keys = match &binding {
                     Binding::Role(identity, _) => keys.get(identity).cloned(),
-                    Binding::Nothing(_)
+                    Binding::Node(_)
+                    | Binding::Nothing(_)
                     | Binding::Invalid(..)
                     | Binding::Forbidden(..)
                     | Binding::Unknown(_) => None,

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Args as _, Command, error::ErrorKind, parser::ValueS
 
 use crate::explain::{Question, Supposition};
 
-use super::{Output, Roles, Runtime, Sessions};
+use super::{Access, Output, Roles, Runtime, Sessions};
 
 /// Which pod to explain, and what to suppose.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,10 @@ pub struct Explain {
     /// What is said of their sessions, without an agent.
     #[command(flatten)]
     pub sessions: Sessions,
+
+    /// What pods see of the metadata service, without an agent.
+    #[command(flatten)]
+    pub access: Access,
 }
 
 impl Explain {
@@ -76,6 +80,7 @@ pub(super) fn check(matches: &ArgMatches, command: &mut Command) -> Result<(), c
         return Ok(());
     }
     let operators = Sessions::augment_args(Roles::augment_args(Command::default()));
+    let operators = Access::augment_args(operators);
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let mut ignored = operators
         .get_arguments()

@@ -8,7 +8,7 @@ use crate::{
     telemetry,
 };
 
-use super::{Kube2iam, Runtime, Sessions, Switch};
+use super::{Kube2iam, Metadata, Runtime, Sessions, Switch};
 
 /// How to run the agent.
 #[derive(Debug, clap::Args)]
@@ -65,10 +65,9 @@ pub struct Run {
     #[arg(long, env = "BPF2IAM_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
     pub admin_listen: Option<String>,
 
-    /// The metadata service of this node: a URL, or a host and perhaps a port
-    /// [default: `$AWS_EC2_METADATA_SERVICE_ENDPOINT`, else `http://169.254.169.254`]
-    #[arg(long, env = "BPF2IAM_METADATA_ADDR", value_name = "ADDRESS")]
-    pub metadata_addr: Option<String>,
+    /// The node's metadata service, and what pods see of it.
+    #[command(flatten)]
+    pub metadata: Metadata,
 
     /// Where pods come from.
     #[command(flatten)]
@@ -233,6 +232,15 @@ pub struct Roles {
         default_value = "auto"
     )]
     pub credentials: Exchange,
+
+    /// Pods that keep the node's own identity; `none` for nobody (repeated, or with commas or blanks)
+    /// [default: kube-system/hostNetwork]
+    #[arg(
+        long,
+        env = "BPF2IAM_NODE_ROLE_FOR",
+        value_name = "NAMESPACE[/SERVICEACCOUNT|/hostNetwork]"
+    )]
+    pub node_role_for: Vec<String>,
 }
 
 /// What is logged.

@@ -37,7 +37,15 @@ fn what_is_not_typed_has_the_documented_default() {
     assert_eq!(args.listen_port, 0);
     assert_eq!(args.cgroup_root, Path::new("/sys/fs/cgroup"));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
-    assert_eq!((args.admin_listen, args.metadata_addr), (None, None));
+    assert_eq!(args.admin_listen, None);
+    let metadata = args.metadata;
+    assert_eq!(
+        (metadata.metadata_addr, metadata.availability_zone),
+        (None, None)
+    );
+    let optional = crate::metadata::TokenUse::Optional;
+    assert_eq!(metadata.access.imds_tokens, optional);
+    assert!(metadata.access.allow_path.is_empty());
     let pods = args.kubernetes;
     assert_eq!((&*pods.pods, pods.kubeconfig), ("kube", None));
     assert_eq!((pods.api_server, pods.api_token), (None, None));
@@ -50,6 +58,7 @@ fn what_is_not_typed_has_the_documented_default() {
     assert_eq!(roles.namespace_restriction_format, glob);
     assert_eq!(roles.compat, crate::pods::compat::Compat::None);
     assert_eq!(roles.credentials, crate::pods::binding::Exchange::Auto);
+    assert!(roles.node_role_for.is_empty());
     let sessions = args.sessions;
     assert_eq!(sessions.session_name, "{namespace}.{pod}");
     assert_eq!(sessions.session_tags, None);
@@ -117,6 +126,8 @@ fn what_is_given_twice_is_what_was_given_last() {
     assert_eq!(args.node_name.as_deref(), Some("b"));
     let args = run(&["--node-ip=10.0.0.1", "--host-ip=fd00::1"]).unwrap();
     assert_eq!(args.node_ip, ["10.0.0.1", "fd00::1"]);
+    let args = run(&["--allow-path=a", "--allow-path=b, c"]).unwrap();
+    assert_eq!(args.metadata.access.allow_path, ["a", "b, c"]);
 }
 
 #[test]
@@ -132,10 +143,11 @@ fn every_flag_of_run_has_its_environment_variable() {
     }
     // A contract: what is added here has to stay.
     let contract = "node-name node-ip listen-port cgroup-root kubepods runtime-dir admin-listen \
-        metadata-addr pods kubeconfig api-server api-token insecure base-role-arn \
+        metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
+        api-token insecure base-role-arn \
         auto-discover-base-arn default-role auto-discover-default-role iam-role-key \
         iam-external-id namespace-key namespace-restrictions namespace-restriction-format compat \
-        credentials session-name session-tags cluster-name cluster-arn session-duration log-level \
+        credentials node-role-for session-name session-tags cluster-name cluster-arn session-duration log-level \
         log-format verbose metrics-port iptables host-interface use-regional-sts-endpoint \
         cache-resync-period resolve-duplicate-cache-ips backoff-max-elapsed-time \
         backoff-max-interval iam-role-session-ttl iam-role-error-ttl debug";
@@ -187,6 +199,7 @@ fn wrong_usage_is_told_by_its_flag_and_value() {
             "--credentials=keys",
             "[possible values: auto, assume-role, web-identity]",
         ),
+        ("--imds-tokens=v2", "[possible values: optional, required]"),
         (
             "--cache-resync-period=30",
             "invalid value '30' for '--cache-resync-period <DURATION>': it is no duration, such as \

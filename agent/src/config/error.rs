@@ -9,7 +9,11 @@ use std::{
 use crate::{
     id::InvalidRole,
     kubernetes::{InvalidToken, InvalidUrl},
-    pods::binding::{InvalidCluster, InvalidSessionTags, InvalidTemplate},
+    metadata::InvalidAllow,
+    pods::{
+        binding::{InvalidCluster, InvalidSessionTags, InvalidTemplate},
+        node_role::InvalidEntry,
+    },
 };
 
 /// Why a setting is refused. Each names the flag, the value, and what to do.
@@ -119,12 +123,32 @@ pub enum Error {
         /// What was given.
         value: String,
     },
-    /// It is not to be asked what it is to be asked.
+    /// Whom to ask?
     #[error(
-        "$AWS_EC2_METADATA_DISABLED is true, so that nothing can be discovered; unset it, or give \
-         --base-role-arn and --default-role"
+        "{0}, so that nothing can be discovered; give --metadata-addr, or --base-role-arn and \
+         --default-role"
     )]
-    MetadataDisabled,
+    NothingToAsk(&'static str),
+    /// No region or zone is called so.
+    #[error(
+        "{given_by} is {value:?}, which is no name (letters, digits and '-'); give one such as \
+         eu-west-1 or eu-west-1a"
+    )]
+    Place {
+        /// The flag or variable that it came from.
+        given_by: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// Pods cannot be allowed to read it.
+    #[error("--allow-path cannot be used")]
+    AllowPath(#[source] InvalidAllow),
+    /// It names no pods.
+    #[error("--node-role-for cannot be used")]
+    NodeRoleFor(#[source] InvalidEntry),
+    /// Nobody and somebody.
+    #[error("--node-role-for is {0:?}; give none alone, or those who are to keep the node's role")]
+    NobodyAndOthers(String),
     /// The API server takes no such annotation.
     #[error(
         "{flag} is {value:?}, which is no key of an annotation; give one such as iam.amazonaws.com/role"

@@ -28,6 +28,10 @@ pub struct Machine {
     pub metadata_endpoint: Option<String>,
     /// `$AWS_EC2_METADATA_DISABLED`, by which the AWS SDKs are told not to ask it.
     pub metadata_disabled: Option<String>,
+    /// `$AWS_REGION`, which tells the AWS SDKs where they are.
+    pub region: Option<String>,
+    /// `$AWS_DEFAULT_REGION`, the same for those that read no other.
+    pub default_region: Option<String>,
     /// The names of all environment variables that begin as those of our flags.
     pub variables: Vec<String>,
     /// The host name.
@@ -46,6 +50,8 @@ impl Machine {
             host_ip: variable("HOST_IP"),
             metadata_disabled: variable("AWS_EC2_METADATA_DISABLED"),
             metadata_endpoint: variable("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+            region: variable("AWS_REGION"),
+            default_region: variable("AWS_DEFAULT_REGION"),
             variables: names(PREFIX),
             host_name: fs::read_to_string("/proc/sys/kernel/hostname"),
             sources: NOWHERE.into_iter().filter_map(source_towards).collect(),

@@ -4,24 +4,35 @@ use std::{fmt, str::FromStr};
 
 use hyper::{Uri, http::uri::Authority};
 
-use super::{Error, given};
+use super::{Error, Machine, given};
 
 /// Where it is on EC2.
 const EC2: &str = "169.254.169.254";
+
+/// Why there is none: the flag or variable that says so.
+pub(super) type Off = &'static str;
 
 /// The metadata service of this node: a host, and a port unless it is 80.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataAddr(Authority);
 
 impl MetadataAddr {
-    /// The first of: what was typed, the AWS SDKs' own variable, the address on EC2.
-    pub(super) fn choose(typed: Option<String>, variable: Option<String>) -> Result<Self, Error> {
-        if let Some(text) = given(typed) {
-            return Self::parse("--metadata-addr", text);
+    /// The first of: what was typed, what the AWS SDKs' own variables say, the address on EC2. If it is none, says why.
+    pub(super) fn choose(
+        typed: Option<String>,
+        machine: &Machine,
+    ) -> Result<Result<Self, Off>, Error> {
+        match given(typed) {
+            Some(text) if text == "off" => return Ok(Err("--metadata-addr is off")),
+            Some(text) => return Self::parse("--metadata-addr", text).map(Ok),
+            None => {}
         }
-        match given(variable) {
-            Some(text) => Self::parse("$AWS_EC2_METADATA_SERVICE_ENDPOINT", text),
-            None => Ok(Self(Authority::from_static(EC2))),
+        if is_true(machine.metadata_disabled.as_deref()) {
+            return Ok(Err("$AWS_EC2_METADATA_DISABLED is true"));
+        }
+        match given(machine.metadata_endpoint.clone()) {
+            Some(text) => Self::parse("$AWS_EC2_METADATA_SERVICE_ENDPOINT", text).map(Ok),
+            None => Ok(Ok(Self(Authority::from_static(EC2)))),
         }
     }
 
@@ -73,6 +84,11 @@ impl FromStr for MetadataAddr {
     }
 }
 
+/// Whether a variable says so to the AWS SDKs.
+fn is_true(variable: Option<&str>) -> bool {
+    variable.is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
 /// Host and perhaps port, and no user.
 fn is_whole(authority: &Authority) -> bool {
     let text = authority.as_str();
@@ -95,6 +111,11 @@ mod tests {
         Machine,
         tests::{config, config_on, machine, refusal},
     };
+
+    fn addr(machine: Machine, flags: &[&str]) -> Option<String> {
+        let metadata = config_on(machine, flags).unwrap().metadata;
+        metadata.map(|addr| addr.to_string())
+    }
 
     #[test]
     fn it_is_a_url_or_a_host_and_port() {
@@ -127,8 +148,9 @@ mod tests {
             ("imds.test", "http://imds.test", ("imds.test", 80)),
         ] {
             let config = config(&["--metadata-addr", text]).unwrap();
-            assert_eq!(config.metadata.to_string(), printed, "{text}");
-            assert_eq!(config.metadata.target(), target, "{text}");
+            let metadata = config.metadata.unwrap();
+            assert_eq!(metadata.to_string(), printed, "{text}");
+            assert_eq!(metadata.target(), target, "{text}");
         }
     }
 
@@ -138,7 +160,7 @@ mod tests {
             metadata_endpoint: Some(value.to_owned()),
             ..machine()
         };
-        let addr = |machine, flags| config_on(machine, flags).unwrap().metadata.to_string();
+        let addr = |machine, flags| addr(machine, flags).unwrap();
         assert_eq!(addr(machine(), &[]), "http://169.254.169.254");
         assert_eq!(addr(by_variable(""), &[]), "http://169.254.169.254");
         assert_eq!(
@@ -154,6 +176,34 @@ mod tests {
             addr(machine(), &["--metadata-addr="]),
             "http://169.254.169.254"
         );
+    }
+
+    #[test]
+    fn there_is_none_where_that_is_said_and_no_address_is_typed() {
+        let disabled = |value: &str| Machine {
+            metadata_disabled: Some(value.to_owned()),
+            metadata_endpoint: Some("http://127.0.0.1:9".to_owned()),
+            ..machine()
+        };
+        assert_eq!(addr(machine(), &["--metadata-addr=off"]), None);
+        for value in ["true", "TRUE"] {
+            assert_eq!(addr(disabled(value), &[]), None);
+            assert_eq!(addr(disabled(value), &["--metadata-addr="]), None);
+            let typed = addr(disabled(value), &["--metadata-addr=127.0.0.1:8"]);
+            assert_eq!(typed.as_deref(), Some("http://127.0.0.1:8"));
+        }
+        for value in ["", "false", "1"] {
+            let by_variable = addr(disabled(value), &[]);
+            assert_eq!(
+                by_variable.as_deref(),
+                Some("http://127.0.0.1:9"),
+                "{value}"
+            );
+        }
+        let printed = config(&["--metadata-addr=off"]).unwrap().to_string();
+        assert!(printed.contains(" --metadata-addr=off "), "{printed}");
+        let other_case = config(&["--metadata-addr=OFF"]).unwrap().metadata;
+        assert_eq!(other_case.unwrap().target(), ("OFF", 80), "a host's name");
     }
 
     #[test]

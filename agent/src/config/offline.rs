@@ -5,13 +5,17 @@ use crate::{
     pods::{binding::Policy, restriction},
 };
 
-use super::{Error, restrictions, roles, sessions};
+use super::{Error, access, restrictions, roles, sessions};
 
 /// In place of the node: no agent runs, so that nobody says which one it is.
 const NODE: &str = "NODE";
 
 /// By what would be decided with these flags. Nothing can be discovered: what was to be, has to be given.
-pub fn policy(args: &args::Roles, sessions: &args::Sessions) -> Result<Policy, Error> {
+pub fn policy(
+    args: &args::Roles,
+    sessions: &args::Sessions,
+    metadata: &args::Access,
+) -> Result<Policy, Error> {
     let (named, discover) = roles::Roles::new(args)?;
     if discover.is_some() {
         return Err(Error::DiscoverOffline);
@@ -25,6 +29,9 @@ pub fn policy(args: &args::Roles, sessions: &args::Sessions) -> Result<Policy, E
         restrictions: restrictions(args).map(rules),
         base_arn: named.base.clone(),
         default_role: named.default,
+        node_role: access::node_role(args)?,
+        tokens: metadata.imds_tokens,
+        allow: access::allow(metadata)?,
         keys: roles::keys(args)?,
         compat: args.compat,
         exchange: args.credentials,

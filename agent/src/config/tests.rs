@@ -20,6 +20,8 @@ pub(super) fn machine() -> Machine {
         host_ip: None,
         metadata_endpoint: None,
         metadata_disabled: None,
+        region: None,
+        default_region: None,
         variables: Vec::new(),
         host_name: Ok("Node-1.Example\n".to_owned()),
         sources: ips(&["10.0.0.7", "fd00::7"]),
@@ -55,7 +57,7 @@ pub(crate) fn config(flags: &[&str]) -> Result<Config, Error> {
 }
 
 /// Why `outcome` is none, with all causes.
-fn reason(outcome: Result<Config, Error>) -> String {
+pub(super) fn reason(outcome: Result<Config, Error>) -> String {
     format!("{:#}", anyhow::Error::from(outcome.unwrap_err()))
 }
 
@@ -77,6 +79,8 @@ fn what_is_not_typed_comes_from_the_machine() {
     assert_eq!((config.roles, config.discover), (Roles::default(), None));
     assert_eq!(config.keys, Keys::default());
     assert_eq!((config.restrictions, config.warnings), (None, Vec::new()));
+    assert_eq!(config.imds_tokens, TokenUse::Optional);
+    assert_eq!(config.node_role_for, NodeRoleFor::usual());
     let log = telemetry::Settings {
         level: Level::Info,
         format: Format::Json,
@@ -114,6 +118,9 @@ fn empty_values_are_none() {
         "--base-role-arn=",
         "--default-role=",
         "--metadata-addr=",
+        "--availability-zone=",
+        "--allow-path=",
+        "--node-role-for=",
         "--pods=kube",
         "--kubeconfig=",
         "--api-server=",
@@ -127,6 +134,8 @@ fn empty_values_are_none() {
     assert_eq!((config.kubepods, config.roles), (None, Roles::default()));
     assert_eq!(config.pods, Pods::Kube(Settings::InCluster));
     assert_eq!(config.warnings, Vec::new());
+    assert!(config.metadata.is_some() && config.allow_paths.is_empty());
+    assert_eq!(config.node_role_for, NodeRoleFor::usual());
 }
 
 #[test]
@@ -257,11 +266,12 @@ fn all_settings_are_printed() {
         printed,
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \
          --kubepods=(to be found) --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
-         --metadata-addr=http://169.254.169.254 --pods=kube --api-server=https://10.0.0.1:6443/ \
+         --metadata-addr=http://169.254.169.254 --availability-zone=(none) --imds-tokens=optional \
+         --allow-path=(none) --pods=kube --api-server=https://10.0.0.1:6443/ \
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \
          --iam-role-key=iam.amazonaws.com/role --iam-external-id=iam.amazonaws.com/external-id \
          --namespace-key=iam.amazonaws.com/allowed-roles --namespace-restrictions=glob \
-         --compat=none --credentials=auto --session-name={namespace}.{pod} --session-tags=off \
+         --compat=none --credentials=auto --node-role-for=kube-system/hostNetwork --session-name={namespace}.{pod} --session-tags=off \
          --session-duration=3600s --log-level=info --log-format=json"
     );
     let args = Args::command();

@@ -55,6 +55,7 @@ fn explained(supposed: Vec<String>) -> Explanation {
         service_account: None,
         supposed,
         cases: Vec::new(),
+        metadata: None,
     }
 }
 

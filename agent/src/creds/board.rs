@@ -31,7 +31,7 @@ pub(super) struct Progress {
     pub(super) failure: Option<Arc<SourceError>>,
     /// How many attempts in a row have failed in this way.
     pub(super) failures: u32,
-    /// When the next attempt is made; none while one is under way.
+    /// When the next attempt is made; none while one waits for its turn or is under way.
     pub(super) next: Option<Timestamp>,
 }
 
@@ -129,7 +129,7 @@ impl Board {
         self.held.as_ref().map(|held| held.life)
     }
 
-    /// How many attempts have failed since the last good one.
+    /// How many attempts have failed in a row, all in the way of the last one.
     pub(super) fn failures(&self) -> u32 {
         self.progress.borrow().failures
     }

@@ -50,7 +50,7 @@ pub struct Status {
     pub failure: Option<Arc<SourceError>>,
     /// How many attempts have failed since the last good one.
     pub failures: u32,
-    /// When the next attempt is made; none while one is under way.
+    /// When the next attempt is made; none while one waits for its turn or is under way.
     pub next: Option<Timestamp>,
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Keys are replaced a little before half of their life, so that whatever a pod is given lasts for long: of a session
 //! of one hour never less than half an hour, and STS may be gone for 29 minutes at any time. Failures are retried less
-//! and less often, refusals after the time that IAM needs to become consistent, and what is wrong in itself not at all.
-//! An attempt is never planned for later than the moment at which the keys that are held have to be withdrawn.
+//! and less often, refusals after the time that IAM needs to become consistent, and what is wrong in itself
+//! hardly ever (a managed policy may be made later). An attempt is never planned for later than the moment at which the
+//! keys that are held have to be withdrawn.
 
 mod deadline;
 

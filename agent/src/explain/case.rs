@@ -36,7 +36,8 @@ impl Case {
         let binding = binding::decide_for(subject, name, policy);
         let identity = match &binding {
             Binding::Role(identity, _) => Some(identity),
-            Binding::Nothing(_)
+            Binding::Node(_)
+            | Binding::Nothing(_)
             | Binding::Invalid(..)
             | Binding::Forbidden(..)
             | Binding::Unknown(_) => None,
@@ -62,6 +63,7 @@ impl Step {
         let place = match rule {
             Rule::Container => format!("pod, {CONTAINER}{}", name.unwrap_or_default()),
             Rule::Annotation => format!("pod, {}", policy.keys.role),
+            Rule::NodeRole => "--node-role-for".to_owned(),
             Rule::ServiceAccount => format!("ServiceAccount, {ROLE_ARN}"),
             Rule::Namespace => format!("namespace, {DEFAULT_ROLE}"),
             Rule::Default => "--default-role".to_owned(),
@@ -82,6 +84,9 @@ impl From<Finding> for Found {
             Finding::NoRole => Self::NoRole,
             Finding::Role(role) => Self::Role {
                 role: role.to_string(),
+            },
+            Finding::Node(entry) => Self::Node {
+                entry: entry.to_string(),
             },
             Finding::Invalid(reason) => Self::Invalid {
                 reason: reason.to_string(),
@@ -146,6 +151,9 @@ impl From<Binding> for Outcome {
                 by: by(identity.web_identity.as_ref()),
                 session_name: identity.session_name.to_string(),
                 external_id: identity.external_id.map(|id| id.to_string()),
+            },
+            Binding::Node(rule) => Self::Node {
+                rule: rule.as_str().to_owned(),
             },
             Binding::Nothing(Some(_)) => Self::Nothing {
                 reason: "it shall have none".to_owned(),

@@ -9,13 +9,19 @@ use crate::{
     terminal::Colour,
 };
 
-use super::{Case, Explanation, Found, Outcome, Restriction, Session, Step};
+use super::{Case, Explanation, Found, Metadata, Outcome, Restriction, Session, Step};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(explanation: &Explanation, now: Timestamp, colour: Colour) -> String {
     let cases = explanation.cases.iter();
     let parts: Vec<_> = std::iter::once(head(explanation, colour))
         .chain(cases.map(|one| case(one, now, colour)))
+        .chain(
+            explanation
+                .metadata
+                .as_ref()
+                .map(|one| metadata(one, colour)),
+        )
         .collect();
     parts.join("\n")
 }
@@ -64,12 +70,21 @@ fn case(case: &Case, now: Timestamp, colour: Colour) -> String {
     lines
 }
 
+fn metadata(metadata: &Metadata, colour: Colour) -> String {
+    let mut text = paint("Metadata service", Tone::Heading, colour) + "\n";
+    for (title, line) in metadata.lines() {
+        text.extend([title, ": ", &plain(&line), "\n"]);
+    }
+    text
+}
+
 fn row(step: &Step) -> [Cell; 3] {
     let mark = if step.decides { "> " } else { "  " };
     let (says, tone) = match &step.finding {
         Found::Silent => ("-".to_owned(), Tone::Plain),
         Found::NoRole => ("no role".to_owned(), Tone::Plain),
         Found::Role { role } => (role.clone(), Tone::Plain),
+        Found::Node { entry } => (format!("the node's own role: {entry}"), Tone::Plain),
         Found::Invalid { reason } => (format!("wrong: {reason}"), Tone::Bad),
         Found::Unknown { reason } => (reason.clone(), Tone::Waiting),
     };
@@ -83,6 +98,10 @@ fn row(step: &Step) -> [Cell; 3] {
 fn outcome(outcome: &Outcome) -> (String, Tone) {
     match outcome {
         Outcome::Role { role, .. } => (role.clone(), Tone::Good),
+        Outcome::Node { .. } => (
+            "the node's own role; requests are passed on".to_owned(),
+            Tone::Good,
+        ),
         Outcome::Nothing { reason } => (format!("no role: {reason}"), Tone::Bad),
         Outcome::Unknown { reason } => (format!("not decided: {reason}"), Tone::Waiting),
     }

@@ -129,6 +129,11 @@ impl BaseArn {
         &self.0
     }
 
+    /// The 12 digits of the account.
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+
     /// What comes after it in the ARN of `role`, if that is below it.
     pub fn strip<'a>(&self, role: &'a RoleArn) -> Option<&'a str> {
         role.as_str().strip_prefix(self.as_str())

@@ -18,7 +18,7 @@ use super::{
     document::{self, WholeSeconds},
     outcome::Outcome,
     response::Answer,
-    route::Resource,
+    route::{self, Resource},
 };
 
 /// Keys with less time left count as none: the AWS SDK for JavaScript v2 hangs on them.
@@ -59,7 +59,10 @@ impl<'a> Standing<'a> {
 /// Answers a request for `resource`, by somebody whose standing is `standing`.
 pub fn answer(resource: &Resource, standing: Standing<'_>, now: Timestamp) -> Answer {
     let answer = match resource {
-        Resource::Absent => Err(Outcome::Path),
+        // What of the tree there is, the real service says.
+        Resource::Absent | Resource::Tree(_) => Err(Outcome::Path),
+        Resource::Versions => Ok(Answer::served(route::versions(), now)),
+        Resource::Iam => standing.role().map(|_| Answer::served(iam(), now)),
         Resource::RoleList if matches!(standing, Standing::Nameless) => {
             Ok(Answer::served(Bytes::new(), now))
         }
@@ -145,6 +148,11 @@ fn failure(role: &RoleArn, code: &'static str, now: Timestamp) -> Bytes {
         message: format!("The role {} cannot be assumed for this pod.", role.name()),
         last_updated: WholeSeconds(now),
     })
+}
+
+/// What is in the iam tree of an instance that has a role.
+const fn iam() -> Bytes {
+    Bytes::from_static(b"info\nsecurity-credentials/")
 }
 
 /// Made up for the pod's role: Terraform takes account and partition from it. It needs no keys.

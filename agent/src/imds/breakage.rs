@@ -5,7 +5,7 @@
 pub(super) enum Breakage {
     /// The client took too long, to say what it wants or to listen.
     Timeout,
-    /// What it said is no HTTP, or too long.
+    /// What it said is no HTTP, or can be read in two ways, or is too long.
     Malformed,
     /// It went away in the middle.
     Gone,
@@ -22,11 +22,10 @@ impl Breakage {
     }
 }
 
+/// How it ends when the head was right.
 impl From<&hyper::Error> for Breakage {
     fn from(error: &hyper::Error) -> Self {
-        if error.is_timeout() {
-            Self::Timeout
-        } else if error.is_parse() {
+        if error.is_parse() {
             Self::Malformed
         } else {
             Self::Gone

@@ -1,14 +1,10 @@
-//! The JSON documents of the iam tree, laid out as EC2 lays them out: two spaces before each key, a space
-//! on both sides of the colon, the keys in EC2's order, no newline at the end. Scripts read it by line.
-
-use std::io;
+//! The JSON documents of the iam tree, in EC2's layout, the keys in EC2's order.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use serde_json::ser::{Formatter, PrettyFormatter};
 
-use crate::creds::Draft;
+use crate::{creds::Draft, metadata::layout};
 
 /// What most documents are about as long as: a session token takes most of it.
 const USUAL_SIZE: usize = 2048;
@@ -63,41 +59,9 @@ pub(super) fn write(document: &impl Serialize) -> Bytes {
 /// Writes `document` down, whose text is as secret as what is in it.
 pub(super) fn draft(document: &impl Serialize) -> Draft {
     let mut text = Draft::with_capacity(USUAL_SIZE);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Layout::default());
-    document
-        .serialize(&mut serializer)
+    layout::write(document, &mut text)
         .expect("memory takes what is written, and the documents are flat");
     text
-}
-
-/// serde's pretty layout, but for the colon.
-#[derive(Default)]
-struct Layout(PrettyFormatter<'static>);
-
-impl Formatter for Layout {
-    fn begin_object<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
-        self.0.begin_object(to)
-    }
-
-    fn end_object<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
-        self.0.end_object(to)
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        to: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        self.0.begin_object_key(to, first)
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
-        to.write_all(b" : ")
-    }
-
-    fn end_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
-        self.0.end_object_value(to)
-    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl Metrics {
             })
             .inc();
         self.duration.observe(elapsed.as_secs_f64());
-        if outcome != Outcome::Served {
+        if !matches!(outcome, Outcome::Served | Outcome::Passed) {
             let reason = outcome;
             self.refusals.get_or_create(&Refusal { reason }).inc();
         } else if route == Kind::Token {
@@ -181,7 +181,7 @@ impl EncodeLabelValue for Breakage {
 
 impl EncodeLabelValue for Status {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        self.code().as_str().encode(encoder)
+        self.label().encode(encoder)
     }
 }
 

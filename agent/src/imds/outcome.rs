@@ -27,8 +27,14 @@ pub enum Outcome {
     TokenForged,
     /// A token that has had its time.
     TokenExpired,
-    /// A path that does not exist for pods.
+    /// A path that does not exist for this pod.
     Path,
+    /// The real service does not have it, though the pod might see it.
+    Missing,
+    /// The real service gives no answer, and none is remembered.
+    Upstream,
+    /// The pod has the node's own identity: it got the real service's answer.
+    Passed,
     /// The pod, or something that decides about its role, is not known (yet).
     PodUnknown,
     /// No such pod is bound to this node, says the source of pods.
@@ -70,6 +76,9 @@ impl Outcome {
             Self::TokenForged => "token_forged",
             Self::TokenExpired => "token_expired",
             Self::Path => "path",
+            Self::Missing => "missing",
+            Self::Upstream => "upstream",
+            Self::Passed => "passed",
             Self::PodUnknown => "pod_unknown",
             Self::PodElsewhere => "pod_elsewhere",
             Self::OtherAddress => "other_address",

@@ -47,11 +47,25 @@ pub enum Status {
     TooLarge,
     /// 503: makes some clients try again.
     Unavailable,
+    /// Any other, of an answer that is passed on.
+    Other,
 }
 
 impl Status {
     /// How many there are. The last one counts.
-    pub(super) const COUNT: usize = Self::Unavailable as usize + 1;
+    pub(super) const COUNT: usize = Self::Other as usize + 1;
+
+    /// Those that have a name here.
+    const KNOWN: [Self; Self::Other as usize] = [
+        Self::Ok,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::NotAllowed,
+        Self::TooLarge,
+        Self::Unavailable,
+    ];
 
     /// As HTTP has it.
     pub const fn code(self) -> StatusCode {
@@ -64,7 +78,29 @@ impl Status {
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Other => StatusCode::BAD_GATEWAY,
         }
+    }
+
+    /// The word in labels.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "200",
+            Self::BadRequest => "400",
+            Self::Unauthorized => "401",
+            Self::Forbidden => "403",
+            Self::NotFound => "404",
+            Self::NotAllowed => "405",
+            Self::TooLarge => "413",
+            Self::Unavailable => "503",
+            Self::Other => "other",
+        }
+    }
+
+    /// The one with this number.
+    fn of(code: StatusCode) -> Self {
+        let known = Self::KNOWN.into_iter().find(|status| status.code() == code);
+        known.unwrap_or(Self::Other)
     }
 }
 
@@ -89,6 +125,8 @@ enum Body {
     Token(String),
     /// Something that was read, with the time of its last change.
     Text(Bytes, Timestamp),
+    /// The real service's answer, as it is.
+    Passed(Box<(HeaderMap, StatusCode, Bytes)>),
 }
 
 /// Bodies have keys and tokens in them.
@@ -99,6 +137,7 @@ impl fmt::Debug for Body {
             Self::Page => "Page",
             Self::Token(_) => "Token",
             Self::Text(..) => "Text",
+            Self::Passed(_) => "Passed",
         })
     }
 }
@@ -124,11 +163,13 @@ impl Answer {
             O::TokenMethod | O::Method => (Status::NotAllowed, Body::Empty),
             O::BodySize => (Status::TooLarge, Body::Empty),
             // Without a body: clients that do not look at the status take one for a role's name.
-            O::Fetching | O::Unavailable | O::Expiring | O::PodUnknown => {
+            O::Fetching | O::Unavailable | O::Expiring | O::PodUnknown | O::Upstream => {
                 (Status::Unavailable, Body::Empty)
             }
-            // `Served` is no reason; if it were ever given for one, nothing would be shown.
+            // `Served` and `Passed` are no reasons; if they were ever given for one, nothing would be shown.
             O::Path
+            | O::Missing
+            | O::Passed
             | O::PodElsewhere
             | O::OtherAddress
             | O::NoRole
@@ -159,6 +200,14 @@ impl Answer {
         Self::new(Status::Ok, outcome, Body::Text(text, modified))
     }
 
+    /// The real service's answer, for a pod that has the node's own identity.
+    pub(super) fn passed(response: Response<Bytes>) -> Self {
+        let (head, text) = response.into_parts();
+        let status = Status::of(head.status);
+        let body = Body::Passed(Box::new((head.headers, head.status, text)));
+        Self::new(status, Outcome::Passed, body)
+    }
+
     fn new(status: Status, outcome: Outcome, body: Body) -> Self {
         Self {
             status,
@@ -170,6 +219,13 @@ impl Answer {
 
     /// As HTTP. The connection adds what belongs to it: `Date`, `Content-Length`, `Connection`.
     pub fn into_response(self) -> Response<Full<Bytes>> {
+        match self.body {
+            Body::Passed(passed) => as_it_came(*passed),
+            Body::Empty | Body::Page | Body::Token(_) | Body::Text(..) => self.our_own(),
+        }
+    }
+
+    fn our_own(self) -> Response<Full<Bytes>> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, content_type(&self.body));
         if let Body::Text(_, modified) = &self.body {
@@ -181,7 +237,7 @@ impl Answer {
             headers.insert(HeaderName::from_static(TOKEN_TTL), ttl.into());
         }
         let body = match self.body {
-            Body::Empty => Bytes::new(),
+            Body::Empty | Body::Passed(_) => Bytes::new(),
             Body::Page => Bytes::from_static(PAGE.as_bytes()),
             Body::Token(token) => Bytes::from(token),
             Body::Text(text, _) => text,
@@ -199,8 +255,15 @@ impl Answer {
 fn content_type(body: &Body) -> HeaderValue {
     HeaderValue::from_static(match body {
         Body::Page => "text/html",
-        Body::Empty | Body::Token(_) | Body::Text(..) => "text/plain",
+        Body::Empty | Body::Token(_) | Body::Text(..) | Body::Passed(_) => "text/plain",
     })
+}
+
+fn as_it_came((headers, status, text): (HeaderMap, StatusCode, Bytes)) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 fn last_modified(time: Timestamp) -> Option<(HeaderName, HeaderValue)> {

@@ -1,10 +1,15 @@
-//! From a request to what it asks for: a pure function, and the only one that knows paths.
+//! From a request to what it asks for: a pure function, and the only one that reads targets.
 //!
-//! What this module does not name does not exist for pods. The iam tree is ours alone and is never
-//! asked of the real service, in no spelling and under no version. When other paths are let through,
-//! each becomes a [`Resource`] of its own here.
+//! The iam tree is ours alone and is never asked of the real service, in no spelling and under no version; nor is what is
+//! nobody's ([`Access::Never`]). Of the rest of the tree only the canonical path is left, without its version: which pod
+//! may see it is decided elsewhere ([`metadata`](crate::metadata)), and the real service is asked for nothing but that.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use hyper::{HeaderMap, Method, Uri, header::HeaderValue};
+
+use crate::metadata::{Access, access};
 
 use super::{outcome::Outcome, path::Path, token::Ttl};
 
@@ -51,7 +56,15 @@ const VERSIONS: [&str; 29] = [
     "2024-04-11",
 ];
 
+/// The list of versions, as `GET /` gives it.
+pub(super) fn versions() -> Bytes {
+    static LIST: LazyLock<Bytes> =
+        LazyLock::new(|| Bytes::from(format!("{}\n{LATEST}", VERSIONS.join("\n"))));
+    LIST.clone()
+}
+
 const TOKEN_PATH: &str = "api/token";
+const IAM: &str = "meta-data/iam";
 const IAM_INFO: &str = "meta-data/iam/info";
 const ROLES: &str = "meta-data/iam/security-credentials";
 
@@ -64,6 +77,8 @@ pub enum Route<'a> {
     Read {
         /// What.
         resource: Resource,
+        /// What is to be done with it.
+        verb: Verb,
         /// The value of the token header, if there is one: perhaps empty, perhaps nonsense.
         token: Option<&'a [u8]>,
     },
@@ -76,15 +91,31 @@ pub enum Route<'a> {
     },
 }
 
+/// What a method does to something that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET or HEAD.
+    Read,
+    /// Anything else: nobody may, where there is something to do it to.
+    Other,
+}
+
 /// What can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
+    /// The list of versions.
+    Versions,
+    /// The listing of the iam tree.
+    Iam,
     /// The name of the pod's role.
     RoleList,
     /// The credentials of the role with this name: as the client wrote it, and perhaps no name at all.
     RoleCredentials(String),
     /// The instance profile.
     IamInfo,
+    /// Something else of the instance's tree, where it exists: by its path below the version, canonical and decoded, as
+    /// in `meta-data/placement/region`. Empty for the listing of a version.
+    Tree(String),
     /// Everything else: it does not exist.
     Absent,
 }
@@ -100,6 +131,8 @@ pub enum Kind {
     RoleCredentials,
     /// [`Resource::IamInfo`].
     IamInfo,
+    /// [`Resource::Tree`] and the listings that we make.
+    Metadata,
     /// [`Resource::Absent`].
     Other,
 }
@@ -115,6 +148,7 @@ impl Kind {
             Self::RoleList => "role_list",
             Self::RoleCredentials => "role_credentials",
             Self::IamInfo => "iam_info",
+            Self::Metadata => "metadata",
             Self::Other => "other",
         }
     }
@@ -127,6 +161,7 @@ impl Resource {
             Self::RoleList => Kind::RoleList,
             Self::RoleCredentials(_) => Kind::RoleCredentials,
             Self::IamInfo => Kind::IamInfo,
+            Self::Versions | Self::Iam | Self::Tree(_) => Kind::Metadata,
             Self::Absent => Kind::Other,
         }
     }
@@ -171,22 +206,41 @@ enum Spelling {
     reason = "the path is at its end here, and `map_or` reads well"
 )]
 fn locate(path: Path) -> Place {
-    let (version, rest) = path.as_str().split_once('/').unwrap_or_default();
+    let path_is_directory = path.is_directory();
+    let path = path.as_str();
+    if path.is_empty() {
+        return Place::Resource(Resource::Versions);
+    }
+    let (version, rest) = path.split_once('/').unwrap_or((path, ""));
     if version != LATEST && !VERSIONS.contains(&version) {
         return Place::Resource(Resource::Absent);
     }
     match rest {
-        TOKEN_PATH if version == LATEST && !path.is_directory() => Place::Token(Spelling::Exact),
+        TOKEN_PATH if version == LATEST && !path_is_directory => Place::Token(Spelling::Exact),
         TOKEN_PATH => Place::Token(Spelling::Odd),
-        IAM_INFO => Place::Resource(Resource::IamInfo),
-        ROLES => Place::Resource(Resource::RoleList),
-        other => Place::Resource(below_roles(other)),
+        other => Place::Resource(resource(other)),
     }
 }
 
+/// What is at `rest` below a version.
+fn resource(rest: &str) -> Resource {
+    match rest {
+        IAM => Resource::Iam,
+        IAM_INFO => Resource::IamInfo,
+        ROLES => Resource::RoleList,
+        other if below(other, IAM).is_some() => below_roles(other),
+        other if access(other) == Access::Never => Resource::Absent,
+        other => Resource::Tree(other.to_owned()),
+    }
+}
+
+/// What of `path` is below `directory`.
+fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    path.strip_prefix(directory)?.strip_prefix('/')
+}
+
 fn below_roles(rest: &str) -> Resource {
-    rest.strip_prefix(ROLES)
-        .and_then(|rest| rest.strip_prefix('/'))
+    below(rest, ROLES)
         .filter(|name| !name.contains('/'))
         .map_or(Resource::Absent, |name| {
             Resource::RoleCredentials(name.to_owned())
@@ -218,12 +272,15 @@ fn read<'a>(method: &Method, resource: Resource, headers: &'a HeaderMap) -> Rout
         let why = Outcome::Forwarded;
         return Route::Refused { kind, why };
     }
-    // What does not exist does not exist for any method.
-    if resource != Resource::Absent && !matches!(*method, Method::GET | Method::HEAD) {
-        let why = Outcome::Method;
-        return Route::Refused { kind, why };
+    let verb = match *method {
+        Method::GET | Method::HEAD => Verb::Read,
+        _ => Verb::Other,
+    };
+    Route::Read {
+        resource,
+        verb,
+        token,
     }
-    Route::Read { resource, token }
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! Whoever cannot be attested is not answered at all. A connection is of bounded life, head and body, and
 //! there is a bound to how many there are; so a client that says nothing, or too much, harms itself only.
+//! hyper sees a request only after its head was found right, and nothing of what comes after the request.
 //! Accepting outlives every error, and a panic in one connection costs that connection.
+
+mod opening;
 
 use std::{
     convert::Infallible,
-    fmt, io,
+    fmt,
     net::{self, SocketAddr},
     panic,
     pin::pin,
@@ -15,30 +18,33 @@ use std::{
 };
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, getrlimit};
 use tokio::{
+    io,
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time,
 };
 
-use crate::{attest::Attest, digest::Digest, drain};
+use crate::{
+    attest::{Attest, Caller},
+    digest::Digest,
+    drain,
+};
 
 use super::{
     breakage::Breakage,
+    head::HEAD,
     limit::{Gate, Limits},
     service::{Service, Supply},
 };
 
-/// How long a client may take to say what it wants. All clients say it in the packet after the handshake.
-const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+use opening::{Opening, refuse};
+
 /// How long a connection may live: reading, waiting for keys, writing.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(10);
-/// How large the head of a request may be. The longest real ones have 500 bytes. (Its headers may be 100
-/// at most: hyper's own bound, which costs no memory.)
-const HEAD: usize = 16 * 1024;
-/// How many connections there may be. Each takes some 20 KiB at most; a client needs one at a time, for
+/// How many connections there may be. Each takes some 40 KiB at most; a client needs one at a time, for
 /// less than a millisecond when its keys are there.
 const LIMITS: Limits = Limits {
     all: 2048,
@@ -94,10 +100,8 @@ where
 
     fn with_limits(attest: A, service: Service<S>, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .keep_alive(false)
+        http.keep_alive(false)
             .half_close(true)
-            .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(HEAD)
             .title_case_headers(true);
         Self {
@@ -204,7 +208,7 @@ where
     }
 
     /// One connection from its start to its end.
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
         let caller = match self.attest.attest(&stream, peer).await {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse(refusal.reason(), &refusal, peer),
@@ -212,16 +216,41 @@ where
         let Some(_entered) = self.gate.enter_pod(caller.pod) else {
             return self.refuse("too_many_of_pod", &"too many connections of one pod", peer);
         };
+        let opening = match Opening::read(&mut stream).await {
+            Ok(opening) => opening,
+            Err(error) => return self.unopened(error, (stream, peer), &caller).await,
+        };
         let answer = service_fn(async |request: Request<Incoming>| {
             Ok::<_, Infallible>(self.service.respond(&caller, request).await)
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), answer);
-        if let Err(error) = connection.await {
-            self.service
-                .metrics
-                .broken_connection(Breakage::from(&error));
-            tracing::debug!(%peer, pod = %caller.pod, %error, "a connection broke");
+        let (from, to) = stream.split();
+        let stream = TokioIo::new(io::join(opening.replay(from), to));
+        if let Err(error) = self.http.serve_connection(stream, answer).await {
+            self.broke(Breakage::from(&error), &error, peer, &caller);
         }
+    }
+
+    /// A connection that gave no request.
+    async fn unopened(
+        &self,
+        error: opening::Error,
+        (mut stream, peer): (TcpStream, SocketAddr),
+        caller: &Caller,
+    ) {
+        if let Some(how) = error.breakage() {
+            self.broke(how, &error, peer, caller);
+        }
+        if let opening::Error::Malformed(why) = error {
+            // Whoever does not listen is told nothing.
+            let _told = refuse(&mut stream, why, self.service.clock.now())
+                .await
+                .is_ok();
+        }
+    }
+
+    fn broke(&self, how: Breakage, error: &dyn fmt::Display, peer: SocketAddr, caller: &Caller) {
+        self.service.metrics.broken_connection(how);
+        tracing::debug!(%peer, pod = %caller.pod, %error, "a connection broke");
     }
 
     fn refuse(&self, reason: &'static str, error: &dyn fmt::Display, peer: SocketAddr) {

@@ -5,11 +5,16 @@
 //! exactly one event behind, on the target `access`, and is counted. A request whose connection ends before
 //! its answer is counted among the broken connections.
 
+mod node;
+mod role;
+mod tree;
+mod who;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, body::Body};
+use hyper::{Request, Response, body::Body, http::request::Parts};
 use tokio::{
     sync::watch,
     time::{self, Instant},
@@ -20,23 +25,21 @@ use crate::{
     clock::Clock,
     creds::{self, Identity, State},
     id::RoleArn,
-    metadata::TokenUse,
+    metadata::{Allow, TokenUse},
     pods::{
         Subject,
-        binding::{Binding, Rule},
-        compat::Compat,
         resolve::{Resolution, Resolver},
     },
     telemetry::ACCESS,
 };
 
 use super::{
-    answer::{self, Standing, answer},
+    instance::Instance,
     metrics::Metrics,
     outcome::Outcome,
     response::Answer,
-    route::{Resource, Route, route},
-    token::{Authority, Invalid},
+    route::{Resource, Route, Verb, route},
+    token::Authority,
 };
 
 /// How long a request waits in all, for its pod to become known and for the first keys. Most SDKs give up
@@ -66,12 +69,26 @@ pub struct Service<S> {
     pub credentials: S,
     /// Session tokens.
     pub tokens: Authority,
-    /// Whether they must be used.
+    /// Whether they must be used, where the pod's namespace does not say it.
     pub token_use: TokenUse,
+    /// What all pods may read beside what the table says.
+    pub allow: Allow,
+    /// What of the instance is nobody's secret.
+    pub instance: Instance,
     /// The time.
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+}
+
+/// A request, and who made it.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    caller: &'a Caller,
+    head: &'a Parts,
+    route: &'a Route<'a>,
+    /// When it has its answer, whatever that is.
+    deadline: Instant,
 }
 
 /// What is learned about a request on its way, for its event.
@@ -96,149 +113,79 @@ impl<S: Supply> Service<S> {
         let route = route(&head.method, &head.uri, &head.headers);
         let deadline = start + PATIENCE;
         let discarded = time::timeout_at(deadline, discard(body)).await;
+        let asked = Asked {
+            caller,
+            head: &head,
+            route: &route,
+            deadline,
+        };
         // Only now: what counts is the pod as it is when it gets its answer.
         let mut seen = Seen {
             pod: self.pods.known(caller.pod),
             ..Seen::default()
         };
         let answer = match discarded.unwrap_or(Err(Outcome::BodyBroken)) {
-            Ok(()) => self.answer(caller, &route, deadline, &mut seen).await,
+            Ok(()) => self.answer(asked, &mut seen).await,
             Err(why) => Answer::refused(why),
         };
         self.report(caller, &route, &answer, &seen, start.elapsed());
         answer.into_response()
     }
 
-    async fn answer(
-        &self,
-        caller: &Caller,
-        route: &Route<'_>,
-        deadline: Instant,
-        seen: &mut Seen,
-    ) -> Answer {
-        match route {
+    async fn answer(&self, asked: Asked<'_>, seen: &mut Seen) -> Answer {
+        let who = self.who(asked, seen).await;
+        if let Some(answer) = self.pass(asked, &who, seen).await {
+            return answer;
+        }
+        match asked.route {
             Route::Refused { why, .. } => Answer::refused(*why),
             Route::Token(ttl) => {
-                let token = self.tokens.issue(caller.pod, *ttl, self.clock.now());
+                let token = self.tokens.issue(asked.caller.pod, *ttl, self.clock.now());
                 Answer::token(token, *ttl)
             }
-            Route::Read { resource, token } => match self.session(caller, *token) {
+            Route::Read {
+                resource,
+                verb,
+                token,
+            } => match self.session(asked.caller, *token, &who) {
                 Err(why) => Answer::refused(why),
                 Ok(remaining) => {
                     seen.token = remaining.is_some();
-                    let answer = self.read(caller, resource, deadline, seen).await;
+                    let answer = self.read(asked, (resource, *verb), who, seen).await;
                     answer.for_session(remaining)
                 }
             },
         }
     }
 
-    /// Checks the token of a request; says how long it still lives, if there is one.
-    fn session(&self, caller: &Caller, token: Option<&[u8]>) -> Result<Option<u16>, Outcome> {
-        match (token, self.token_use) {
-            (None, TokenUse::Optional) => Ok(None),
-            (None, TokenUse::Required) => Err(Outcome::TokenMissing),
-            (Some(token), _) => self
-                .tokens
-                .verify(caller.pod, token, self.clock.now())
-                .map(Some)
-                .map_err(|error| match error {
-                    Invalid::Malformed => Outcome::TokenMalformed,
-                    Invalid::Forged => Outcome::TokenForged,
-                    Invalid::Expired => Outcome::TokenExpired,
-                }),
-        }
-    }
-
     async fn read(
         &self,
-        caller: &Caller,
-        resource: &Resource,
-        deadline: Instant,
+        asked: Asked<'_>,
+        (resource, verb): (&Resource, Verb),
+        who: Resolution,
         seen: &mut Seen,
     ) -> Answer {
+        let (subject, binding) = match who {
+            Resolution::Decided(subject, binding) => (subject, binding),
+            // It is too new for us, or gone. In both cases another attempt is the client's best bet.
+            Resolution::Unsure(..) => return Answer::refused(Outcome::PodUnknown),
+            Resolution::NotHere => return Answer::refused(Outcome::PodElsewhere),
+        };
         if *resource == Resource::Absent {
             return Answer::refused(Outcome::Path);
         }
-        match self
-            .pods
-            .resolve(caller.pod, caller.container, deadline)
-            .await
-        {
-            Resolution::Decided(subject, binding) => {
-                seen.pod = Some(Arc::clone(&subject));
-                if let Err(why) = own_address(&subject, caller) {
-                    seen.error = Some(why);
-                    return Answer::refused(Outcome::OtherAddress);
-                }
-                self.bound(&binding, resource, deadline, seen).await
-            }
-            Resolution::Unsure(subject, missing) => {
-                seen.pod = subject;
-                seen.error = Some(missing.to_string());
-                // It is too new for us, or gone. In both cases another attempt is the client's best bet.
-                Answer::refused(Outcome::PodUnknown)
-            }
-            Resolution::NotHere => {
-                seen.pod = None;
-                Answer::refused(Outcome::PodElsewhere)
-            }
+        if let Err(why) = own_address(&subject, asked.caller) {
+            seen.error = Some(why);
+            return Answer::refused(Outcome::OtherAddress);
         }
-    }
-
-    async fn bound(
-        &self,
-        binding: &Binding,
-        resource: &Resource,
-        deadline: Instant,
-        seen: &mut Seen,
-    ) -> Answer {
-        let now = || self.clock.now();
-        match binding {
-            Binding::Role(identity, _rule) => {
-                let state = self.state(identity, resource, deadline).await;
-                seen.note(identity, &state);
-                let standing = Standing::Role(&identity.role, &state);
-                answer(resource, standing, now())
+        match resource {
+            Resource::Tree(path) => {
+                let read = self.tree(path, verb, (&subject, &binding), asked.deadline);
+                read.await.unwrap_or_else(Answer::refused)
             }
-            Binding::Nothing(rule) => answer(resource, self.nothing(*rule), now()),
-            Binding::Invalid(_rule, reason) => {
-                seen.error = Some(reason.to_string());
-                answer(resource, Standing::Invalid, now())
-            }
-            Binding::Forbidden(role, refusal) => {
-                seen.role = Some(role.clone());
-                seen.error = Some(refusal.to_string());
-                answer(resource, Standing::Forbidden, now())
-            }
-            Binding::Unknown(missing) => {
-                seen.error = Some(missing.to_string());
-                answer(resource, Standing::Unknown, now())
-            }
+            _ if verb == Verb::Other => Answer::refused(Outcome::Method),
+            _ => self.bound(&binding, resource, asked.deadline, seen).await,
         }
-    }
-
-    /// How a pod without a role stands. kube2iam's "default role" was the bare base ARN where there was none, and its
-    /// name was nothing.
-    fn nothing(&self, rule: Option<Rule>) -> Standing<'static> {
-        let policy = self.pods.policy();
-        let named_by_base = policy.compat == Compat::Kube2iam && policy.base_arn.is_some();
-        if named_by_base && rule.is_none() {
-            Standing::Nameless
-        } else {
-            Standing::Nothing
-        }
-    }
-
-    /// What there is for `identity`; if `resource` needs keys, after waiting for them.
-    async fn state(&self, identity: &Identity, resource: &Resource, deadline: Instant) -> State {
-        let mut states = self.credentials.watch(identity);
-        if needs_keys(resource, &identity.role) {
-            let settled = states.wait_for(|state| answer::settled(state, self.clock.now()));
-            // Neither a lost cache nor a lapse of time is an answer; the last state is.
-            let _settled = time::timeout_at(deadline, settled).await.is_ok();
-        }
-        states.borrow().clone()
     }
 
     fn report(
@@ -284,15 +231,6 @@ fn own_address(subject: &Subject, caller: &Caller) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("the pod has no address {}", caller.client))
-    }
-}
-
-/// Whether the answer depends on keys. For another role's name it does not, whatever STS says.
-fn needs_keys(resource: &Resource, role: &RoleArn) -> bool {
-    match resource {
-        Resource::RoleList => true,
-        Resource::RoleCredentials(name) => name == role.name(),
-        Resource::IamInfo | Resource::Absent => false,
     }
 }
 

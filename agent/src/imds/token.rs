@@ -1,14 +1,16 @@
 //! IMDSv2 session tokens that nobody has to remember.
 //!
 //! A token says itself how long it lives and is authenticated with a key that only this node's agents
-//! have; the pod's UID goes into the authentication, so that a token is worth nothing in another pod. To
-//! issue or check one takes no memory and no lock. Clients see what EC2 gives: 56 characters of base64.
+//! have; the pod's UID and the boot go into the authentication, so that a token is worth nothing in another
+//! pod, and nothing to a pod of the same UID after a reboot. To issue or check one takes no memory and no lock.
+//! Clients see what EC2 gives: 56 characters of base64.
 //!
 //! The bytes: version (1), expiry in seconds since the epoch (7, high byte first), chance (8), and the first
-//! 24 of HMAC-SHA256 over all of these and the UID as text.
-//!
-//! Some SDKs never recover from a token that has become invalid, so the key must outlive the agent:
-//! [`Authority::new`] takes it from outside.
+//! 24 of HMAC-SHA256 over all of these and the UID as text. The key of that is HMAC-SHA256 over the 16 bytes of
+//! the boot id, with the key that the agents have ([`KeyStore`]).
+
+mod boot;
+mod key;
 
 use std::{
     fmt::{self, Write as _},
@@ -18,10 +20,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use hmac::{Hmac, KeyInit as _, Mac as _, digest::Key as Block};
 use jiff::Timestamp;
-use rand::{TryRng as _, rngs::SysRng};
 use sha2::Sha256;
 
 use crate::id::PodUid;
+
+pub use boot::{BootError, BootId};
+pub use key::{Fresh, GenerateError, Key, KeyStore};
 
 /// The first byte of each token, and of what is authenticated. With the zero bytes of a date in this
 /// century after it, it makes tokens begin with `AQAA`, as EC2's begin with `AQA`.
@@ -74,47 +78,13 @@ impl FromStr for Ttl {
     }
 }
 
-/// The secret that tokens are made with.
-#[derive(Clone)]
-pub struct Key([u8; 32]);
-
-impl Key {
-    /// A new one, from the system's randomness.
-    pub fn generate() -> Result<Self, GenerateError> {
-        let mut key = [0; 32];
-        SysRng.try_fill_bytes(&mut key).map_err(GenerateError)?;
-        Ok(Self(key))
-    }
-
-    /// One that was kept.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for the one who keeps them.
-    pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<key>")
-    }
-}
-
-/// The system gave no randomness.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot make a key for session tokens")]
-pub struct GenerateError(#[source] rand::rngs::SysError);
-
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// It has not the form of a token.
     #[error("not a token")]
     Malformed,
-    /// It was not made with our key, or not for this pod.
+    /// It was not made with our key, or not in this boot, or not for this pod.
     #[error("not a token of this pod")]
     Forged,
     /// Its time is over.
@@ -127,17 +97,16 @@ pub enum Invalid {
 pub struct Authority(Hmac<Sha256>);
 
 impl Authority {
-    /// The authority that has `key`.
-    pub fn new(key: &Key) -> Self {
-        // HMAC fills short keys up with zeros to a whole block (RFC 2104, section 2); done here it cannot fail.
-        let mut block = Block::<Hmac<Sha256>>::default();
-        block[..key.0.len()].copy_from_slice(&key.0);
-        Self(Hmac::new(&block))
+    /// The authority that has `key`, in `boot`.
+    pub fn new(key: &Key, boot: BootId) -> Self {
+        let mut of_boot = keyed(key.expose());
+        of_boot.update(boot.as_bytes());
+        Self(keyed(&of_boot.finalize().into_bytes().into()))
     }
 
-    /// A token for `pod` that lives for `ttl` from `now` on.
+    /// A token for `pod` that lives for `ttl` from `now` on: not a moment less, and less than a second more.
     pub fn issue(&self, pod: PodUid, ttl: Ttl, now: Timestamp) -> String {
-        let expiry = now.as_second().saturating_add(i64::from(ttl.0));
+        let expiry = next_second(now).saturating_add(i64::from(ttl.0));
         let mut token = [0; BYTES];
         let (claim, code) = token.split_at_mut(CLAIM);
         let (expiry_at, nonce_at) = claim.split_at_mut(1 + EXPIRY);
@@ -149,7 +118,8 @@ impl Authority {
         URL_SAFE.encode(token)
     }
 
-    /// Checks that `token` was issued for `pod` and lives at `now`; says for how many seconds still.
+    /// Checks that `token` was issued for `pod` and lives at `now`; says for how many seconds still, the last one
+    /// being told as a whole one.
     pub fn verify(&self, pod: PodUid, token: &[u8], now: Timestamp) -> Result<u16, Invalid> {
         let token = decode(token).ok_or(Invalid::Malformed)?;
         let (claim, code) = token.split_at(CLAIM);
@@ -159,11 +129,13 @@ impl Authority {
         let mut expiry = [0; 8];
         expiry.copy_from_slice(&claim[..=EXPIRY]);
         expiry[0] = 0;
-        match i64::from_be_bytes(expiry).saturating_sub(now.as_second()) {
-            ..=0 => Err(Invalid::Expired),
-            // More than was given: the machine's clock went back.
-            left => Ok(u16::try_from(left).unwrap_or(Ttl::MAX.0).min(Ttl::MAX.0)),
+        let expiry = i64::from_be_bytes(expiry);
+        if expiry <= now.as_second() {
+            return Err(Invalid::Expired);
         }
+        // More than was given: the machine's clock went back.
+        let left = u16::try_from(expiry.saturating_sub(next_second(now))).unwrap_or(Ttl::MAX.0);
+        Ok(left.clamp(1, Ttl::MAX.0))
     }
 
     fn authenticate(&self, claim: &[u8], pod: PodUid) -> Hmac<Sha256> {
@@ -178,6 +150,19 @@ impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Authority")
     }
+}
+
+/// HMAC fills short keys up with zeros to a whole block (RFC 2104, section 2); done here it cannot fail.
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = Block::<Hmac<Sha256>>::default();
+    block[..key.len()].copy_from_slice(key);
+    Hmac::new(&block)
+}
+
+/// The first whole second that is not before `time`.
+fn next_second(time: Timestamp) -> i64 {
+    let begun = i64::from(time.subsec_nanosecond() > 0);
+    time.as_second().saturating_add(begun)
 }
 
 /// Takes text into the code without making a string of it.

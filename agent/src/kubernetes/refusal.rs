@@ -50,10 +50,15 @@ impl Manifest {
 
 /// That the agent may not do something in a namespace, and where it is written that it may.
 pub(super) fn lack(what: &str, manifest: Manifest, namespace: &str, said: &str) -> String {
+    let what = format!("{what} in the namespace {namespace}");
+    lack_anywhere(&what, manifest, said)
+}
+
+/// That the agent may not do something that is of no namespace.
+pub(super) fn lack_anywhere(what: &str, manifest: Manifest, said: &str) -> String {
     let [role, file] = manifest.names();
     format!(
-        "the agent may not {what} in the namespace {namespace}; the ClusterRole {role} has to allow it, as the one in \
-         {file} does: {said}"
+        "the agent may not {what}; the ClusterRole {role} has to allow it, as the one in {file} does: {said}"
     )
 }
 

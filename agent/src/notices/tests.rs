@@ -641,3 +641,5 @@ async fn pods_that_change_a_thousand_times_a_second_are_looked_at_twice() {
     }
     assert!(heard.within(1).await.len() <= 4);
 }
+
+mod metadata;

@@ -11,12 +11,15 @@ use crate::{
             CONTAINER, DEFAULT_ROLE, PERMITTED, ROLE_ARN, SESSION_DURATION, SESSION_POLICY,
             SESSION_POLICY_ARNS, TOKEN_EXPIRATION,
         },
-        binding::{Invalid, Policy, Rule},
+        binding::{self, Binding, Invalid, Policy, Rule},
         restriction::{Annotation, Refusal},
     },
 };
 
 use super::Reason;
+
+/// So many things that are wrong with a namespace are told. It may have more.
+pub(super) const TOLD: usize = 3;
 
 /// Who speaks of what.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,7 @@ impl Text<'_> {
         match rule {
             Rule::Container => of_pod(&format!("{CONTAINER}{}", self.name.unwrap_or_default())),
             Rule::Annotation => of_pod(&self.policy.keys.role),
+            Rule::NodeRole => "The agent's --node-role-for".to_owned(),
             Rule::ServiceAccount => self.of_service_account(ROLE_ARN),
             Rule::Namespace => {
                 format!("The annotation {DEFAULT_ROLE} of the namespace {namespace}")
@@ -106,6 +110,28 @@ impl Text<'_> {
             Annotation::Permitted => PERMITTED.to_owned(),
         }
     }
+}
+
+/// What the namespace says of the metadata service, where that cannot be meant. Pods whose requests are passed on do not
+/// mind.
+pub(super) fn of_metadata(subject: &Subject, policy: &Policy) -> Option<(Reason, String)> {
+    let wrong = &subject.namespace.as_ref()?.said().wrong;
+    let is_node = || matches!(binding::decide_for(subject, None, policy), Binding::Node(_));
+    if wrong.is_empty() || is_node() {
+        return None;
+    }
+    let (told, left) = wrong.split_at(wrong.len().min(TOLD));
+    let more = match left.len() {
+        0 => String::new(),
+        count => format!("; and {count} more"),
+    };
+    let namespace = subject.pod.name.namespace();
+    let note = format!(
+        "An annotation of the namespace {namespace} is wrong: {}{more}. What is wrong counts for nothing, or as the \
+         stricter.",
+        told.join("; ")
+    );
+    Some((Reason::InvalidNamespaceAnnotation, note))
 }
 
 /// An attempt to get credentials that failed, and will fail again until somebody changes something.

@@ -38,7 +38,12 @@ impl Voice {
     /// Tells both.
     pub(super) fn say(&mut self, Due { notice, occasion }: Due) {
         match (notice.reason, occasion) {
-            (Reason::RoleForbidden | Reason::InvalidAnnotation, Occasion::New) => {
+            (
+                Reason::RoleForbidden
+                | Reason::InvalidAnnotation
+                | Reason::InvalidNamespaceAnnotation,
+                Occasion::New,
+            ) => {
                 self.warn(&notice);
             }
             // What STS and the API server say, whoever asked them has said already.
@@ -59,11 +64,12 @@ impl Voice {
     /// Into the log, as long as there is room for it.
     fn warn(&mut self, notice: &Notice) {
         let (pod, reason, note) = (&notice.pod, notice.reason.as_str(), &*notice.note);
+        let meaning = notice.reason.meaning();
         if self.limit.allows(pod, notice.uid, Instant::now()) {
-            tracing::warn!(%pod, reason, note, "a pod does not get its role");
+            tracing::warn!(%pod, reason, note, "{meaning}");
             return;
         }
-        tracing::debug!(%pod, reason, note, "a pod does not get its role");
+        tracing::debug!(%pod, reason, note, "{meaning}");
         if let Some(count) = self.left_out.add("refusals") {
             tracing::warn!(count, %pod, "more was refused to pods than there is room for in the log");
         }

@@ -44,6 +44,12 @@ pub const PERMITTED: &str = "iam.amazonaws.com/permitted";
 /// Of a namespace: the role of its pods that name none.
 pub const DEFAULT_ROLE: &str = "bpf2iam.io/default-role";
 
+/// Of a namespace: whether its pods need tokens of the metadata service, `optional` or `required`.
+pub const IMDS_TOKENS: &str = "bpf2iam.io/imds-tokens";
+
+/// Of a namespace: paths of the metadata service that its pods may read beside those that all may.
+pub const ALLOW_PATHS: &str = "bpf2iam.io/allow-paths";
+
 /// Of a ServiceAccount: the role of its pods (IRSA).
 pub const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
@@ -71,6 +77,12 @@ pub const LONGEST_DURATION: usize = SHORT;
 /// As many bytes say its policies, each annotation for itself: STS takes 2048 characters of up to two bytes. What is
 /// longer was cut, and means nothing.
 pub const LONGEST_POLICY: usize = 4096;
+
+/// As many bytes say whether a namespace's pods need tokens. What is longer was cut, and means nothing.
+pub const LONGEST_TOKENS: usize = SHORT;
+
+/// As many bytes say which paths a namespace's pods may read. What is longer was cut, and means nothing.
+pub const LONGEST_PATHS: usize = 4096;
 
 /// So many containers of a pod may have a role of their own: each is a session at STS.
 const CONTAINERS: usize = 32;
@@ -141,6 +153,8 @@ impl Keys {
                 (DEFAULT_ROLE, LONG),
                 (&self.allowed_roles, LONGEST),
                 (PERMITTED, LONGEST),
+                (IMDS_TOKENS, LONGEST_TOKENS),
+                (ALLOW_PATHS, LONGEST_PATHS),
             ],
         )
     }

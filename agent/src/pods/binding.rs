@@ -13,12 +13,14 @@ use clap::ValueEnum;
 use crate::{
     creds::{Identity, InvalidLength, InvalidPolicies, InvalidTags, WebIdentity},
     id::{BaseArn, ContainerId, InvalidExternalId, InvalidRole, RoleArn},
+    metadata::{Allow, TokenUse},
 };
 
 use super::{
     Pod, Subject,
     annotation::{AUDIENCE, Keys, SESSION_DURATION, TOKEN_EXPIRATION, of_containers},
     compat::Compat,
+    node_role::NodeRoleFor,
     restriction,
 };
 
@@ -44,6 +46,12 @@ pub struct Policy {
     pub base_arn: Option<BaseArn>,
     /// The role of pods that name none.
     pub default_role: Option<RoleArn>,
+    /// Who keeps the node's own identity.
+    pub node_role: NodeRoleFor,
+    /// Whether pods need tokens of the metadata service, where their namespace does not say it.
+    pub tokens: TokenUse,
+    /// What of it they may read beside what all may.
+    pub allow: Allow,
     /// What is said of sessions at STS.
     pub sessions: Sessions,
     /// What the annotations are called.
@@ -62,6 +70,9 @@ impl Policy {
         Self {
             base_arn: None,
             default_role: None,
+            node_role: NodeRoleFor::default(),
+            tokens: TokenUse::Optional,
+            allow: Allow::default(),
             sessions: Sessions::named(session_name),
             keys: Keys::default(),
             restrictions: None,
@@ -87,6 +98,8 @@ pub enum Exchange {
 pub enum Binding {
     /// The credentials of this identity.
     Role(Identity, Rule),
+    /// The node's own identity: its requests are passed on to the node's metadata service.
+    Node(Rule),
     /// No role: to the pod it looks like an instance without one. If no rule said so, none said anything.
     Nothing(Option<Rule>),
     /// An annotation says something that cannot be meant.
@@ -168,6 +181,7 @@ pub fn decide_for(subject: &Subject, name: Option<&str>, policy: &Policy) -> Bin
         match rule.find(subject, name, policy) {
             Finding::Silent => {}
             Finding::NoRole => return Binding::Nothing(Some(rule)),
+            Finding::Node(_entry) => return Binding::Node(rule),
             Finding::Role(role) => return bind(role, rule, subject, policy),
             Finding::Invalid(reason) => return Binding::Invalid(rule, reason),
             Finding::Unknown(what) => return Binding::Unknown(what),
@@ -181,7 +195,8 @@ pub fn identities(subject: &Subject, policy: &Policy) -> impl Iterator<Item = Id
     let names = containers(&subject.pod).map(Some).chain([None]);
     names.filter_map(|name| match decide_for(subject, name, policy) {
         Binding::Role(identity, _) => Some(identity),
-        Binding::Nothing(_)
+        Binding::Node(_)
+        | Binding::Nothing(_)
         | Binding::Invalid(..)
         | Binding::Forbidden(..)
         | Binding::Unknown(_) => None,

@@ -5,11 +5,14 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use crate::id::RoleArn;
+use crate::{
+    id::RoleArn,
+    metadata::{Said, TokenUse},
+};
 
 use super::{
     Few,
-    annotation::{Keys, PERMITTED},
+    annotation::{ALLOW_PATHS, IMDS_TOKENS, Keys, LONGEST_PATHS, LONGEST_TOKENS, PERMITTED},
     restriction::{Invalid, Refusal, Restriction, Rules},
 };
 
@@ -24,6 +27,8 @@ pub struct Namespace {
     restriction: OnceLock<Result<Restriction, Invalid>>,
     /// What was judged already: an expression may be slow, and is asked again for each request.
     judged: Mutex<HashMap<RoleArn, Option<Refusal>>>,
+    /// Compiled as late.
+    said: OnceLock<Said>,
 }
 
 impl Namespace {
@@ -38,6 +43,29 @@ impl Namespace {
     /// Its annotations, as far as one of our parts reads them.
     pub const fn annotations(&self) -> &Few {
         &self.annotations
+    }
+
+    /// What it says of the metadata service that its pods see.
+    pub fn said(&self) -> &Said {
+        self.said.get_or_init(|| {
+            let tokens = self.whole(IMDS_TOKENS, LONGEST_TOKENS);
+            let paths = self.whole(ALLOW_PATHS, LONGEST_PATHS);
+            let mut said = Said::parse(tokens.unwrap_or_default(), paths.unwrap_or_default());
+            if tokens.is_err() {
+                said.tokens = Some(TokenUse::Required);
+            }
+            let cut = tokens.err().into_iter().chain(paths.err());
+            said.wrong.extend(cut.map(|cut| cut.to_string()));
+            said
+        })
+    }
+
+    /// What stands under `key`. Its beginning alone might mean something else.
+    fn whole(&self, key: &'static str, longest: usize) -> Result<Option<&str>, Cut> {
+        match self.annotations.get(key) {
+            Some(text) if text.len() > longest => Err(Cut { key, longest }),
+            said => Ok(said.map(String::as_str)),
+        }
     }
 
     /// Which roles its pods may have. `rules` and `keys` are the same for the whole life of the process: only the
@@ -67,6 +95,14 @@ impl Namespace {
     }
 }
 
+/// An annotation was longer than it may be.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{key}: it is longer than {longest} bytes, and nothing of it counts")]
+struct Cut {
+    key: &'static str,
+    longest: usize,
+}
+
 impl PartialEq for Namespace {
     fn eq(&self, other: &Self) -> bool {
         self.annotations == other.annotations
@@ -74,3 +110,52 @@ impl PartialEq for Namespace {
 }
 
 impl Eq for Namespace {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(annotations: &[(&str, &str)]) -> Namespace {
+        let all = annotations.iter();
+        let all = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Namespace::new(all.collect::<Few>())
+    }
+
+    #[test]
+    fn what_it_says_of_the_metadata_service_is_understood_once() {
+        let namespace = said(&[(IMDS_TOKENS, "required"), (ALLOW_PATHS, "meta-data/mac")]);
+        let first = namespace.said();
+        assert_eq!(first.tokens, Some(TokenUse::Required));
+        assert_eq!(first.allow.to_string(), "meta-data/mac");
+        assert!(std::ptr::eq(first, namespace.said()));
+        assert_eq!(*Namespace::default().said(), Said::default());
+    }
+
+    #[test]
+    fn the_beginning_of_what_was_cut_means_nothing() {
+        let blanks = " ".repeat(LONGEST_TOKENS + 1 - "optional".len());
+        let namespace = said(&[(IMDS_TOKENS, &format!("optional{blanks}"))]);
+        assert_eq!(
+            namespace.said().tokens,
+            Some(TokenUse::Required),
+            "the stricter"
+        );
+        let paths = "meta-data/mac ".repeat(LONGEST_PATHS / 14 + 1);
+        let cut = paths.get(..=LONGEST_PATHS).unwrap();
+        let long = said(&[(ALLOW_PATHS, cut), (IMDS_TOKENS, "optional")]);
+        assert!(long.said().allow.is_empty());
+        assert_eq!(long.said().tokens, Some(TokenUse::Optional));
+        for (namespace, told) in [
+            (
+                namespace,
+                "bpf2iam.io/imds-tokens: it is longer than 32 bytes, and nothing of it counts",
+            ),
+            (
+                long,
+                "bpf2iam.io/allow-paths: it is longer than 4096 bytes, and nothing of it counts",
+            ),
+        ] {
+            assert_eq!(namespace.said().wrong, [told]);
+        }
+    }
+}

@@ -49,6 +49,15 @@ pub struct Resolver {
     lookup: Option<Arc<dyn Lookup>>,
 }
 
+/// What must be known before something is decided about a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// What decides about its role.
+    Role,
+    /// That, and its namespace in any case.
+    Namespace,
+}
+
 /// What a pod gets.
 #[derive(Clone, Debug)]
 #[expect(
@@ -99,35 +108,40 @@ impl Resolver {
         &self,
         uid: PodUid,
         id: Option<ContainerId>,
+        need: Need,
         deadline: Instant,
     ) -> Resolution {
-        let now = self.look(uid, id);
+        let now = self.look(uid, id, need);
         if matches!(now, Resolution::Decided(..)) {
             return now;
         }
         let waited = async {
             tokio::select! {
-                learned = self.learn(uid, id) => learned,
-                asked = self.ask(uid, id) => asked,
+                learned = self.learn(uid, id, need) => learned,
+                asked = self.ask(uid, id, need) => asked,
             }
         };
         match time::timeout_at(deadline, waited).await {
             Ok(decided) => decided,
-            Err(_late) => self.look(uid, id),
+            Err(_late) => self.look(uid, id, need),
         }
     }
 
-    fn look(&self, uid: PodUid, id: Option<ContainerId>) -> Resolution {
+    fn look(&self, uid: PodUid, id: Option<ContainerId>, need: Need) -> Resolution {
         match self.known(uid) {
-            Some(subject) => self.decide(subject, id),
+            Some(subject) => self.decide(subject, id, need),
             None => Resolution::Unsure(None, Missing::Pod),
         }
     }
 
-    fn decide(&self, subject: Arc<Subject>, id: Option<ContainerId>) -> Resolution {
+    fn decide(&self, subject: Arc<Subject>, id: Option<ContainerId>, need: Need) -> Resolution {
+        if need == Need::Namespace && subject.namespace.is_none() {
+            return Resolution::Unsure(Some(subject), Missing::Namespace);
+        }
         match binding::decide(&subject, id, &self.policy) {
             Binding::Unknown(what) => Resolution::Unsure(Some(subject), what),
             binding @ (Binding::Role(..)
+            | Binding::Node(_)
             | Binding::Nothing(_)
             | Binding::Invalid(..)
             | Binding::Forbidden(..)) => Resolution::Decided(subject, binding),
@@ -135,12 +149,12 @@ impl Resolver {
     }
 
     /// Waits until the index knows enough.
-    async fn learn(&self, uid: PodUid, id: Option<ContainerId>) -> Resolution {
+    async fn learn(&self, uid: PodUid, id: Option<ContainerId>, need: Need) -> Resolution {
         let mut snapshots = self.store.watch();
         while snapshots.changed().await.is_ok() {
             let subject = snapshots.borrow_and_update().pod(uid).cloned();
             if let Some(subject) = subject
-                && let decided @ Resolution::Decided(..) = self.decide(subject, id)
+                && let decided @ Resolution::Decided(..) = self.decide(subject, id, need)
             {
                 return decided;
             }
@@ -150,7 +164,7 @@ impl Resolver {
     }
 
     /// Asks until the answer is enough.
-    async fn ask(&self, uid: PodUid, id: Option<ContainerId>) -> Resolution {
+    async fn ask(&self, uid: PodUid, id: Option<ContainerId>, need: Need) -> Resolution {
         let Some(lookup) = &self.lookup else {
             return future::pending().await;
         };
@@ -160,7 +174,7 @@ impl Resolver {
                 Ok(None) if uid.is_static() => {}
                 Ok(None) => return Resolution::NotHere,
                 Ok(Some(subject)) => {
-                    if let decided @ Resolution::Decided(..) = self.decide(subject.into(), id) {
+                    if let decided @ Resolution::Decided(..) = self.decide(subject.into(), id, need) {
                         return decided;
                     }
                 }

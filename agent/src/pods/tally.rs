@@ -31,11 +31,12 @@ struct Labels {
 }
 
 /// Every [`word`].
-const WORDS: [&str; 5] = ["bound", "none", "invalid", "forbidden", "unknown"];
+const WORDS: [&str; 6] = ["bound", "node", "none", "invalid", "forbidden", "unknown"];
 
 const fn word(binding: &Binding) -> &'static str {
     match binding {
         Binding::Role(..) => "bound",
+        Binding::Node(_) => "node",
         Binding::Nothing(_) => "none",
         Binding::Invalid(..) => "invalid",
         Binding::Forbidden(..) => "forbidden",
@@ -45,7 +46,7 @@ const fn word(binding: &Binding) -> &'static str {
 
 impl Tally {
     /// Every result with its number. A pod counts once, and each of its containers that has a role of its own.
-    fn count(&self) -> [(&'static str, u64); 5] {
+    fn count(&self) -> [(&'static str, u64); 6] {
         let mut counted = WORDS.map(|word| (word, 0));
         for subject in self.store.snapshot().pods() {
             for name in binding::containers(&subject.pod).map(Some).chain([None]) {
@@ -114,6 +115,7 @@ mod tests {
         let (writer, store) = index::new();
         let policy = Policy {
             restrictions: Some(restriction::Rules::default()),
+            node_role: "pay".parse().into_iter().collect(),
             ..Policy::new("node")
         };
         let sidecar = format!("{CONTAINER}sidecar");
@@ -121,7 +123,10 @@ mod tests {
             namespace: None,
             ..subject(6, &[(ROLE, ARN)])
         };
+        let mut node = subject(7, &[]);
+        Arc::make_mut(&mut node.pod).name = PodRef::new("pay", "cart");
         writer.reset([
+            node,
             subject(1, &[(ROLE, ARN)]),
             subject(2, &[(ROLE, ARN), (&sidecar, NO_ROLE)]),
             subject(3, &[]),
@@ -134,6 +139,7 @@ mod tests {
         let page = metrics::encode(&registry).unwrap();
         for line in [
             r#"bpf2iam_bindings{result="bound"} 2"#,
+            r#"bpf2iam_bindings{result="node"} 1"#,
             r#"bpf2iam_bindings{result="none"} 2"#,
             r#"bpf2iam_bindings{result="invalid"} 1"#,
             r#"bpf2iam_bindings{result="forbidden"} 1"#,

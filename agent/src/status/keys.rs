@@ -11,7 +11,7 @@ use crate::creds::{self, State};
 pub enum Keys {
     /// They are being fetched, or will be as soon as they are asked for.
     Fetching {
-        /// When the next attempt comes by itself; none while one is under way.
+        /// When the next attempt comes by itself; none while one waits for its turn or is under way.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<Timestamp>,
     },

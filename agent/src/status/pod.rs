@@ -41,11 +41,26 @@ pub enum Role {
         #[serde(flatten)]
         keys: Keys,
     },
+    /// The identity of somebody else.
+    Other {
+        /// Whose.
+        identity: Whose,
+        /// The rule that gave it.
+        rule: String,
+    },
     /// Nothing.
     None {
         /// Why.
         reason: String,
     },
+}
+
+/// Whose identity a pod has that has none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// The node's.
+    Node,
 }
 
 impl Pod {
@@ -68,6 +83,10 @@ impl Role {
                 role: identity.role.clone(),
                 rule: rule.as_str().to_owned(),
                 keys: keys.unwrap_or(Keys::Fetching { next: None }),
+            },
+            Binding::Node(rule) => Self::Other {
+                identity: Whose::Node,
+                rule: rule.as_str().to_owned(),
             },
             Binding::Nothing(_) => Self::None {
                 reason: "nothing names a role for it".to_owned(),

@@ -97,6 +97,14 @@ pub(crate) fn example() -> Status {
         ),
         Pod::new(&pod("plain", 'e'), &Binding::Nothing(None), None),
         Pod::new(&pod("typo", 'f'), &invalid, None),
+        Pod::new(
+            &pods::Pod {
+                name: PodRef::new("kube-system", "proxy"),
+                ..pod("proxy", '0')
+            },
+            &Binding::Node(Rule::NodeRole),
+            None,
+        ),
     ];
     let program = |name: &str, id| Program {
         name: name.to_owned(),
@@ -198,6 +206,11 @@ fn programs_get_flat_objects() {
     let message = json["pods"][3]["message"].as_str().unwrap();
     assert!(message.starts_with("STS refuses"), "{message}");
     assert_eq!(json["pods"][4], plain);
+    let proxy = json!({
+        "namespace": "kube-system", "name": "proxy", "uid": "0".repeat(32),
+        "identity": "node", "rule": "node_role",
+    });
+    assert_eq!(json["pods"][6], proxy);
     assert_eq!(json["programs"][0]["type"], "cgroup_connect4");
     assert_eq!(json["counters"]["kernel"]["connect_redirected"], 12_345);
     assert_eq!(json["listeners"][1], "[fd00::7]:41234");

@@ -9,7 +9,7 @@ use crate::{
     terminal::Colour,
 };
 
-use super::{Keys, Pod, Role, Status};
+use super::{Keys, Pod, Role, Status, Whose};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(status: &Status, now: Timestamp, colour: Colour) -> String {
@@ -84,6 +84,12 @@ fn row(pod: &Pod, now: Timestamp) -> [Cell; 6] {
     let none = || Cell::from("-");
     let (role, rule, keys) = match &pod.role {
         Role::Bound { role, rule, keys } => (Cell::from(role.as_str()), Cell::from(rule), keys),
+        Role::Other { identity, rule } => {
+            let Whose::Node = identity;
+            let state = Cell::from("passed on");
+            let role = Cell::from("(the node's own)");
+            return [name, role, Cell::from(rule), none(), none(), state];
+        }
         Role::None { reason } => {
             let state = Cell::new(&format!("no role: {reason}"), Tone::Plain);
             return [name, none(), none(), none(), none(), state];

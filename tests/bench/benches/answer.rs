@@ -24,10 +24,10 @@ use bpf2iam::{
     creds::{self, Cache, Credentials, Derived, Identity, Secret, Source, SourceError, State},
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::{
-        Metrics, Service,
-        token::{Authority, Key},
+        Instance, Made, Metrics, Service,
+        token::{Authority, BootId, Key},
     },
-    metadata::TokenUse,
+    metadata::{Allow, TokenUse},
     pods::{
         Namespace, Pod, Subject,
         annotation::ROLE,
@@ -200,8 +200,13 @@ impl Agent {
         let service = Service {
             pods: Resolver::new(store, Arc::new(policy), None),
             credentials: cache,
-            tokens: Authority::new(&Key::generate()?),
+            tokens: Authority::new(&Key::generate()?, BootId::new([1; 16])),
             token_use: TokenUse::Optional,
+            allow: Allow::default(),
+            instance: Instance::Made(Made {
+                place: tokio::sync::watch::channel(None).1,
+                since: Clock::system().now(),
+            }),
             clock: Clock::system(),
             metrics: Metrics::new(),
         };

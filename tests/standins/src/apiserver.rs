@@ -9,7 +9,6 @@ mod answer;
 mod args;
 mod ask;
 mod bearers;
-mod broken;
 mod config;
 mod desk;
 mod door;

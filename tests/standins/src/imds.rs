@@ -1,14 +1,18 @@
 //! The EC2 instance metadata service of a node.
 //!
 //! It answers to the byte what EC2 was seen to answer, and guards nothing: every path that is there on EC2 is there
-//! for everybody who asks. Keeping pods away from the node's secrets is the agent's business.
+//! for everybody who asks. Keeping pods away from the node's secrets is the agent's business. A [`Rule`] makes it fail.
 
 mod answer;
 mod args;
+mod control;
 mod instance;
 mod keys;
 mod page;
+mod rules;
 mod seen;
+mod spoiled;
+mod state;
 mod target;
 mod token;
 mod tree;
@@ -20,24 +24,22 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::{Method, Request};
-
 use crate::{
     clock::Clock,
-    control::Control,
     journal::Journal,
-    json,
     listen::{Address, ListenError},
     running::{self, Running},
-    serve::{Reply, Response, Service},
 };
 
 pub use args::Args;
 pub use instance::Instance;
+pub use rules::{Effect, Rule, Rules};
 pub use seen::{Count, Seen};
+pub use target::{Target, VERSIONS, target_of};
+pub use token::Bearing;
+pub use tree::Leaves;
 
-use self::{answer::Metadata, keys::Rotation, token::Tokens};
+use self::state::State;
 
 /// How to stand in.
 #[derive(Clone, Debug)]
@@ -50,6 +52,10 @@ pub struct Config {
     pub tokens: TokenPolicy,
     /// The instance.
     pub instance: Instance,
+    /// Leaves that it has beside those of every instance, or other texts of these.
+    pub leaves: Leaves,
+    /// How it misbehaves.
+    pub rules: Vec<Rule>,
     /// How long the keys of the node's role live.
     pub session: Duration,
     /// What time it is.
@@ -64,6 +70,8 @@ impl Default for Config {
             control: None,
             tokens: TokenPolicy::Optional,
             instance: Instance::default(),
+            leaves: Leaves::new(),
+            rules: Vec::new(),
             session: Duration::from_hours(6),
             clock: Clock::system(),
         }
@@ -117,6 +125,27 @@ impl Imds {
         self.running.control()
     }
 
+    /// How it misbehaves.
+    pub fn rules(&self) -> &Rules {
+        &self.state.rules
+    }
+
+    /// Every leaf that there is at this moment.
+    pub fn leaves(&self) -> Leaves {
+        self.state.metadata.leaves()
+    }
+
+    /// From now on there is this leaf, as `meta-data/spot/instance-action`; or none there, without a text.
+    pub fn change(&self, leaf: &str, text: Option<&str>) {
+        let text = text.map(ToOwned::to_owned);
+        self.state.metadata.change(leaf, text);
+    }
+
+    /// From now on no token is good that was given out before.
+    pub fn expire_tokens(&self) {
+        self.state.metadata.tokens.expire();
+    }
+
     /// What was asked so far.
     pub fn requests(&self) -> &Journal<Seen> {
         &self.state.requests
@@ -144,53 +173,5 @@ impl fmt::Debug for Imds {
         f.debug_struct("Imds")
             .field("addrs", &addrs)
             .finish_non_exhaustive()
-    }
-}
-
-struct State {
-    metadata: Metadata,
-    requests: Journal<Seen>,
-}
-
-impl State {
-    fn new(config: Config) -> Self {
-        let metadata = Metadata {
-            instance: config.instance,
-            policy: config.tokens,
-            started: config.clock.now(),
-            clock: config.clock,
-            tokens: Tokens::new(),
-            rotation: Rotation::new(config.session),
-        };
-        Self {
-            metadata,
-            requests: Journal::new(),
-        }
-    }
-}
-
-impl Service for State {
-    async fn reply(&self, request: Request<Bytes>, peer: Option<SocketAddr>) -> Reply {
-        let at = self.metadata.clock.now();
-        let response = self.metadata.answer(&request);
-        let seen = Seen::new(at, peer, &request, response.status());
-        self.requests.add(seen);
-        Reply::Answer(response)
-    }
-}
-
-impl Control for State {
-    async fn control(&self, request: &Request<Bytes>) -> Option<Response> {
-        match (request.method(), request.uri().path()) {
-            (&Method::GET, "/requests") => Some(json::answer(&self.requests.entries())),
-            (&Method::GET, "/counts") => {
-                Some(json::answer(&seen::counts(&self.requests.entries())))
-            }
-            (&Method::DELETE, "/requests") => {
-                self.requests.clear();
-                Some(json::done())
-            }
-            _ => None,
-        }
     }
 }

@@ -16,6 +16,7 @@ pub mod program;
 pub mod rules;
 pub mod sts;
 
+mod broken;
 mod control;
 mod json;
 mod pattern;

@@ -4,9 +4,9 @@
 
 use std::{
     convert::Infallible,
+    error::Error as _,
     io,
     net::{SocketAddr, TcpListener},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +16,8 @@ use http_body_util::{BodyExt as _, Either, Full, Limited, combinators::UnsyncBox
 use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
     task::JoinSet,
 };
 
@@ -35,8 +36,12 @@ pub(crate) enum Reply {
     Answer(Response),
     /// This is the answer, as far as it is known yet.
     Stream(hyper::Response<Pieces>),
+    /// Exactly these bytes come, whatever they are; then the connection is closed.
+    Raw(Bytes),
     /// The connection is closed without an answer.
     Close,
+    /// The connection is reset.
+    Reset,
     /// No answer ever comes.
     Hang,
 }
@@ -85,13 +90,30 @@ impl Server {
 
 /// Where connections come from.
 trait Listener: Send + Sync + 'static {
-    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    type Io: Stream;
 
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
 }
 
+/// A connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Ends it as if its machine had no memory of it, where there is such an end.
+    fn reset(self);
+}
+
+impl Stream for TcpStream {
+    fn reset(self) {
+        // Without it the connection is closed like any other.
+        let _set = self.set_zero_linger().is_ok();
+    }
+}
+
+impl Stream for UnixStream {
+    fn reset(self) {}
+}
+
 impl Listener for tokio::net::TcpListener {
-    type Io = tokio::net::TcpStream;
+    type Io = TcpStream;
 
     async fn accept(&self) -> io::Result<(Self::Io, Option<SocketAddr>)> {
         let (io, peer) = Self::accept(self).await?;
@@ -101,7 +123,7 @@ impl Listener for tokio::net::TcpListener {
 }
 
 impl Listener for UnixSocket {
-    type Io = tokio::net::UnixStream;
+    type Io = UnixStream;
 
     async fn accept(&self) -> io::Result<(Self::Io, Option<SocketAddr>)> {
         let (io, _unnamed) = self.listener.accept().await?;
@@ -123,30 +145,44 @@ async fn accept_all(listener: impl Listener, service: Arc<impl Service>) -> Infa
     }
 }
 
-async fn connection<I>(io: I, peer: Option<SocketAddr>, service: Arc<impl Service>)
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
+async fn connection(io: impl Stream, peer: Option<SocketAddr>, service: Arc<impl Service>) {
     let handle = service_fn(|request| exchange(&*service, request, peer));
-    let connection = pin!(
-        http1::Builder::new()
-            .title_case_headers(true)
-            .serve_connection(TokioIo::new(io), handle)
-    );
+    let mut connection = http1::Builder::new()
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(io), handle);
     // Clients that go away or talk nonsense are their own affair.
-    let _served = connection.await.is_ok();
+    let Err(error) = (&mut connection).await else {
+        return;
+    };
+    let mut io = connection.into_parts().io.into_inner();
+    match error.source().and_then(|cause| cause.downcast_ref()) {
+        Some(End::Raw(bytes)) => {
+            let _read_by_the_client = io.write_all(bytes).await.is_ok();
+        }
+        Some(End::Reset) => io.reset(),
+        Some(End::Close) | None => {}
+    }
 }
 
-/// No answer is wanted, or no more of it: hyper closes the connection.
+/// No more of an answer is wanted: hyper closes the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("closed as scripted")]
 pub(crate) struct Closed;
+
+/// There is no answer that HTTP knows: how the connection ends instead.
+#[derive(Debug, thiserror::Error)]
+#[error("ended as scripted")]
+enum End {
+    Raw(Bytes),
+    Close,
+    Reset,
+}
 
 async fn exchange<S: Service>(
     service: &S,
     request: Request<Incoming>,
     peer: Option<SocketAddr>,
-) -> Result<hyper::Response<Either<Full<Bytes>, Pieces>>, Closed> {
+) -> Result<hyper::Response<Either<Full<Bytes>, Pieces>>, End> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, S::MAX_BODY).collect().await else {
         let mut response = hyper::Response::new(Either::Left(Full::default()));
@@ -157,7 +193,9 @@ async fn exchange<S: Service>(
     match service.reply(request, peer).await {
         Reply::Answer(response) => Ok(response.map(Full::new).map(Either::Left)),
         Reply::Stream(response) => Ok(response.map(Either::Right)),
-        Reply::Close => Err(Closed),
+        Reply::Raw(bytes) => Err(End::Raw(bytes)),
+        Reply::Close => Err(End::Close),
+        Reply::Reset => Err(End::Reset),
         Reply::Hang => std::future::pending().await,
     }
 }

@@ -128,17 +128,21 @@ impl Stage {
             scratch,
             node,
         };
-        stage.imds = Some(stage.start_imds()?);
+        stage.start_imds(&[])?;
         stage.start_sts(STS, sts)?;
         Ok(stage)
     }
 
-    fn start_imds(&self) -> Result<Process> {
+    /// Starts the metadata service, instead of the one that runs.
+    pub fn start_imds(&mut self, args: &[&str]) -> Result<()> {
+        self.imds = None;
         let mut command = self.command(&self.programs.imds)?;
         for ip in [METADATA_V4.into(), METADATA_V6.into()] {
             command.args(["--listen", &SocketAddr::new(ip, 80).to_string()]);
         }
-        start("imds-standin", command)
+        command.args(args);
+        self.imds = Some(start("imds-standin", command)?);
+        Ok(())
     }
 
     /// A program of the stage, on the node.

@@ -1,5 +1,5 @@
-//! Warm credentials over new connections: from a pod through the programs to the agent, attested and logged, against a
-//! bare hyper server on the same node that says the same to whoever connects.
+//! Tokens and warm credentials over new connections: from a pod through the programs to the agent, attested and logged,
+//! against a bare hyper server on the same node that says the same to whoever connects.
 //!
 //! Both are asked from the same pod, in turns. The programs are attached to that pod's cgroup all the time, so they see
 //! both connects; only the agent's are redirected.
@@ -20,7 +20,7 @@ use super::{
     Args,
     agent::Agent,
     figure::{Figure, Series, Wanted},
-    load::{Load, METADATA, Turn, microseconds},
+    load::{Ask, Load, METADATA, Pace, Turn, microseconds},
 };
 
 pub(super) mod answer;
@@ -39,6 +39,7 @@ pub(super) const ROLE: &str = "client";
 /// Both servers, and who asks them.
 #[derive(Debug)]
 pub(super) struct Bench<'a> {
+    ask: Ask,
     load: Load<'a>,
     /// The bare server, which runs as long as this lives.
     _bare: Process,
@@ -51,24 +52,44 @@ struct Round {
     bare: Turn,
 }
 
+/// So many clients ask for all that an SDK asks for, ...
+const CLIENTS: u32 = 16;
+/// ... and do something else in between: without it, the clients measure how long they wait for each other.
+const PAUSE: Duration = Duration::from_millis(20);
+
 impl<'a> Bench<'a> {
     /// Asks `agent` once, from `pod`, and starts the program `bare` that says the same.
-    pub(super) fn new(stage: &'a Stage, pod: &'a Pod, agent: &Agent, bare: &Path) -> Result<Self> {
-        let (load, report) = Load::new(stage, pod, ROLE)?;
+    pub(super) fn new(
+        stage: &'a Stage,
+        pod: &'a Pod,
+        (agent, bare): (&Agent, &Path),
+        (ask, args): (Ask, &Args),
+    ) -> Result<Self> {
+        let pace = match ask {
+            Ask::Credentials | Ask::Token => Pace::full(args),
+            Ask::Sdk => Pace {
+                clients: CLIENTS,
+                pause: PAUSE,
+            },
+        };
+        let (load, report) = Load::new(stage, pod, ROLE, (ask, pace))?;
         let answer = stage.manifests().with_file_name("answer.json");
         fs::write(&answer, serde_json::to_vec(&report)?)
             .with_context(|| answer.display().to_string())?;
         Ok(Self {
+            ask,
             load,
             _bare: start(stage, bare, agent.workers()?, &answer)?,
         })
     }
 
     /// Lets both take turns.
-    pub(super) fn measure(&self, args: &Args) -> Result<[Figure; 2]> {
+    pub(super) fn measure(&self, args: &Args) -> Result<Vec<Figure>> {
         say::step(format!(
-            "warm credentials: {} rounds of {} s for each, {} connections at a time",
-            args.rounds, args.seconds, args.connections
+            "{}: {} rounds of {} s for each",
+            self.what(args),
+            args.rounds,
+            args.seconds
         ));
         self.round(0, args)?; // warms both up
         let mut rounds = Vec::new();
@@ -77,7 +98,25 @@ impl<'a> Bench<'a> {
             say::note(round.to_string());
             rounds.push(round);
         }
-        Ok(figures(&rounds))
+        Ok(match self.ask {
+            Ask::Credentials => figures(CREDENTIALS, &rounds).to_vec(),
+            Ask::Token => figures(TOKENS, &rounds).to_vec(),
+            Ask::Sdk => vec![sequence(&rounds)],
+        })
+    }
+
+    fn what(&self, args: &Args) -> String {
+        match self.ask {
+            Ask::Credentials => format!(
+                "warm credentials, {} connections at a time",
+                args.connections
+            ),
+            Ask::Token => format!("tokens, {} connections at a time", args.connections),
+            Ask::Sdk => format!(
+                "token, role and credentials, {CLIENTS} clients with pauses of {} ms",
+                PAUSE.as_millis()
+            ),
+        }
     }
 
     /// A turn of each. Who is first changes, so that neither always has what the other leaves behind.
@@ -107,16 +146,27 @@ fn start(stage: &Stage, bare: &Path, workers: u64, answer: &Path) -> Result<Proc
     Ok(bare)
 }
 
-fn figures(rounds: &[Round]) -> [Figure; 2] {
+/// Rate and p99 of the credentials, and what p99 shall be.
+const CREDENTIALS: [(&str, Wanted); 2] = [
+    ("credentials: requests a second", Wanted::AtLeast(0.85)),
+    ("credentials: p99", Wanted::AtMost(1.5)),
+];
+/// The same of tokens.
+const TOKENS: [(&str, Wanted); 2] = [
+    ("tokens: requests a second", Wanted::AtLeast(0.85)),
+    ("tokens: p99", Wanted::Nothing),
+];
+
+fn figures([of_rate, of_tail]: [(&'static str, Wanted); 2], rounds: &[Round]) -> [Figure; 2] {
     let each = |of: fn(&Round) -> f64| Series::new(rounds.iter().map(of));
     let rate = each(|round| round.agent.rate / round.bare.rate);
-    let tail = each(|round| ratio(round.agent.answer.p99, round.bare.answer.p99));
+    let tail = each(Round::tail);
     [
         Figure {
-            name: "credentials: requests a second",
+            name: of_rate.0,
             value: rate.median(),
             unit: " x",
-            wanted: Wanted::AtLeast(0.85),
+            wanted: of_rate.1,
             detail: format!(
                 "rounds {}; agent {:.0}/s, bare server {:.0}/s",
                 rate.range(),
@@ -125,34 +175,52 @@ fn figures(rounds: &[Round]) -> [Figure; 2] {
             ),
         },
         Figure {
-            name: "credentials: p99",
+            name: of_tail.0,
             value: tail.median(),
             unit: " x",
-            wanted: Wanted::AtMost(1.5),
-            detail: format!(
-                "rounds {}; agent {:.0} us, bare server {:.0} us",
-                tail.range(),
-                each(|round| microseconds(round.agent.answer.p99)).median(),
-                each(|round| microseconds(round.bare.answer.p99)).median()
-            ),
+            wanted: of_tail.1,
+            detail: tails(&tail, rounds),
         },
     ]
+}
+
+/// What a client of an SDK waits for its first keys.
+fn sequence(rounds: &[Round]) -> Figure {
+    let each = |of: fn(&Round) -> f64| Series::new(rounds.iter().map(of));
+    let tail = each(Round::tail);
+    Figure {
+        name: "token, role and credentials: p99",
+        value: each(|round| microseconds(round.agent.answer.p99)).median() / 1000.0,
+        unit: " ms",
+        wanted: Wanted::AtMost(2.0),
+        detail: format!("{:.2} x; {}", tail.median(), tails(&tail, rounds)),
+    }
+}
+
+fn tails(tail: &Series, rounds: &[Round]) -> String {
+    let each = |of: fn(&Round) -> f64| Series::new(rounds.iter().map(of));
+    format!(
+        "rounds {}; agent {:.0} us, bare server {:.0} us",
+        tail.range(),
+        each(|round| microseconds(round.agent.answer.p99)).median(),
+        each(|round| microseconds(round.bare.answer.p99)).median()
+    )
+}
+
+impl Round {
+    /// The agent's p99, by the bare server's.
+    fn tail(&self) -> f64 {
+        f64::from(self.agent.answer.p99) / f64::from(self.bare.answer.p99)
+    }
 }
 
 impl std::fmt::Display for Round {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { agent, bare } = self;
-        let (rate, tail) = (
-            agent.rate / bare.rate,
-            ratio(agent.answer.p99, bare.answer.p99),
-        );
+        let (rate, tail) = (agent.rate / bare.rate, self.tail());
         write!(
             f,
             "agent {agent} | bare {bare} | rate x {rate:.2}, p99 x {tail:.2}"
         )
     }
-}
-
-fn ratio(of: u32, to: u32) -> f64 {
-    f64::from(of) / f64::from(to)
 }

@@ -1,6 +1,10 @@
-//! A pod that asks for its credentials over new connections, as fast as it gets answers.
+//! A pod that asks over new connections, as fast as it gets answers: for a token, for its credentials, or for all that an
+//! SDK asks for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use bpf2iam_support::{
@@ -19,16 +23,25 @@ const TOKEN: &str = "/latest/api/token";
 const TOKEN_TTL: &str = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The credentials of the pod's role, in a session.
+    Credentials,
+    /// A token.
+    Token,
+    /// A token, the name of the role and its credentials, over three connections.
+    Sdk,
+}
+
 /// A pod, and what it asks.
 #[derive(Debug)]
 pub(super) struct Load<'a> {
     client: &'a PodClient,
     pod: &'a Pod,
-    path: String,
-    /// A session's token: every SDK has one.
-    header: String,
-    /// What every answer has to be.
-    body: String,
+    /// What `pod-client` is told.
+    words: Vec<String>,
+    pace: Pace,
 }
 
 /// What a turn came to.
@@ -41,8 +54,13 @@ pub(super) struct Turn {
 }
 
 impl<'a> Load<'a> {
-    /// Lets `pod` ask once for the credentials of `role`. Gives the whole answer too.
-    pub(super) fn new(stage: &'a Stage, pod: &'a Pod, role: &str) -> Result<(Self, Report)> {
+    /// Lets `pod` ask once, in the session of a token of its own where that is about `role`. Gives the whole answer too.
+    pub(super) fn new(
+        stage: &'a Stage,
+        pod: &'a Pod,
+        role: &str,
+        (ask, pace): (Ask, Pace),
+    ) -> Result<(Self, Report)> {
         let client = stage.client();
         let get = |args: &[&str]| -> Result<(Report, String)> {
             let report = client.attempt(&pod.place(), &[&["get"], args].concat())?;
@@ -50,43 +68,61 @@ impl<'a> Load<'a> {
             let body = report.body.clone().context("no body")?;
             Ok((report, body))
         };
-        let (_, token) = get(&[TOKEN, "--method", "PUT", "--header", TOKEN_TTL])?;
+        let (of_token, token) = get(&[TOKEN, "--method", "PUT", "--header", TOKEN_TTL])?;
         let header = format!("X-aws-ec2-metadata-token: {token}");
         let path = format!("{ROLES}{role}");
-        let (report, body) = get(&[&path, "--header", &header])?;
-        ensure!(body.contains("SecretAccessKey"), "no credentials: {body}");
+        let (of_keys, keys) = get(&[&path, "--header", &header])?;
+        ensure!(keys.contains("SecretAccessKey"), "no credentials: {keys}");
+        let in_session = ["--path", &path, "--header", &header, "--expect", &keys];
+        let words = match ask {
+            Ask::Credentials => in_session.to_vec(),
+            Ask::Sdk => [&in_session[..], &["--sdk"]].concat(),
+            // All tokens end alike.
+            Ask::Token => {
+                let put = ["--path", TOKEN, "--method", "PUT", "--header", TOKEN_TTL];
+                [&put[..], &["--expect", "=="]].concat()
+            }
+        };
         let load = Self {
             client,
             pod,
-            path,
-            header,
-            body,
+            words: words.into_iter().map(str::to_owned).collect(),
+            pace,
         };
-        Ok((load, report))
+        Ok((load, if ask == Ask::Token { of_token } else { of_keys }))
     }
 
     /// Lets it ask `server` for the time of a turn.
     pub(super) fn turn(&self, server: SocketAddr, args: &Args) -> Result<Turn> {
-        let (server, threads) = (server.to_string(), args.connections.to_string());
-        let tally = self.client.tally(
-            &self.pod.place(),
-            &[
-                "load",
-                "--to",
-                &server,
-                "--threads",
-                &threads,
-                "--seconds",
-                &args.seconds.to_string(),
-                "--path",
-                &self.path,
-                "--header",
-                &self.header,
-                "--expect",
-                &self.body,
-            ],
-        )?;
+        let (server, threads) = (server.to_string(), self.pace.clients.to_string());
+        let (seconds, pause) = (
+            args.seconds.to_string(),
+            self.pace.pause.as_micros().to_string(),
+        );
+        let mut words = vec!["load", "--to", &server, "--threads", &threads];
+        words.extend(["--seconds", &seconds, "--pause", &pause]);
+        words.extend(self.words.iter().map(String::as_str));
+        let tally = self.client.tally(&self.pod.place(), &words)?;
         Turn::of(&tally).with_context(|| format!("{server}: {tally:?}"))
+    }
+}
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How many ask at a time.
+    pub(super) clients: u32,
+    /// How long each waits after an answer.
+    pub(super) pause: Duration,
+}
+
+impl Pace {
+    /// As much as there can be.
+    pub(super) const fn full(args: &Args) -> Self {
+        Self {
+            clients: args.connections,
+            pause: Duration::ZERO,
+        }
     }
 }
 

@@ -1,57 +1,46 @@
-//! The pods, and what runs in them at the same time.
+//! The pods, and what runs in all of them at the same time.
 
-use std::{
-    fs,
-    panic::resume_unwind,
-    path::PathBuf,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use bpf2iam_support::{
     Pod,
     pod::Spec,
     process::output,
-    stage::{BASE_ARN, Stage},
+    stage::{Agent, BASE_ARN, Stage},
 };
 
 use super::{
+    access::{self, Access},
     client::{Client, Kit},
     cluster::Cluster,
+    column::Column,
+    member::Member,
     moto::{self, Moto},
+    ran::{PATIENCE, Ran, at_once},
+    reference::{Lack, Reference},
+    scene::Scene,
     table::Table,
+    task::Task,
     transport::Transport,
-    verdict::{Expected, Ran, judge},
-    web_identity::{self, Bearer},
+    verdict::{Expected, judge},
+    web_identity,
 };
-
-/// No client takes that long, whatever it meets.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a pod is told its role, as soon as there are keys.
 const ROLES: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
-
-/// Whether there is an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scene {
-    WithoutAgent,
-    WithAgent,
-}
 
 /// The pods of the stage.
 pub(super) struct Cast {
     members: Vec<Member>,
 }
 
-/// A pod with a role of its own, or none.
-struct Member {
-    pod: Pod,
-    role: Option<&'static str>,
-    /// What the ARN of each session of the role begins with.
-    sessions: Option<String>,
-    home: PathBuf,
+/// What the clients are run in, and held against.
+#[derive(Clone, Copy)]
+pub(super) struct Play<'a> {
+    pub(super) kit: &'a Kit,
+    pub(super) scene: Scene,
+    /// The agent, if there is one.
+    pub(super) agent: Option<&'a Agent>,
+    pub(super) reference: &'a Reference,
 }
 
 impl Cast {
@@ -94,28 +83,23 @@ impl Cast {
     /// on a busy machine longer than a client waits.
     pub(super) fn ask_for_keys(&self) -> Result<()> {
         for member in self.members.iter().filter(|member| member.role.is_some()) {
-            let mut curl = member.pod.command("curl")?;
-            curl.args(["-sS", "--fail", "--retry", "20", "--retry-delay", "1"])
-                .arg(ROLES);
-            let output = output(&mut curl, PATIENCE)?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "{}: {said}", member.pod.spec());
+            ask_for_keys(&member.pod)?;
         }
         Ok(())
     }
 
-    /// How many pods there are.
-    pub(super) const fn len(&self) -> usize {
-        self.members.len()
+    /// The pods.
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// Whether STS gave the roles to the pods' tokens, and nothing to anybody's keys.
     pub(super) fn audit(&self, moto: &Moto, table: &mut Table) -> Result<()> {
         let calls = moto.calls()?;
         for member in &self.members {
-            let Some(role) = member.role else { continue };
+            let Some(role) = &member.role else { continue };
             let verdict = member.audit(&format!("{BASE_ARN}{role}"), &calls);
-            table.add(["STS", "web identity", &member.pod.spec().name], verdict);
+            table.add(["STS", "web identity", member.name()], verdict);
         }
         table.add(
             ["STS", "web identity", ""],
@@ -127,24 +111,43 @@ impl Cast {
     /// Runs every client by all of `transports`.
     pub(super) fn play(
         &self,
-        kit: &Kit,
-        scene: Scene,
+        play: Play<'_>,
         transports: &[Transport],
         table: &mut Table,
     ) -> Result<()> {
         for client in Client::ALL {
             for &transport in transports {
-                let all = self.at_once(kit, client, transport)?;
-                let successes = all.iter().filter_map(|(_, ran)| ran.as_ref().ok());
-                let slowest = successes.filter_map(Ran::time_to_success).max();
-                for (member, ran) in all {
-                    let expected = member.expected(scene, slowest.unwrap_or_default());
-                    let verdict = ran
-                        .map_err(|error| format!("{error:#}"))
-                        .and_then(|ran| judge(&expected, client.lament(), &ran));
-                    let row = [client.name(), transport.name(), &member.pod.spec().name];
-                    table.add(row, verdict);
-                }
+                self.perform(play, client, transport, table)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one client in all pods at once, and judges it.
+    fn perform(
+        &self,
+        play: Play<'_>,
+        client: Client,
+        transport: Transport,
+        table: &mut Table,
+    ) -> Result<()> {
+        let access = |member: &Member| Some(Access::of(play.agent?, &member.pod));
+        let before: Vec<_> = self.members.iter().map(access).collect();
+        let all = self.at_once(play.kit, client, transport)?;
+        for ((member, ran), access) in all.into_iter().zip(before) {
+            let verdict = ran
+                .map_err(|error| format!("{error:#}"))
+                .and_then(|ran| judge(&play.expected(member, client), &ran));
+            let column = play.scene.column(transport, member.role.as_deref());
+            let place = [transport.name(), member.name()];
+            let was_somebody = verdict.is_ok() && member.role.is_some();
+            table.show(client, column, place, verdict);
+            if let Some(access) = access
+                && was_somebody
+                && client.exempt(Column::Sequence).is_none()
+            {
+                let verdict = access.judge(access::sequence);
+                table.show(client, Column::Sequence, place, verdict);
             }
         }
         Ok(())
@@ -157,63 +160,54 @@ impl Cast {
         client: Client,
         transport: Transport,
     ) -> Result<Vec<(&Member, Result<Ran>)>> {
-        let mut commands = Vec::new();
-        for member in &self.members {
-            let command = client.command(kit, &member.pod, &member.home, transport)?;
-            commands.push((member, command));
-        }
-        Ok(thread::scope(|scope| {
-            let start = |(member, mut command)| (member, scope.spawn(move || ran(&mut command)));
-            let running: Vec<_> = commands.into_iter().map(start).collect();
-            let ended = running.into_iter().map(|(member, thread)| {
-                let ran = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-                (member, ran)
-            });
-            ended.collect()
-        }))
+        let command = |member| {
+            Ok((
+                member,
+                Member::command(member, kit, client, transport, Task::Caller)?,
+            ))
+        };
+        let commands: Result<_> = self.members.iter().map(command).collect();
+        Ok(at_once(commands?))
     }
 }
 
-impl Member {
-    fn new(stage: &Stage, pod: Pod, role: Option<&'static str>) -> Result<Self> {
-        let home = stage.scratch().join(format!("home-{}", pod.spec().name));
-        fs::create_dir(&home).with_context(|| home.display().to_string())?;
-        let sessions = role.map(|role| format!("arn:aws:sts::123456789012:assumed-role/{role}/"));
-        Ok(Self {
-            pod,
-            role,
-            sessions,
-            home,
-        })
+impl<'a> Play<'a> {
+    /// The same with an agent.
+    pub(super) fn with<'b>(self, agent: &'b Agent, scene: Scene) -> Play<'b>
+    where
+        'a: 'b,
+    {
+        Play {
+            scene,
+            agent: Some(agent),
+            ..self
+        }
     }
 
-    /// What STS was asked for this pod, which has `role`.
-    fn audit(&self, role: &str, calls: &[moto::Call]) -> Result<String, String> {
-        let spec = self.pod.spec();
-        let bearer = Bearer {
-            namespace: &spec.namespace,
-            pod: &spec.name,
-            uid: self.pod.uid(),
-            account: &spec.service_account,
-            role,
+    /// Who `client` has to be.
+    fn expected<'b>(&self, member: &'b Member, client: Client) -> Expected<'b> {
+        let nobody = |lack| Expected::Nobody {
+            lament: client.lament(lack),
+            limit: self.reference.limit(client, lack),
         };
-        web_identity::judge(bearer, calls)
-    }
-
-    /// `slowest` is how long those took who found credentials, at the same time.
-    fn expected(&self, scene: Scene, slowest: Duration) -> Expected<'_> {
-        match (scene, &self.sessions) {
-            (Scene::WithoutAgent, _) => Expected::Node {
+        match (self.scene, member.expected()) {
+            (Scene::Node, _) => Expected::Node {
                 arn: moto::STRANGER,
             },
-            (Scene::WithAgent, Some(sessions)) => Expected::Role { sessions },
-            (Scene::WithAgent, None) => Expected::Nobody { slowest },
+            (Scene::TokensRequired, _) if !client.has_tokens() => nobody(Lack::Token),
+            (Scene::Agent | Scene::TokensRequired, Some(role)) => role,
+            (Scene::Agent | Scene::TokensRequired, None) => nobody(Lack::Role),
         }
     }
 }
 
-fn ran(command: &mut Command) -> Result<Ran> {
-    let started = Instant::now();
-    let output = output(command, PATIENCE)?;
-    Ok(Ran::new(&output, started.elapsed()))
+/// Lets a pod ask until there are keys for it.
+pub(super) fn ask_for_keys(pod: &Pod) -> Result<()> {
+    let mut curl = pod.command("curl")?;
+    curl.args(["-sS", "--fail", "--retry", "20", "--retry-delay", "1"])
+        .arg(ROLES);
+    let output = output(&mut curl, PATIENCE)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", pod.spec());
+    Ok(())
 }

@@ -1,62 +1,62 @@
 //! The clients: how each is run, and how each says that there are no credentials.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{ffi::OsString, path::Path, process::Command};
 
 use anyhow::Result;
 use bpf2iam_support::{Pod, stage::STS};
 
-use super::{transport::Transport, venv::Venv};
+pub(super) use super::kit::Kit;
+use super::{task::Task, transport::Transport};
 
 /// Where the system's programs are.
 const SYSTEM_PATH: &str = "/usr/bin:/bin";
-/// Where the node is. The agent does not let a pod ask for it.
-const REGION: &str = "eu-west-1";
+/// Where the node is.
+pub(super) const REGION: &str = "eu-west-1";
 
 /// How a client is told where the metadata service is.
 const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 /// How an SDK is told to take the IPv6 address that it knows.
 const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
 
-/// What the clients are made of.
-pub(super) struct Kit {
-    /// boto3 and the AWS CLI.
-    pub(super) venv: Venv,
-    /// The directory of the scripts.
-    pub(super) scripts: PathBuf,
-    /// The program on the AWS SDK for Rust.
-    pub(super) aws_config: PathBuf,
-    /// The one of them that runs for long.
-    pub(super) aws_config_service: PathBuf,
-}
-
 /// A client. Where there are credentials it prints the id of the access key, a space, and what STS calls their
 /// bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Client {
     Boto3,
+    Aiobotocore,
     AwsCli,
+    AwsCliV2,
+    JavaScript,
+    Go,
+    Java,
+    AwsConfig,
     CurlImdsV1,
     CurlImdsV2,
-    AwsConfig,
 }
 
 impl Client {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Boto3,
+        Self::Aiobotocore,
         Self::AwsCli,
+        Self::AwsCliV2,
+        Self::JavaScript,
+        Self::Go,
+        Self::Java,
+        Self::AwsConfig,
         Self::CurlImdsV1,
         Self::CurlImdsV2,
-        Self::AwsConfig,
     ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Boto3 => "boto3",
+            Self::Aiobotocore => "aiobotocore",
             Self::AwsCli => "AWS CLI v1",
+            Self::AwsCliV2 => "AWS CLI v2",
+            Self::JavaScript => "JavaScript v3",
+            Self::Go => "Go v2",
+            Self::Java => "Java v2",
             Self::CurlImdsV1 => "curl, IMDSv1",
             Self::CurlImdsV2 => "curl, IMDSv2",
             Self::AwsConfig => "aws-config",
@@ -68,20 +68,17 @@ impl Client {
         !matches!(self, Self::CurlImdsV1 | Self::CurlImdsV2)
     }
 
-    /// What it says on an instance without a role.
-    pub(super) const fn lament(self) -> &'static str {
-        match self {
-            Self::Boto3 | Self::AwsCli => "Unable to locate credentials",
-            Self::CurlImdsV1 | Self::CurlImdsV2 => "The requested URL returned error: 404",
-            Self::AwsConfig => "received 404 from IMDS",
-        }
-    }
-
     /// botocore does not read the variable that all others read.
     const fn region_variable(self) -> &'static str {
         match self {
-            Self::Boto3 | Self::AwsCli => "AWS_DEFAULT_REGION",
-            Self::CurlImdsV1 | Self::CurlImdsV2 | Self::AwsConfig => "AWS_REGION",
+            Self::Boto3 | Self::Aiobotocore | Self::AwsCli => "AWS_DEFAULT_REGION",
+            Self::AwsCliV2
+            | Self::JavaScript
+            | Self::Go
+            | Self::Java
+            | Self::AwsConfig
+            | Self::CurlImdsV1
+            | Self::CurlImdsV2 => "AWS_REGION",
         }
     }
 
@@ -89,12 +86,17 @@ impl Client {
     pub(super) fn command(
         self,
         kit: &Kit,
-        pod: &Pod,
-        home: &Path,
+        (pod, home): (&Pod, &Path),
         transport: Transport,
+        task: Task,
     ) -> Result<Command> {
-        let mut command = self.in_pod(kit, pod, home, self.words(kit))?;
+        let mut words = self.words(kit);
+        words.extend(task.words());
+        let mut command = self.in_pod(kit, pod, home, words)?;
         command.envs(self.way(transport));
+        if task == Task::Region {
+            command.env_remove(self.region_variable());
+        }
         Ok(command)
     }
 
@@ -125,7 +127,8 @@ impl Client {
     fn way(self, transport: Transport) -> Option<(&'static str, &'static str)> {
         match transport {
             Transport::Ipv4 => None,
-            Transport::Mapped => Some((ENDPOINT, "http://[::ffff:169.254.169.254]")),
+            // The AWS CLI v2 needs the slash: it puts its path behind the bracket as it is.
+            Transport::Mapped => Some((ENDPOINT, "http://[::ffff:169.254.169.254]/")),
             Transport::Ipv6 if self.is_sdk() => Some((MODE, "IPv6")),
             Transport::Ipv6 => Some((ENDPOINT, "http://[fd00:ec2::254]")),
         }
@@ -133,12 +136,19 @@ impl Client {
 
     fn words(self, kit: &Kit) -> Vec<OsString> {
         let script = |name: &str| kit.scripts.join(name).into_os_string();
+        let python = |name| vec![kit.venv.python().into(), script(name)];
+        let shell = |name, which: &str| vec!["/bin/sh".into(), script(name), which.into()];
         match self {
-            Self::Boto3 => vec![kit.venv.python().into(), script("with_boto3.py")],
-            Self::AwsCli => vec!["/bin/sh".into(), script("with_aws_cli.sh")],
-            Self::CurlImdsV1 => vec!["/bin/sh".into(), script("with_curl.sh"), "1".into()],
-            Self::CurlImdsV2 => vec!["/bin/sh".into(), script("with_curl.sh"), "2".into()],
+            Self::Boto3 => python("with_boto3.py"),
+            Self::Aiobotocore => python("with_aiobotocore.py"),
+            Self::AwsCli => shell("with_aws_cli.sh", "1"),
+            Self::AwsCliV2 => shell("with_aws_cli.sh", "2"),
+            Self::JavaScript => kit.javascript.clone(),
+            Self::Go => kit.go.clone(),
+            Self::Java => kit.java.clone(),
             Self::AwsConfig => vec![kit.aws_config.clone().into()],
+            Self::CurlImdsV1 => shell("with_curl.sh", "1"),
+            Self::CurlImdsV2 => shell("with_curl.sh", "2"),
         }
     }
 }

@@ -18,18 +18,18 @@ use crate::say;
 
 use super::{
     client::{Client, Kit},
+    column::Column,
+    ledger::Ledger,
     table::Table,
 };
 
 mod actor;
-mod ledger;
 mod log;
 mod time;
 mod verdict;
 mod witness;
 
 use actor::{Actor, Part};
-use ledger::Ledger;
 use time::Time;
 use witness::Witness;
 
@@ -39,11 +39,16 @@ const STEP: Duration = Duration::from_mins(1);
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Who runs all day.
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
     Part {
         client: Client::Boto3,
         pod: "billing",
         role: "bill-writer",
+    },
+    Part {
+        client: Client::Aiobotocore,
+        pod: "shipping",
+        role: "parcel-writer",
     },
     Part {
         client: Client::AwsConfig,
@@ -51,6 +56,11 @@ const PARTS: [Part; 2] = [
         role: "index-reader",
     },
 ];
+
+/// Whether a client runs all day: its refreshes are shown there.
+pub(super) fn has(client: Client) -> bool {
+    PARTS.iter().any(|part| part.client == client)
+}
 
 /// A day.
 #[derive(Clone, Copy, Debug)]
@@ -206,7 +216,12 @@ impl Scene<'_> {
                 Day::Quiet => verdict::quiet(&said, &account, requests),
                 Day::Loud => verdict::loud(&said),
             };
-            table.add([part.client.name(), self.day.name(), part.pod], verdict);
+            table.show(
+                part.client,
+                Column::Refresh,
+                [self.day.name(), part.pod],
+                verdict,
+            );
         }
         if matches!(self.day, Day::Quiet) {
             let lines = self.agent.process().lines();

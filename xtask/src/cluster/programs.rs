@@ -45,7 +45,7 @@ fn works(dir: &Path) -> bool {
 
 fn make(cx: &Cx, scripts: &Path, dir: &Path) -> Result<()> {
     install::debian(cx, &[COMPILER])?;
-    let path = path_with(go::directory()?)?;
+    let path = path_with(go::directory(cx)?)?;
     say::note("the first time this takes 7 to 15 minutes; later ones find most in Go's own cache");
     let mut build = Command::new(scripts.join("build.sh"));
     build.arg("api").env("BIN", dir).env("PATH", path);

@@ -34,6 +34,13 @@ impl Try {
     }
 }
 
+/// The Region, where every pod may know it.
+const PLACE: &str = "http://169.254.169.254/latest/meta-data/placement/region";
+/// The address of the node, which no pod needs.
+const ADDRESS: &str = "http://169.254.169.254/latest/meta-data/local-ipv4";
+/// The stand-in's.
+const REGION: &str = "eu-west-1";
+
 /// Tries them.
 pub(super) fn tell(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
     page.chapter("Other ways to ask, and what no pod gets");
@@ -60,7 +67,15 @@ fn served(scene: &Scene<'_>) -> Result<Vec<Try>> {
         role("by IMDSv2, with a token", &["-H", &token, ROLES])?,
         role("by IPv6, at fd00:ec2::254", &[ROLES_IPV6])?,
         role("by an IPv6 socket, as Java does", &[ROLES_MAPPED])?,
+        region(scene, pod)?,
     ])
+}
+
+/// What is nobody's secret is the node's own.
+fn region(scene: &Scene<'_>, pod: &Actor) -> Result<Try> {
+    let answer = scene.ask(pod, &[PLACE])?;
+    let verdict = same(&answer.text(), &Some(REGION));
+    Ok(Try::new(pod, "the Region, as SDKs find it out", &answer, verdict))
 }
 
 /// None gives anything.
@@ -83,6 +98,7 @@ fn refused(scene: &Scene<'_>) -> Result<Vec<Try>> {
         status("keys of the role of shop/invoices", 404, &[&keys])?,
         status("keys of the node's role", 404, &[&node])?,
         status("user data of the instance", 404, &[USER_DATA])?,
+        status("the address of the node", 404, &[ADDRESS])?,
     ])
 }
 

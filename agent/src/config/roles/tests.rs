@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{
     Machine,
-    tests::{BASE, config, config_on, machine, refusal},
+    tests::{BASE, config, config_on, machine, reason, refusal},
 };
 
 /// `--base-role-arn`
@@ -128,10 +128,21 @@ fn nothing_is_discovered_where_the_metadata_service_is_not_to_be_asked() {
         ..machine()
     };
     for flag in ["--auto-discover-base-arn", "--auto-discover-default-role"] {
+        let says = |why: &str| {
+            format!(
+                "{why}, so that nothing can be discovered; give --metadata-addr, or \
+                 --base-role-arn and --default-role"
+            )
+        };
         for value in ["true", "True"] {
-            let refused = config_on(disabled(value), &[flag]).unwrap_err();
-            assert!(matches!(refused, Error::MetadataDisabled), "{refused}");
+            let refused = reason(config_on(disabled(value), &[flag]));
+            assert_eq!(refused, says("$AWS_EC2_METADATA_DISABLED is true"));
+            // Whoever types an address means it.
+            let flags = [flag, "--metadata-addr=127.0.0.1:1"];
+            assert!(config_on(disabled(value), &flags).is_ok());
         }
+        let refused = refusal(&[flag, "--metadata-addr=off"]);
+        assert_eq!(refused, says("--metadata-addr is off"));
         for value in ["", "false"] {
             assert!(config_on(disabled(value), &[flag]).is_ok(), "{value}");
         }

@@ -1,28 +1,8 @@
 //! AWS's partitions. Roles cannot be assumed across them, and STS's words for that help nobody.
 
-use crate::id::RoleArn;
+use crate::id::{Partition, RoleArn};
 
 use super::super::SourceError;
-
-/// Regions by how they begin, the longest beginning first, and their partition (botocore's `partitions.json`).
-const PARTITIONS: [(&str, &str); 16] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-isob-", "aws-iso-b"),
-    ("us-isof-", "aws-iso-f"),
-    ("us-iso-", "aws-iso"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("eusc-", "aws-eusc"),
-    ("af-", "aws"),
-    ("ap-", "aws"),
-    ("ca-", "aws"),
-    ("eu-", "aws"),
-    ("il-", "aws"),
-    ("me-", "aws"),
-    ("mx-", "aws"),
-    ("sa-", "aws"),
-    ("us-", "aws"),
-];
 
 /// Whether `region` is a name for no region in particular, whose STS is the global one.
 pub(super) fn is_global(region: &str) -> bool {
@@ -31,7 +11,7 @@ pub(super) fn is_global(region: &str) -> bool {
 
 /// Refuses a role of another partition than that of `region`. About regions that we do not know, STS decides.
 pub(super) fn check(role: &RoleArn, region: &str) -> Result<(), SourceError> {
-    match of(region) {
+    match Partition::of(region).map(Partition::name) {
         Some(partition) if partition != role.partition() => Err(SourceError::Invalid {
             role: role.clone(),
             code: "another partition".to_owned(),
@@ -44,34 +24,9 @@ pub(super) fn check(role: &RoleArn, region: &str) -> Result<(), SourceError> {
     }
 }
 
-fn of(region: &str) -> Option<&'static str> {
-    PARTITIONS
-        .iter()
-        .find(|(start, _)| region.starts_with(start))
-        .map(|(_, partition)| *partition)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_region_tells_its_partition() {
-        for (region, partition) in [
-            ("us-east-1", Some("aws")),
-            ("ap-southeast-7", Some("aws")),
-            ("cn-northwest-1", Some("aws-cn")),
-            ("us-gov-west-1", Some("aws-us-gov")),
-            ("us-iso-east-1", Some("aws-iso")),
-            ("us-isob-east-1", Some("aws-iso-b")),
-            ("us-isof-south-1", Some("aws-iso-f")),
-            ("eu-isoe-west-1", Some("aws-iso-e")),
-            ("eusc-de-east-1", Some("aws-eusc")),
-            ("xx-new-1", None),
-        ] {
-            assert_eq!(of(region), partition, "{region}");
-        }
-    }
 
     #[test]
     fn roles_of_other_partitions_are_refused_and_named() {

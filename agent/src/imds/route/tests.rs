@@ -30,6 +30,15 @@ fn found(target: &str) -> Resource {
     resource
 }
 
+/// The list of roles is read.
+const fn reading(token: Option<&[u8]>) -> Route<'_> {
+    Route::Read {
+        resource: Resource::RoleList,
+        verb: Verb::Read,
+        token,
+    }
+}
+
 fn refusal(kind: Kind, why: Outcome) -> Route<'static> {
     Route::Refused { kind, why }
 }
@@ -101,18 +110,17 @@ fn the_served_paths_are_found_in_every_spelling_that_clients_use() {
 }
 
 const ABSENT: &[&str] = &[
-    "/",
-    "//",
-    "/latest",
-    "/latest/",
-    "/latest/meta-data",
-    "/latest/meta-data/",
-    "/latest/meta-data/iam",
-    "/latest/meta-data/iam/",
+    "/latest/meta-data/IAM/info",
+    "/latest/meta-data/iam\\info",
+    "/latest/meta-data/iam;x/info",
+    "/latest/meta-data%252Fiam",
+    "/latest/meta-data/tags/instance/a%20b",
+    "/latest/Meta-Data/instance-id",
+    "/latest/other/instance-id",
     "/latest/meta-data/iam/security-credentials/role/x",
     "/latest/meta-data/iam/security-credentials/a%2Fb",
     "/latest/meta-data/iam/security-credentials/a/../../x",
-    "/latest/meta-data/iam/security-credentials/../../user-data",
+    "/latest/meta-data/iam/security-credentials/../../../user-data",
     "/latest/meta-data/iam/security-credentials/arn:aws:iam::123456789012:role/r",
     "/latest/meta-data/iam/security-credentials-extended",
     "/latest/meta-data/iam/security-credentials-extended/",
@@ -133,12 +141,8 @@ const ABSENT: &[&str] = &[
     "/latest/meta-data/iam/security-credentials/role%0d%0aX:y",
     "/latest/meta-data/iam/info/x",
     "/latest/meta-data/iam/infox",
-    "/latest/meta-data/iam\\security-credentials",
-    "/latest/meta-data%252Fiam%252Fsecurity-credentials",
     "/latest/%252e%252e/latest/meta-data/iam/info",
     "/Latest/meta-data/iam/security-credentials/",
-    "/latest/Meta-Data/iam/security-credentials/",
-    "/latest/meta-data/IAM/security-credentials/",
     "/latest/meta-data/iam/Security-Credentials/",
     "/LATEST/META-DATA/IAM/INFO",
     "/meta-data/iam/security-credentials/",
@@ -149,25 +153,15 @@ const ABSENT: &[&str] = &[
     "/2021-3-23/meta-data/iam/security-credentials/",
     "/latest;v/meta-data/iam/security-credentials/",
     "/latest/latest/meta-data/iam/security-credentials/",
-    "/latest/dynamic/meta-data/iam/security-credentials/",
     "/../latest/meta-data/iam/security-credentials/",
     "/latest/../../latest/meta-data/iam/security-credentials/",
     "/%2e%2e/latest/meta-data/iam/security-credentials/",
     "/latest/..%2f..%2flatest/meta-data/iam/info",
     "/latest/meta-data/identity-credentials/ec2/security-credentials/ec2-instance",
     "/latest/meta-data/identity-credentials/ec2/info",
-    "/latest/meta-data/placement/region",
-    "/latest/meta-data/placement/availability-zone/",
-    "/latest/meta-data/instance-id",
-    "/latest/meta-data/local-ipv4",
-    "/latest/meta-data/public-keys/0/openssh-key",
-    "/latest/meta-data/managed-ssh-keys/signer-cert",
-    "/latest/meta-data/tags/instance/Name",
     "/latest/user-data",
     "/latest/user-data/",
     "/1.0/user-data",
-    "/latest/dynamic/instance-identity/document",
-    "/latest/dynamic/instance-identity/pkcs7",
     "/latest/api",
     "/latest/api/tokenx",
     "/latest/api/token/x",
@@ -180,9 +174,66 @@ const ABSENT: &[&str] = &[
     "/metrics",
     "*",
     "host.example:80",
-    "http://host.example",
     "http://latest/meta-data/iam/info",
 ];
+
+/// Paths of the tree, each with the one that it means. Who may see them is decided elsewhere.
+const TREE: &[(&str, &str)] = &[
+    ("/latest", ""),
+    ("/latest/", ""),
+    ("/1.0//", ""),
+    ("/latest/meta-data", "meta-data"),
+    ("/latest/meta-data/", "meta-data"),
+    (
+        "/latest/meta-data/placement/region",
+        "meta-data/placement/region",
+    ),
+    (
+        "//latest//meta-data/placement/./region/",
+        "meta-data/placement/region",
+    ),
+    ("/2009-04-04/meta-data/instance-id", "meta-data/instance-id"),
+    (
+        "/latest/user-data/../meta-data/instance-id",
+        "meta-data/instance-id",
+    ),
+    (
+        "/latest/meta-data/instance%2Did?x=y",
+        "meta-data/instance-id",
+    ),
+    (
+        "/latest/meta-data/iam/security-credentials/../../hostname",
+        "meta-data/hostname",
+    ),
+    ("/latest/meta-data/local-ipv4", "meta-data/local-ipv4"),
+    (
+        "/latest/meta-data/tags/instance/a%2Bb",
+        "meta-data/tags/instance/a+b",
+    ),
+    ("/latest/dynamic/", "dynamic"),
+    (
+        "/latest/dynamic/meta-data/iam/info",
+        "dynamic/meta-data/iam/info",
+    ),
+    (
+        "/latest/dynamic/instance-identity/pkcs7",
+        "dynamic/instance-identity/pkcs7",
+    ),
+];
+
+#[test]
+fn the_rest_of_the_tree_is_known_by_its_canonical_path() {
+    for (target, path) in TREE {
+        let expected = Resource::Tree((*path).to_owned());
+        assert_eq!(found(target), expected, "{target}");
+    }
+    for target in ["/", "//", "/latest/..", "http://host.example"] {
+        assert_eq!(found(target), Resource::Versions, "{target}");
+    }
+    for target in ["/latest/meta-data/iam", "/1.0/meta-data//iam/"] {
+        assert_eq!(found(target), Resource::Iam, "{target}");
+    }
+}
 
 #[test]
 fn everything_else_does_not_exist() {
@@ -240,23 +291,13 @@ fn the_first_of_several_headers_counts() {
     assert_eq!(route_, Route::Token("60".parse().unwrap()));
 
     let twice = headers(&[(TOKEN, "one"), (TOKEN, "two")]);
-    let resource = Resource::RoleList;
-    let token = Some(&b"one"[..]);
-    assert_eq!(
-        route(&GET, &uri(LIST), &twice),
-        Route::Read { resource, token }
-    );
+    assert_eq!(route(&GET, &uri(LIST), &twice), reading(Some(b"one")));
 }
 
 #[test]
 fn an_empty_token_is_a_token() {
     let empty = headers(&[(TOKEN, "")]);
-    let resource = Resource::RoleList;
-    let token = Some(&b""[..]);
-    assert_eq!(
-        route(&GET, &uri(LIST), &empty),
-        Route::Read { resource, token }
-    );
+    assert_eq!(route(&GET, &uri(LIST), &empty), reading(Some(b"")));
 }
 
 /// In the order of the checks: each refusal wins over all that come after it. After the path, in words,
@@ -305,31 +346,20 @@ const REFUSALS: &[(Kind, Outcome, &[&str])] = &[
         ],
     ),
     (
+        Kind::Metadata,
+        Outcome::Forwarded,
+        &[
+            "GET / bearer proxy",
+            "GET /latest/meta-data/placement/region bearer proxy",
+        ],
+    ),
+    (
         Kind::Other,
         Outcome::Forwarded,
         &[
             "GET /latest/user-data bearer proxy",
             "GET /%zz bearer proxy",
         ],
-    ),
-    (
-        Kind::RoleList,
-        Outcome::Method,
-        &[
-            "POST /latest/meta-data/iam/security-credentials/ bearer",
-            "PUT /latest/meta-data/iam/security-credentials/ life",
-            "get /latest/meta-data/iam/security-credentials",
-        ],
-    ),
-    (
-        Kind::IamInfo,
-        Outcome::Method,
-        &["DELETE /latest/meta-data/iam/info"],
-    ),
-    (
-        Kind::RoleCredentials,
-        Outcome::Method,
-        &["OPTIONS /latest/meta-data/iam/security-credentials/r proxy"],
     ),
 ];
 
@@ -358,20 +388,37 @@ fn header(word: &str) -> (&'static str, &'static str) {
 }
 
 #[test]
-fn what_does_not_exist_does_not_exist_for_any_method() {
+fn what_does_not_exist_is_nothing_for_any_method() {
     for method in ["GET", "HEAD", "PUT", "POST", "PATCH", "CONNECT", "PROPFIND"] {
         let method = method.parse().unwrap();
         let none = HeaderMap::new();
         let got = route(&method, &uri("/latest/user-data"), &none);
-        let resource = Resource::Absent;
-        assert_eq!(
-            got,
-            Route::Read {
-                resource,
-                token: None
-            },
-            "{method}"
-        );
+        let Route::Read { resource, .. } = got else {
+            panic!("{method}: {got:?}");
+        };
+        assert_eq!(resource, Resource::Absent, "{method}");
+    }
+}
+
+#[test]
+fn only_get_and_head_read() {
+    for (method, verb) in [
+        ("GET", Verb::Read),
+        ("HEAD", Verb::Read),
+        ("get", Verb::Other),
+        ("PUT", Verb::Other),
+        ("POST", Verb::Other),
+        ("DELETE", Verb::Other),
+        ("OPTIONS", Verb::Other),
+    ] {
+        for target in [LIST, "/latest/meta-data/instance-id", "/"] {
+            let none = HeaderMap::new();
+            let got = route(&method.parse().unwrap(), &uri(target), &none);
+            assert!(
+                matches!(got, Route::Read { verb: found, .. } if found == verb),
+                "{method} {target}"
+            );
+        }
     }
 }
 
@@ -379,14 +426,9 @@ fn what_does_not_exist_does_not_exist_for_any_method() {
 fn reading_without_a_token_may_come_through_a_proxy() {
     let proxied = headers(&[(FORWARDED, "10.0.0.1")]);
     for method in [Method::GET, Method::HEAD] {
-        let got = route(&method, &uri(LIST), &proxied);
-        let resource = Resource::RoleList;
         assert_eq!(
-            got,
-            Route::Read {
-                resource,
-                token: None
-            },
+            route(&method, &uri(LIST), &proxied),
+            reading(None),
             "{method}"
         );
     }
@@ -397,8 +439,9 @@ impl Route<'_> {
     fn clone_static(&self) -> Route<'static> {
         match self {
             Self::Token(ttl) => Route::Token(*ttl),
-            Self::Read { resource, .. } => Route::Read {
+            Self::Read { resource, verb, .. } => Route::Read {
                 resource: resource.clone(),
+                verb: *verb,
                 token: None,
             },
             Self::Refused { kind, why } => refusal(*kind, *why),
@@ -465,11 +508,17 @@ proptest! {
         let segments: Vec<_> = path.split('/').collect();
         let known = ["latest", "1.0", "2021-03-23"].contains(&segments[0]);
         let expected = match segments.get(1..).unwrap_or_default() {
+            _ if path.is_empty() && Path::parse(&target).is_some() => Some(Resource::Versions),
             _ if !known => Some(Resource::Absent),
             ["api", "token"] => None,
             ["meta-data", "iam", "info"] => Some(Resource::IamInfo),
             ["meta-data", "iam", "security-credentials"] => Some(Resource::RoleList),
             ["meta-data", "iam", "security-credentials", name] => Some(Resource::RoleCredentials((*name).to_owned())),
+            ["meta-data", "iam"] => Some(Resource::Iam),
+            ["meta-data", "iam", ..] => Some(Resource::Absent),
+            [] => Some(Resource::Tree(String::new())),
+            ["meta-data", ..] if path.contains([';', '%']) => Some(Resource::Absent),
+            ["meta-data", ..] => Some(Resource::Tree(segments[1..].join("/"))),
             _ => Some(Resource::Absent),
         };
         prop_assert_eq!(resource(&target), expected);

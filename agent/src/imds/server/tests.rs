@@ -12,17 +12,17 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::*;
+use super::{opening::HEAD_PATIENCE, *};
 use crate::{
-    attest::{Caller, Refusal, Via},
+    attest::{Refusal, Via},
     clock::Clock,
     creds::{Credentials, Derived, Identity, Secret, State},
     id::{CgroupId, NetnsCookie, PodRef},
     imds::{
-        Metrics,
-        token::{Authority, Key},
+        Instance, Made, Metrics,
+        token::{Authority, BootId, Key},
     },
-    metadata::TokenUse,
+    metadata::{Allow, TokenUse},
     pods::{Pod, Subject, annotation::ROLE, binding::Policy, index, resolve::Resolver},
 };
 
@@ -128,8 +128,13 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
     let service = Service {
         pods: Resolver::new(store, Arc::new(Policy::new("node")), None),
         credentials: Arc::new(Fixed(watch::Sender::new(ready()))),
-        tokens: Authority::new(&Key::new([7; 32])),
+        tokens: Authority::new(&Key::new([7; 32]), BootId::new([1; 16])),
         token_use: TokenUse::Optional,
+        allow: Allow::default(),
+        instance: Instance::Made(Made {
+            place: watch::channel(None).1,
+            since: Timestamp::UNIX_EPOCH,
+        }),
         clock: Clock::starting_at(Timestamp::UNIX_EPOCH),
         metrics,
     };
@@ -368,10 +373,11 @@ async fn a_body_that_does_not_come_is_not_waited_for_longer_than_anything_else()
     );
 }
 
+/// What is wrong with heads is in the tests of `head`; here is what becomes of it.
 #[tokio::test]
 async fn garbage_is_no_request() {
     let world = start(Fake::default()).await;
-    for bytes in [
+    let garbage = [
         "\r\n\r\n\r\n\0\0",
         "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}",
         "GET\r\n\r\n",
@@ -379,17 +385,244 @@ async fn garbage_is_no_request() {
         "GET /latest/ meta-data HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nbad header\r\n\r\n",
         "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET \u{1}\u{2} HTTP/1.1\r\n\r\n",
-    ] {
-        let answer = world.send(bytes).await;
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
-            "{bytes:?}: {answer:?}"
-        );
+        // The head is right, and hyper knows no such target.
+        "GET http:// HTTP/1.1\r\n\r\n",
+    ];
+    for bytes in garbage {
+        assert_refused(&world.send(bytes).await, "400 Bad Request");
     }
+    world.counted(&format!(
+        r#"imds_broken_connections_total{{reason="malformed"}} {}"#,
+        garbage.len()
+    ));
     assert_served(&world.send(LIST).await);
+    world.quiet().await;
+}
+
+#[track_caller]
+fn assert_refused(answer: &str, status: &str) {
+    let first = format!("HTTP/1.1 {status}\r\n");
+    assert!(
+        answer
+            .to_ascii_lowercase()
+            .starts_with(&first.to_ascii_lowercase()),
+        "{answer:?}"
+    );
+    for line in ["Connection: close", "Content-Length: 0"] {
+        let there = answer.lines().any(|got| got.eq_ignore_ascii_case(line));
+        assert!(there, "{line} in {answer:?}");
+    }
+    assert!(answer.ends_with("\r\n\r\n"), "{answer:?}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_looks_as_ec2s_do() {
+    let world = start(Fake::default()).await;
+    let answer = world.send("GET\r\n\r\n").await;
+    assert_eq!(
+        answer,
+        "HTTP/1.1 400 Bad Request\r\n\
+         Content-Type: text/plain\r\n\
+         Server: EC2ws\r\n\
+         Connection: close\r\n\
+         Content-Length: 0\r\n\
+         Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+         \r\n"
+    );
+}
+
+#[tokio::test]
+async fn a_head_may_come_in_pieces() {
+    let world = start(Fake::default()).await;
+    for (request, served) in [(LIST, true), ("GET / HTTP/1.1\r\nX: y\n\r\n", false)] {
+        let mut client = world.connect().await;
+        client.set_nodelay(true).unwrap();
+        for byte in request.as_bytes() {
+            // A server that has heard enough closes before everything is written.
+            if client.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let answer = read(client).await;
+        if served {
+            assert_served(&answer);
+        } else {
+            assert_refused(&answer, "400 Bad Request");
+        }
+    }
+}
+
+/// Whatever ends a request, nothing is answered that comes after it.
+#[tokio::test]
+async fn what_comes_after_the_request_is_nobodys() {
+    let world = start(Fake::default()).await;
+    let plain = LIST.to_owned();
+    let told = LIST.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    let chunked = LIST.replace(
+        "\r\n\r\n",
+        "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    );
+    let old = "GET /latest/meta-data/iam/security-credentials/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for request in [plain, told, chunked, old.to_owned()] {
+        for behind in [CREDENTIALS, "junk", "\r\n\r\n", "\0"] {
+            let answer = world.send(format!("{request}{behind}")).await;
+            assert!(
+                answer.ends_with("\r\n\r\nmy-role"),
+                "{request}{behind}: {answer}"
+            );
+            assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer}");
+        }
+    }
+    world.counted(r#"imds_requests_total{route="role_list",status="200"} 16"#);
+    assert!(
+        !world.page().contains("role_credentials"),
+        "{}",
+        world.page()
+    );
+    assert!(!world.page().contains("malformed"), "{}", world.page());
+}
+
+#[tokio::test]
+async fn a_protocol_is_not_changed_in_the_middle() {
+    let world = start(Fake::default()).await;
+    let upgrade = "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let answer = world
+        .send(LIST.replace("\r\n\r\n", upgrade) + CREDENTIALS)
+        .await;
+    assert_served(&answer);
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    let answer = world
+        .send(format!("CONNECT 10.0.0.1:80 HTTP/1.1\r\n\r\n{LIST}"))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_that_are_none_are_no_body() {
+    let world = start(Fake::default()).await;
+    let head = LIST.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let many = |part: &str, times| part.repeat(times);
+    for (body, status) in [
+        ("0\r\n\r\n".to_owned(), "200 "),
+        ("000\r\n\r\n".to_owned(), "200 "),
+        (
+            "5;name=value;other\r\nhello\r\n0;x\r\n\r\n".to_owned(),
+            "200 ",
+        ),
+        ("0\r\nX: y\r\nContent-Length: 5\r\n\r\n".to_owned(), "200 "),
+        (many("1\r\nx\r\n", 4096) + "0\r\n\r\n", "200 "),
+        // Too much of something.
+        (many("1\r\nx\r\n", 4097) + "0\r\n\r\n", "413 "),
+        (
+            "1001\r\n".to_owned() + &many("x", 0x1001) + "\r\n0\r\n\r\n",
+            "413 ",
+        ),
+        (
+            format!("5;{}\r\nhello\r\n0\r\n\r\n", many("x", 1 << 14)),
+            "400 ",
+        ),
+        (many("1;xxxx\r\nx\r\n", 4000) + "0\r\n\r\n", "400 "),
+        (format!("0\r\n{}\r\n", many("X: y\r\n", 101)), "400 "),
+        (format!("0\r\nX: {}\r\n\r\n", many("y", 1 << 14)), "400 "),
+        // Sizes that are none.
+        ("10000000000000000\r\n".to_owned(), "400 "),
+        ("ffffffffffffffff0\r\n".to_owned(), "400 "),
+        ("-1\r\n".to_owned(), "400 "),
+        ("+5\r\nhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        ("0x5\r\nhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        (" 5\r\nhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        ("\r\n".to_owned(), "400 "),
+        (";x\r\n".to_owned(), "400 "),
+        ("0junk\r\n\r\n".to_owned(), "400 "),
+        // Ends that are none.
+        ("5\nhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        ("5\rhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        ("5;x\nhello\r\n0\r\n\r\n".to_owned(), "400 "),
+        ("5\r\nhello0\r\n\r\n".to_owned(), "400 "),
+        ("5\r\nhello\n0\r\n\r\n".to_owned(), "400 "),
+        ("0\r\n\rx".to_owned(), "400 "),
+        ("0\r\nno colon\r\n\r\n".to_owned(), "400 "),
+        // The client goes silent: as large as it says, as much of it as there is, and the time that there is.
+        ("ffffffffffffffff\r\nx".to_owned(), "400 "),
+        ("5\r\nhel".to_owned(), "400 "),
+        ("0\r\n".to_owned(), "400 "),
+    ] {
+        let shown: String = body.escape_debug().take(60).collect();
+        let before = time::Instant::now();
+        let answer = world.send(format!("{head}{body}")).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{shown}: {answer}"
+        );
+        assert!(
+            answer.contains("\r\nConnection: close\r\n"),
+            "{shown}: {answer}"
+        );
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{shown}: {answer}");
+        assert!(before.elapsed().as_secs() < 1, "{shown}");
+    }
+    world.quiet().await;
+}
+
+#[tokio::test]
+async fn whoever_wants_to_be_told_to_continue_is_told() {
+    let world = start(Fake::default()).await;
+    let head = |version, more: &str| {
+        format!(
+            "GET /latest/meta-data/iam/security-credentials/ HTTP/{version}\r\nExpect: 100-continue\r\n{more}\r\n"
+        )
+    };
+    for more in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let mut client = world.connect().await;
+        client
+            .write_all(head("1.1", more).as_bytes())
+            .await
+            .unwrap();
+        let mut told = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        client.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let body = if more.starts_with('C') {
+            "hello"
+        } else {
+            "5\r\nhello\r\n0\r\n\r\n"
+        };
+        client.write_all(body.as_bytes()).await.unwrap();
+        assert_served(&read(client).await);
+    }
+    // Who has no body need not be told; who has too much is told at once.
+    assert_served(&world.send(head("1.1", "")).await);
+    let answer = world.send(head("1.1", "Content-Length: 5000\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = world
+        .send(head("1.0", "Content-Length: 5\r\n") + "hello")
+        .await;
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_goes_in_the_middle_is_counted_and_who_never_began_is_not() {
+    let world = start(Fake::default()).await;
+    for (said, gone) in [
+        ("", 0),
+        ("G", 1),
+        (LIST.strip_suffix("\n").unwrap(), 2),
+        ("", 2),
+    ] {
+        let mut client = world.connect().await;
+        client.write_all(said.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(read(client).await, "", "{said:?}");
+        let line = format!(r#"imds_broken_connections_total{{reason="gone"}} {gone}"#);
+        if gone > 0 {
+            world.counted(&line);
+        }
+    }
     world.quiet().await;
 }
 
@@ -416,8 +649,11 @@ async fn the_bound_of_a_head_is_ours() {
     let world = start(Fake::default()).await;
     let with = |size| LIST.replace("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "x".repeat(size)));
     assert_served(&world.send(with(HEAD / 2)).await);
-    let answer = world.send(with(HEAD)).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer:?}");
+    assert_refused(
+        &world.send(with(HEAD)).await,
+        "431 Request Header Fields Too Large",
+    );
+    world.counted(r#"imds_broken_connections_total{reason="malformed"} 1"#);
 }
 
 #[tokio::test]

@@ -15,11 +15,16 @@ use crate::{
     attest::Via,
     creds::{Credentials, Derived, Secret, SourceError},
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
-    imds::token::Key,
+    imds::{
+        Made,
+        token::{BootId, Key},
+    },
+    metadata::Place,
     pods::{
         Pod, ServiceAccount,
         annotation::ROLE,
         binding::Policy,
+        compat::Compat,
         index,
         resolve::{Found, Lookup, Unanswered},
         restriction,
@@ -139,8 +144,10 @@ fn world_with(policy: Policy, lookup: Option<Arc<dyn Lookup>>) -> World {
     let service = Service {
         pods: Resolver::new(store, Arc::new(policy), lookup),
         credentials: script.clone(),
-        tokens: Authority::new(&Key::new([7; 32])),
+        tokens: Authority::new(&Key::new([7; 32]), BootId::new([1; 16])),
         token_use: TokenUse::Optional,
+        allow: Allow::default(),
+        instance: made(),
         clock: Clock::starting_at(start()),
         metrics,
     };
@@ -150,6 +157,19 @@ fn world_with(policy: Policy, lookup: Option<Arc<dyn Lookup>>) -> World {
         script,
         registry,
     }
+}
+
+/// A machine in Ireland of which little is known.
+fn made() -> Instance {
+    let place = Place {
+        region: Some("eu-west-1".to_owned()),
+        zone: Some("eu-west-1a".to_owned()),
+        ..Place::default()
+    };
+    Instance::Made(Made {
+        place: watch::channel(Some(place)).1,
+        since: start(),
+    })
 }
 
 fn caller(uid: &str) -> Caller {
@@ -385,14 +405,27 @@ async fn an_annotation_that_is_gone_counts_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_exist_waits_for_nothing_even_for_a_pod_that_nobody_knows() {
+async fn what_does_not_exist_waits_for_nothing_unless_the_pod_may_have_the_nodes_identity() {
     let world = world();
-    let token = world.token(LATE).await;
-    for target in ["/latest/user-data", "/latest/dynamic/", "/", "/%zz"] {
-        let got = world.get_with(LATE, target, &token).await;
+    for target in ["/latest/user-data", "/latest/meta-data/mac", "/x", "/%zz"] {
+        let token = world.token(PLAIN).await;
+        let got = world.get_with(PLAIN, target, &token).await;
         assert_eq!((got.status, got.after), (404, Duration::ZERO), "{target}");
         assert_eq!(got.remaining(), Some("21600"));
+        let got = world.get(LATE, target).await;
+        assert_eq!(got.status, 503, "{target}");
+        assert!(got.after.abs_diff(PATIENCE) < Duration::from_millis(2));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_nobody_knows_gets_a_token_soon() {
+    let world = world();
+    let got = world.send(LATE, request(Method::PUT, TOKEN, None)).await;
+    assert_eq!((got.status, got.body.len()), (200, 56));
+    assert!(got.after.abs_diff(Duration::from_millis(300)) < Duration::from_millis(2));
+    let got = world.send(PLAIN, request(Method::PUT, TOKEN, None)).await;
+    assert_eq!((got.status, got.after), (200, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
@@ -567,7 +600,6 @@ async fn refusals_for_everybody_need_no_pod() {
     for (method, target, status) in [
         (Method::GET, TOKEN, StatusCode::METHOD_NOT_ALLOWED),
         (Method::PUT, "/latest/api/token/", StatusCode::FORBIDDEN),
-        (Method::POST, LIST, StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let got = world.send(LATE, request(method, target, None)).await;
         assert_eq!((got.status, got.after), (status.as_u16(), Duration::ZERO));
@@ -722,3 +754,5 @@ async fn each_request_leaves_one_event_behind_and_no_secret_in_it() {
     assert!(!events[0].to_string().contains("xml"), "{events:?}");
     assert_eq!(events[0].get("pod"), None);
 }
+
+mod tree;

@@ -5,6 +5,7 @@ use crate::{
     pods::{
         Subject,
         annotation::{DEFAULT_ROLE, NO_ROLE, ROLE_ARN, of_containers},
+        node_role::Entry,
     },
 };
 
@@ -17,6 +18,8 @@ pub enum Rule {
     Container,
     /// The pod's annotation, [`ROLE`](crate::pods::annotation::ROLE) unless it was given another name.
     Annotation,
+    /// `--node-role-for`: not a role of its own, but the node's identity.
+    NodeRole,
     /// The annotation of its ServiceAccount, [`ROLE_ARN`].
     ServiceAccount,
     /// The annotation of its namespace, [`DEFAULT_ROLE`].
@@ -34,6 +37,8 @@ pub enum Finding {
     NoRole,
     /// It shall have this one.
     Role(RoleArn),
+    /// It keeps the node's own identity, by this entry.
+    Node(Entry),
     /// Something that cannot be meant.
     Invalid(Invalid),
     /// Nobody knows yet.
@@ -42,9 +47,10 @@ pub enum Finding {
 
 impl Rule {
     /// All rules, the strongest first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Container,
         Self::Annotation,
+        Self::NodeRole,
         Self::ServiceAccount,
         Self::Namespace,
         Self::Default,
@@ -55,6 +61,7 @@ impl Rule {
         match self {
             Self::Container => "container",
             Self::Annotation => "annotation",
+            Self::NodeRole => "node_role",
             Self::ServiceAccount => "service_account",
             Self::Namespace => "namespace",
             Self::Default => "default",
@@ -70,6 +77,10 @@ impl Rule {
                 said => named(said, policy),
             },
             Self::Annotation => named(annotations.get(&policy.keys.role), policy),
+            Self::NodeRole => match policy.node_role.find(&subject.pod) {
+                Some(entry) => Finding::Node(entry.clone()),
+                None => Finding::Silent,
+            },
             Self::ServiceAccount => service_account(subject),
             Self::Namespace => match &subject.namespace {
                 Some(namespace) => named(namespace.annotations().get(DEFAULT_ROLE), policy),

@@ -86,6 +86,7 @@ fn restricted(base: Option<&str>, default: Option<&str>) -> Policy {
 fn told(binding: &Binding) -> String {
     match binding {
         Binding::Role(identity, rule) => format!("{} by {}", identity.role, rule.as_str()),
+        Binding::Node(rule) => format!("the node's by {}", rule.as_str()),
         Binding::Nothing(rule) => format!("nothing by {:?}", rule.map(Rule::as_str)),
         Binding::Invalid(rule, _) => format!("invalid by {}", rule.as_str()),
         Binding::Forbidden(role, _) => format!("forbidden {role}"),
@@ -514,7 +515,8 @@ fn a_token_is_asked_for_as_pod_and_service_account_say() {
                 );
                 format!("{} {}", token.audience, token.life)
             }
-            other @ (Binding::Nothing(_)
+            other @ (Binding::Node(_)
+            | Binding::Nothing(_)
             | Binding::Invalid(..)
             | Binding::Forbidden(..)
             | Binding::Unknown(_)) => told(&other),
@@ -552,3 +554,5 @@ fn without_a_service_account_there_is_no_token() {
     Arc::make_mut(&mut subject.pod).service_account = None;
     assert_eq!(decided(&subject, &policy), "invalid by default");
 }
+
+mod node_role;

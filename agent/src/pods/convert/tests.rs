@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodIP};
 
 use super::*;
-use crate::pods::annotation::{DEFAULT_ROLE, PERMITTED, ROLE, SESSION_POLICY};
+use crate::pods::annotation::{
+    ALLOW_PATHS, DEFAULT_ROLE, IMDS_TOKENS, PERMITTED, ROLE, SESSION_POLICY,
+};
 
 const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 const HASH: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -164,6 +166,8 @@ fn what_is_too_long_to_mean_something_is_cut_and_stays_wrong() {
     let annotations = BTreeMap::from([
         (PERMITTED.to_owned(), "x".repeat(100_000)),
         (DEFAULT_ROLE.to_owned(), "x".repeat(100_000)),
+        (IMDS_TOKENS.to_owned(), "x".repeat(100_000)),
+        (ALLOW_PATHS.to_owned(), "x".repeat(100_000)),
         (ROLE.to_owned(), "x".to_owned()),
     ]);
     let metadata = ObjectMeta {
@@ -172,7 +176,7 @@ fn what_is_too_long_to_mean_something_is_cut_and_stays_wrong() {
     };
     let ours = namespace(&metadata, &Keys::default());
     let lengths: Vec<_> = ours.annotations().values().map(String::len).collect();
-    assert_eq!(lengths, [2049, (16 << 10) + 1]);
+    assert_eq!(lengths, [4097, 2049, 33, (16 << 10) + 1]);
     assert!(service_account_of(&metadata).annotations.is_empty());
 }
 

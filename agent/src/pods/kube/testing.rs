@@ -1,10 +1,5 @@
 //! What the tests of this part have in common: objects, a stand-in to ask, and what was logged.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use bpf2iam_standins::apiserver::{ApiServer, Config};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -12,9 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     id::PodUid,
     kubernetes::{self, Client, Server, Settings, Trust},
-    telemetry,
-    terminal::Colour,
 };
+
+pub(super) use crate::telemetry::testing::Logged;
 
 use super::metrics::Metrics;
 
@@ -87,39 +82,4 @@ pub(super) fn number(registry: &Registry, name: &str) -> i64 {
     line.unwrap_or_else(|| panic!("no {name} in\n{page}"))
         .parse()
         .unwrap()
-}
-
-/// What is logged by this thread from now on, as the operator reads it by default.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Logged {
-    pub(super) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        let logged = Self::default();
-        let writer = logged.clone();
-        let settings = telemetry::Settings {
-            level: telemetry::Level::Info,
-            format: telemetry::Format::Text,
-        };
-        let subscriber = telemetry::subscriber(settings, Colour::Off, move || writer.clone());
-        (logged, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The lines that contain `text`.
-    pub(super) fn lines(&self, text: &str) -> Vec<String> {
-        let all = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = all.lines().filter(|line| line.contains(text));
-        lines.map(ToOwned::to_owned).collect()
-    }
-}
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        logged.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -111,8 +111,13 @@ impl World {
     }
 
     async fn told(&self, id: Option<ContainerId>) -> (String, Duration) {
+        self.told_where(id, Need::Role).await
+    }
+
+    async fn told_where(&self, id: Option<ContainerId>, need: Need) -> (String, Duration) {
         let start = Instant::now();
-        let resolution = self.resolver.resolve(uid(), id, start + PATIENCE).await;
+        let resolving = self.resolver.resolve(uid(), id, need, start + PATIENCE);
+        let resolution = resolving.await;
         let told = match resolution {
             Resolution::Decided(_, Binding::Role(identity, _)) => identity.role.name().to_owned(),
             Resolution::Decided(_, binding) => format!("{binding:?}"),
@@ -166,7 +171,7 @@ async fn a_static_pod_may_run_before_the_api_server_hears_of_it() {
     let world = World::new([Ok(None)]);
     let hash: PodUid = UID.replace('-', "").parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
-    let resolution = world.resolver.resolve(hash, None, deadline).await;
+    let resolution = world.resolver.resolve(hash, None, Need::Role, deadline).await;
     assert!(matches!(resolution, Resolution::Unsure(None, Missing::Pod)));
     assert_eq!(Instant::now(), deadline);
 }
@@ -198,6 +203,24 @@ async fn a_namespace_that_is_not_known_is_waited_for_and_looked_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_that_the_answer_depends_on_is_waited_for_although_the_role_is_known() {
+    let world = World::new([Err(Unanswered)]);
+    world.writer.reset([nowhere(named())]);
+    assert_eq!(world.told(None).await, ("a".to_owned(), Duration::ZERO));
+    let told = world.told_where(None, Need::Namespace).await;
+    assert_eq!(told, ("unsure Namespace".to_owned(), PATIENCE));
+    let learn = async {
+        time::sleep(STEP).await;
+        world.writer.reset([named()]);
+    };
+    let (told, ()) = tokio::join!(world.told_where(None, Need::Namespace), learn);
+    assert_eq!(told, ("a".to_owned(), STEP));
+    let world = World::new([Ok(Some(named()))]);
+    let told = world.told_where(None, Need::Namespace).await;
+    assert_eq!(told, ("a".to_owned(), STEP));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_that_was_started_just_now_is_waited_for() {
     let own = || pod(&[("container.bpf2iam.io/main", ROLE_ARN)]);
     let mut started = own();
@@ -223,7 +246,8 @@ async fn without_a_look_up_and_without_a_writer_the_wait_is_still_bounded() {
     let resolver = Resolver::new(store, Arc::new(Policy::new("node")), None);
     drop(writer);
     let start = Instant::now();
-    let resolution = resolver.resolve(uid(), None, start + PATIENCE).await;
+    let resolving = resolver.resolve(uid(), None, Need::Role, start + PATIENCE);
+    let resolution = resolving.await;
     assert!(matches!(resolution, Resolution::Unsure(None, Missing::Pod)));
     assert_eq!(start.elapsed(), PATIENCE);
 }

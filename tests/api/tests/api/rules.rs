@@ -60,7 +60,7 @@ fn without_one_of_its_rules_the_agent_says_which_one() {
         shipped(&scene, "bpf2iam-web-identity"),
     );
     let all = [basic, tokens].concat();
-    assert_eq!(all.len(), 5);
+    assert_eq!(all.len(), 6);
     for lacking in &all {
         let resource = lacking["resources"][0].as_str().unwrap();
         let rest: Vec<_> = all
@@ -69,7 +69,11 @@ fn without_one_of_its_rules_the_agent_says_which_one() {
             .cloned()
             .collect();
         allow(&scene, &name, &rest);
-        let agent = scene.spawn(&[]);
+        // What a node is called is of interest where it has no metadata service of its own.
+        let agent = match resource {
+            "nodes" => scene.spawn(&["--metadata-addr=off"]),
+            _ => scene.spawn(&[]),
+        };
         match resource {
             "pods" | "namespaces" | "serviceaccounts" => {
                 assert_says(
@@ -82,6 +86,7 @@ fn without_one_of_its_rules_the_agent_says_which_one() {
                     ],
                 );
             }
+            "nodes" => assert_says(&agent, &["may not get nodes", "deploy/rbac.yaml"]),
             "events" => assert_says(
                 &agent,
                 &[

@@ -57,10 +57,16 @@ impl Client {
 
     /// Sends `request` and reads to the end. `None` if there is no answer.
     pub(crate) async fn send(self, request: &str) -> Option<Answer> {
+        let text = self.say(request).await;
+        (!text.is_empty()).then(|| Answer::parse(&text))
+    }
+
+    /// Sends `request` and reads to the end: all that comes back, as it comes.
+    pub(crate) async fn say(self, request: &str) -> String {
         let mut stream = self.connect().await.unwrap();
         // Who is refused may find the connection closed already.
         let _sent = stream.write_all(request.as_bytes()).await.is_ok();
-        read(stream).await
+        read_text(stream).await
     }
 
     /// A request with `headers`, each with its line end.
@@ -100,11 +106,17 @@ impl Client {
 }
 
 /// Reads an answer to the end of the connection.
-pub(crate) async fn read(mut stream: TcpStream) -> Option<Answer> {
+pub(crate) async fn read(stream: TcpStream) -> Option<Answer> {
+    let text = read_text(stream).await;
+    (!text.is_empty()).then(|| Answer::parse(&text))
+}
+
+/// Reads to the end of the connection.
+pub(crate) async fn read_text(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is reset gives what came before.
     let _whole = soon(stream.read_to_end(&mut bytes)).await.is_ok();
-    (!bytes.is_empty()).then(|| Answer::parse(&String::from_utf8(bytes).unwrap()))
+    String::from_utf8(bytes).unwrap()
 }
 
 /// An answer as it came.
@@ -135,6 +147,11 @@ impl Answer {
     /// The value of a header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The names of all headers, in order.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(String::as_str).collect()
     }
 
     /// Status and body.

@@ -338,6 +338,7 @@ fn role(explanation: &Explanation) -> &str {
         Outcome::Role { role, .. } => role.strip_prefix(BASE_ARN).unwrap(),
         Outcome::Nothing { .. } => "nothing",
         Outcome::Unknown { .. } => "unknown",
+        Outcome::Node { .. } => "the node's",
     }
 }
 

@@ -54,7 +54,7 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 43] = [
+const FLAGS: [&str; 47] = [
     "node-name",
     "listen-port",
     "node-ip",
@@ -63,6 +63,9 @@ const FLAGS: [&str; 43] = [
     "runtime-dir",
     "admin-listen",
     "metadata-addr",
+    "availability-zone",
+    "imds-tokens",
+    "allow-path",
     "pods",
     "kubeconfig",
     "api-server",
@@ -79,6 +82,7 @@ const FLAGS: [&str; 43] = [
     "namespace-restriction-format",
     "compat",
     "credentials",
+    "node-role-for",
     "session-name",
     "session-tags",
     "cluster-name",

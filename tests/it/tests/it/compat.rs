@@ -15,7 +15,7 @@
 //! | F | how these are written | agent: `pods/restriction/tests.rs` |
 //! | G | HTTP handlers | `handlers`, here |
 //! | H | addresses of peers | none: no text is parsed for one, the kernel says whose a connection is |
-//! | I | the proxy | none: nothing is passed on yet (`paths`), tokens are made here (`tokens`); what `X-Forwarded-For` does is in the agent's `imds/route/tests.rs` |
+//! | I | the proxy | `proxy`, here; tokens of pods that are not the node's own are made by the agent (`tokens`) |
 //! | J | STS and the cache | `sessions`, here; regions and endpoints in the agent's `creds/sts/tests/region.rs`; the node's instance id is nobody's business |
 //! | K | the index of pods | `index`, here; kubeconfigs in the agent's `kubernetes/connect/tests.rs` |
 //! | L | iptables and its end-to-end test | `e2e`, here; no interface is looked at, so none is wrong; the redirection itself is tested in a kernel |
@@ -28,15 +28,22 @@
 //! | policy of namespaces | agent: `pods/restriction/tests.rs` |
 //! | instance profiles with a path | agent: `discover/tests.rs` |
 //! | regions | agent: `creds/sts/tests/region.rs` |
-//! | the proxy and its expression | none: nothing is passed on yet; PUT for a token is in `e2e` |
+//! | paths, the proxy and its expression | `proxy`, here |
 //!
-//! IRSA has no tests of what happens here; that pods of its webhook stay as they are is in `irsa`.
+//! IRSA has no tests of what happens here; that pods of its webhook stay as they are is in `irsa`. What their users
+//! reported about security and `IMDSv2` is in `reported`.
+//!
+//! Where compatibility and safety are two things: pods without a role, the list without its slash: `e2e`; namespaces that
+//! deny: `handlers`; expressions, and the default role: agent, `pods/restriction/tests.rs`; unknown paths: `proxy`;
+//! tokens: `tree/tokens`.
 
 mod e2e;
 mod handlers;
 mod index;
 mod irsa;
 mod kiam;
+mod proxy;
+mod reported;
 mod sessions;
 
 use serde_json::{Value, json};

@@ -8,6 +8,7 @@
 #![cfg(test)]
 
 mod client;
+mod imds_host;
 mod log;
 mod node_keys;
 mod openmetrics;
@@ -29,6 +30,8 @@ mod paths;
 mod roles;
 mod rude;
 mod secrets;
+mod smuggling;
 mod start;
 mod tokens;
+mod tree;
 mod web_identity;

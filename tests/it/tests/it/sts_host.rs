@@ -114,7 +114,7 @@ fn hole(address: SocketAddr) -> io::Result<Vec<OwnedFd>> {
 }
 
 /// An address of this process alone. The kernel chooses the port: one that nobody has on all addresses.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NUMBER: AtomicU8 = AtomicU8::new(1);
     let [low, high, ..] = process::id().to_le_bytes();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

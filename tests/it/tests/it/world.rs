@@ -15,12 +15,13 @@ use bpf2iam::{
     control,
     status::{self, Keys, Role, Status},
 };
-use bpf2iam_standins::apiserver::ApiServer;
+use bpf2iam_standins::{LEAK_MARK, apiserver::ApiServer, imds::Imds};
 use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
 
 use crate::{
     client::{Answer, Client, ROLES},
+    imds_host::ImdsHost,
     log::Log,
     openmetrics::Page,
     pod::{ByAddress, Pod},
@@ -48,6 +49,7 @@ pub(crate) struct World {
     listener: SocketAddr,
     admin: Option<SocketAddr>,
     sts: StsHost,
+    imds: Option<ImdsHost>,
     api: Option<ApiServer>,
     directory: TempDir,
     pub(crate) log: Log,
@@ -69,7 +71,7 @@ impl World {
         let number = number.into();
         let fetching = |pod: &status::Pod| match &pod.role {
             Role::Bound { keys, .. } => matches!(keys, Keys::Fetching { .. }),
-            Role::None { .. } => false,
+            Role::Other { .. } | Role::None { .. } => false,
         };
         let settled = |status: &Status| {
             status.pending.is_empty()
@@ -111,6 +113,17 @@ impl World {
     /// The API server, if pods come from one.
     pub(crate) const fn api(&self) -> &ApiServer {
         self.api.as_ref().expect("pods come from there")
+    }
+
+    /// The node's metadata service, while there is one and it is up.
+    pub(crate) const fn imds(&self) -> &Imds {
+        let host = self.imds.as_ref().expect("there is one");
+        host.running()
+    }
+
+    /// The node's metadata service, to let it come and go.
+    pub(crate) const fn imds_host(&mut self) -> &mut ImdsHost {
+        self.imds.as_mut().expect("there is one")
     }
 
     /// STS, while it is up.
@@ -227,7 +240,11 @@ impl World {
         let mut secrets = self.sts.secrets();
         secrets.extend([NODE_SECRET.to_owned(), NODE_TOKEN.to_owned()]);
         let marks: Vec<_> = secrets.iter().map(|secret| mark(secret)).collect();
-        texts.retain(|text| marks.iter().any(|mark| text.contains(mark)));
+        texts.retain(|text| {
+            // All that the node's metadata service has for nobody else.
+            let is_the_nodes = text.replace(NODE_KEY, "").contains(LEAK_MARK);
+            is_the_nodes || marks.iter().any(|mark| text.contains(mark))
+        });
         texts
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::Request;
 
 use crate::{
+    broken,
     clock::Clock,
     journal::Journal,
     serve::{Reply, Response, Service},
@@ -14,7 +15,6 @@ use crate::{
 use super::{
     ask::Ask,
     bearers::{Bearer, Bearers},
-    broken,
     config::{Config, StreamingLists},
     keys::Signer,
     list::Pages,
@@ -77,11 +77,15 @@ impl State {
                 Reply::Stream(response) => {
                     Reply::Stream(broken::cut(response.map(|_| Bytes::new())))
                 }
-                other @ (Reply::Close | Reply::Hang) => other,
+                other @ (Reply::Raw(_) | Reply::Close | Reply::Reset | Reply::Hang) => other,
             },
             Some(Effect::Slow(pause)) => match answer() {
                 Reply::Answer(response) => Reply::Stream(broken::slow(response, *pause)),
-                other @ (Reply::Stream(_) | Reply::Close | Reply::Hang) => other,
+                other @ (Reply::Stream(_)
+                | Reply::Raw(_)
+                | Reply::Close
+                | Reply::Reset
+                | Reply::Hang) => other,
             },
             None | Some(Effect::Pass | Effect::Latency(_) | Effect::Watch(_)) => answer(),
         }
@@ -112,7 +116,7 @@ impl Service for State {
         seen.status = match &reply {
             Reply::Answer(response) => Some(response.status().as_u16()),
             Reply::Stream(response) => Some(response.status().as_u16()),
-            Reply::Close | Reply::Hang => None,
+            Reply::Raw(_) | Reply::Close | Reply::Reset | Reply::Hang => None,
         };
         // Before the delay: a test may want to see a request that waits.
         self.requests.add(seen);

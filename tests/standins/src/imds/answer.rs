@@ -1,24 +1,28 @@
 //! Which answer a request gets. The order is EC2's: method and path of the token, proxies, token, content.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use hyper::{Method, Request, StatusCode, header::HeaderMap};
 use jiff::Timestamp;
 
-use crate::{clock::Clock, serve::Response};
+use crate::{clock::Clock, serve::Response, shared::Shared};
 
 use super::{
     TokenPolicy,
     instance::Instance,
     keys::{NodeKeys, Rotation},
     page::{self, Kind},
-    target::{Target, VERSIONS},
+    target::{Target, VERSIONS, target_of},
     token::{self, TOKEN, Tokens},
-    tree::Tree,
+    tree::{Leaves, Tree},
 };
 
 /// The service without its sockets.
 pub(super) struct Metadata {
     pub(super) instance: Instance,
+    /// Leaves that are otherwise than the instance has them, or gone.
+    pub(super) changes: Shared<BTreeMap<String, Option<String>>>,
     pub(super) policy: TokenPolicy,
     pub(super) clock: Clock,
     pub(super) started: Timestamp,
@@ -28,7 +32,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     pub(super) fn answer(&self, request: &Request<Bytes>) -> Response {
-        let target = Target::parse(request.uri().path());
+        let target = target_of(request.uri().path());
         match (target, request.method()) {
             (Target::Token, &Method::PUT) => self.give_token(request.headers()),
             (Target::Token, _) => page::not_allowed("OPTIONS, PUT"),
@@ -42,6 +46,22 @@ impl Metadata {
     /// The keys of the node's role at this moment.
     pub(super) fn keys(&self) -> NodeKeys {
         self.rotation.at(self.clock.now())
+    }
+
+    /// Every leaf that there is at this moment.
+    pub(super) fn leaves(&self) -> Leaves {
+        self.tree().leaves()
+    }
+
+    /// From now on there is this leaf, or none.
+    pub(super) fn change(&self, leaf: &str, text: Option<String>) {
+        self.changes
+            .with(|changes| changes.insert(leaf.to_owned(), text));
+    }
+
+    fn tree(&self) -> Tree {
+        let tree = Tree::new(&self.instance, &self.keys());
+        self.changes.with(|changes| tree.changed(changes))
     }
 
     fn give_token(&self, headers: &HeaderMap) -> Response {
@@ -92,7 +112,7 @@ impl Metadata {
         match target {
             Target::Versions => Some((Kind::Text, VERSIONS.join("\n"))),
             Target::Tree(path) => {
-                let text = Tree::new(&self.instance, &self.keys()).read(path)?;
+                let text = self.tree().read(path)?;
                 Some((kind(path), text))
             }
             Target::Token | Target::AlmostToken | Target::Nothing => None,

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{clock::Clock, listen::Address};
 
-use super::{Config, Instance, TokenPolicy};
+use super::{Config, Effect, Instance, Rule, TokenPolicy};
 
 /// A stand-in for the EC2 instance metadata service. Whatever is secret in it contains AKIDNODE.
 #[derive(Clone, Debug, Parser)]
@@ -16,7 +16,8 @@ pub struct Args {
     #[arg(long, value_name = "ADDR:PORT", required = true)]
     listen: Vec<SocketAddr>,
 
-    /// Where to say what was asked, as JSON over HTTP: GET /requests, GET /counts, DELETE /requests
+    /// Where to be asked and told, as JSON over HTTP: GET and DELETE /requests, GET /counts, GET, PUT and DELETE /rules,
+    /// GET /leaves, PUT and DELETE /leaves/PATH, DELETE /tokens
     #[arg(long, value_name = "ADDR:PORT|unix:PATH")]
     control: Option<Address>,
 
@@ -47,10 +48,47 @@ pub struct Args {
     /// How long the keys of the node's role live, such as 6h or 90s; new ones come at half of it
     #[arg(long, value_name = "TIME", default_value = "6h", value_parser = crate::clock::length)]
     session_duration: Duration,
+
+    /// One more leaf below a version, such as `meta-data/spot/termination-time=2026-01-02T03:04:05Z`; may be given
+    /// several times
+    #[arg(long, value_name = "PATH=TEXT", value_parser = parse_leaf)]
+    leaf: Vec<(String, String)>,
+
+    /// Every answer comes later, such as 200ms
+    #[arg(long, value_name = "TIME", value_parser = crate::clock::length)]
+    latency: Option<Duration>,
+
+    /// There are no tokens: PUT is answered with this status
+    #[arg(long, value_name = "STATUS")]
+    no_tokens: Option<u16>,
+
+    /// Any other rule, such as {"times":1,"do":"hang"}; may be given several times. What it may do: latency, pass,
+    /// refuse-tokens, status, redirect, empty, garbage, noise, oversized, length, chunked, cut, slow, close, reset, hang
+    #[arg(long, value_name = "JSON", value_parser = parse_rule)]
+    rule: Vec<Rule>,
+}
+
+fn parse_rule(text: &str) -> Result<Rule, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn parse_leaf(text: &str) -> Result<(String, String), &'static str> {
+    let (path, text) = text.split_once('=').ok_or("no =")?;
+    Ok((path.to_owned(), text.to_owned()))
+}
+
+impl Args {
+    fn rules(&self) -> Vec<Rule> {
+        let latency = self.latency.map(Effect::Latency).map(Rule::always);
+        let no_tokens = self.no_tokens.map(Rule::no_tokens);
+        let flags = latency.into_iter().chain(no_tokens);
+        flags.chain(self.rule.iter().cloned()).collect()
+    }
 }
 
 impl From<Args> for Config {
     fn from(args: Args) -> Self {
+        let rules = args.rules();
         let default = Instance::default();
         let instance = Instance {
             role: (!args.no_role).then_some(args.role),
@@ -64,6 +102,8 @@ impl From<Args> for Config {
             control: args.control,
             tokens: args.tokens,
             instance,
+            leaves: args.leaf.into_iter().collect(),
+            rules,
             session: args.session_duration,
             clock: Clock::system(),
         }
@@ -96,8 +136,19 @@ mod tests {
             "us-east-1",
             "--session-duration",
             "90s",
+            "--latency=5ms",
+            "--no-tokens=405",
+            "--leaf=meta-data/spot/termination-time=soon=now",
+            r#"--rule={"times":1,"do":"hang"}"#,
         ])
         .unwrap();
+        let rules = [
+            Rule::always(Effect::Latency(Duration::from_millis(5))),
+            Rule::no_tokens(405),
+            Rule::always(Effect::Hang).times(1),
+        ];
+        assert_eq!(config.rules, rules);
+        assert_eq!(config.leaves["meta-data/spot/termination-time"], "soon=now");
         assert_eq!(config.listen.len(), 2);
         assert_eq!(config.control, Some(Address::Unix("/c.sock".into())));
         assert_eq!(config.tokens, TokenPolicy::Required);
@@ -122,6 +173,9 @@ mod tests {
             &[listen, "--role", "r", "--no-role"],
             &[listen, "--session-duration", "soon"],
             &[listen, "--control", "/run/c.sock"],
+            &[listen, "--leaf", "user-data"],
+            &[listen, "--no-tokens", "never"],
+            &[listen, "--rule", "{}"],
         ] {
             assert!(parse(args).is_err(), "{args:?}");
         }

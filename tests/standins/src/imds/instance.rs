@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::LEAK_MARK;
 
-/// What there is to know about an instance. [`Default`] is a node of a cluster in `eu-west-1`.
+/// What there is to know about an instance. [`Default`] is a node of a cluster in `eu-west-1`, in which all that pods
+/// should not see without leave carries the [`LEAK_MARK`], where its form lets it; [`Instance::unmarked`] is the rest.
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// `i-` and 17 hexadecimal digits.
@@ -23,6 +24,14 @@ pub struct Instance {
     pub mac: String,
     /// Its first private address.
     pub local_ipv4: String,
+    /// Its first public address.
+    pub public_ipv4: String,
+    /// The placement group it is in, if any.
+    pub group: Option<String>,
+    /// The dedicated host it is on, if any.
+    pub host: Option<String>,
+    /// What its image is billed as, and its product code.
+    pub billing_products: Vec<String>,
     /// What its owner wrote on it.
     pub tags: BTreeMap<String, String>,
     /// The start script, which holds secrets on many nodes of this world.
@@ -34,13 +43,17 @@ impl Default for Instance {
         Self {
             id: "i-0a1b2c3d4e5f60718".to_owned(),
             instance_type: "m5.large".to_owned(),
-            image: "ami-0abcdef1234567890".to_owned(),
+            image: format!("ami-0{LEAK_MARK}12345678"),
             account: "123456789012".to_owned(),
             region: "eu-west-1".to_owned(),
             role: Some("node-role".to_owned()),
             mac: "02:29:96:8f:6a:2d".to_owned(),
             local_ipv4: "10.0.12.34".to_owned(),
-            tags: BTreeMap::from([("Name".to_owned(), "node-1".to_owned())]),
+            public_ipv4: "203.0.113.25".to_owned(),
+            group: Some(format!("{LEAK_MARK}-group")),
+            host: Some(format!("h-0{LEAK_MARK}12345678")),
+            billing_products: vec![format!("bp-{LEAK_MARK}")],
+            tags: BTreeMap::from([("Name".to_owned(), format!("{LEAK_MARK}-node-1"))]),
             user_data: format!(
                 "#!/bin/bash\nset -e\nexport TOKEN={LEAK_MARK}-BOOTSTRAP-4f9d2c.0123456789abcdef\n\
                  /etc/node/bootstrap.sh --token \"$TOKEN\"\n"
@@ -83,7 +96,22 @@ impl Instance {
     /// The name of the host in the instance's own network.
     pub fn hostname(&self) -> String {
         let address = self.local_ipv4.replace('.', "-");
-        format!("ip-{address}.{}.compute.internal", self.region)
+        format!("ip-{address}.{LEAK_MARK}.{}.compute.internal", self.region)
+    }
+
+    /// The name of its public address.
+    pub fn public_hostname(&self) -> String {
+        let address = self.public_ipv4.replace('.', "-");
+        format!(
+            "ec2-{address}.{LEAK_MARK}.{}.compute.{}",
+            self.region,
+            self.domain()
+        )
+    }
+
+    /// What pods should not see without leave, and what cannot carry a mark.
+    pub fn unmarked(&self) -> [&str; 3] {
+        [&self.local_ipv4, &self.public_ipv4, &self.mac]
     }
 }
 

@@ -29,9 +29,13 @@ pub(super) enum Kind {
 pub(super) fn resource(kind: Kind, body: String, modified: Timestamp) -> Response {
     let mut response = answer(StatusCode::OK, kind, body);
     set(&mut response, ACCEPT_RANGES, "none");
-    let modified = modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    set(&mut response, LAST_MODIFIED, &modified);
+    set(&mut response, LAST_MODIFIED, &http_date(modified));
     response
+}
+
+/// A time as HTTP spells it.
+pub(super) fn http_date(time: Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// A token: 200 with its lifetime.
@@ -39,7 +43,7 @@ pub(super) fn token(token: String, ttl: u32) -> Response {
     with_ttl(answer(StatusCode::OK, Kind::Text, token), ttl)
 }
 
-/// An error that has a page: 404 as captured, 400 in its likeness.
+/// An error that has a page: 404 as captured, others in its likeness.
 pub(super) fn error(status: StatusCode) -> Response {
     answer(status, Kind::Html, page(status))
 }
@@ -114,7 +118,8 @@ fn page(status: StatusCode) -> String {
 const TAB: char = '\t';
 
 impl Kind {
-    const fn name(self) -> &'static str {
+    /// As in `Content-Type`.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Text => "text/plain",
             Self::Octets => "application/octet-stream",

@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use bytes::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::Request;
 use jiff::Timestamp;
 use serde::Serialize;
+
+use super::token::Bearing;
 
 /// A request that came, and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,10 +20,14 @@ pub struct Seen {
     pub method: String,
     /// The path as it was spelled, without a query.
     pub path: String,
+    /// What was behind the question mark.
+    pub query: Option<String>,
     /// The names of its headers, in lower case.
     pub headers: Vec<String>,
-    /// The status of the answer.
-    pub status: u16,
+    /// Whether it brought a token.
+    pub token: Bearing,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
 }
 
 /// How often the same was asked and answered alike.
@@ -31,8 +37,8 @@ pub struct Count {
     pub method: String,
     /// The path as it was spelled.
     pub path: String,
-    /// The status of the answers.
-    pub status: u16,
+    /// The status of the answers, if there were any.
+    pub status: Option<u16>,
     /// How often.
     pub requests: usize,
 }
@@ -42,15 +48,18 @@ impl Seen {
         at: Timestamp,
         peer: Option<SocketAddr>,
         request: &Request<Bytes>,
-        status: StatusCode,
+        token: Bearing,
+        status: Option<u16>,
     ) -> Self {
         Self {
             at,
             peer,
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
+            query: request.uri().query().map(ToOwned::to_owned),
             headers: request.headers().keys().map(ToString::to_string).collect(),
-            status: status.as_u16(),
+            token,
+            status,
         }
     }
 }

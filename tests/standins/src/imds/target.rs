@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// `/latest/api/token`, the only place where tokens come from.
     Token,
     /// The same under a dated version, or with a slash behind it.
@@ -18,8 +18,9 @@ pub(super) enum Target {
     Nothing,
 }
 
-/// The versions that EC2 has published; the last one is always `latest`.
-pub(super) const VERSIONS: &[&str] = &[
+/// The versions that EC2 has published; the last one is always `latest`. Both lists with 2022-07-09 and without it were
+/// captured, so that it is there on some instances.
+pub const VERSIONS: &[&str] = &[
     "1.0",
     "2007-01-19",
     "2007-03-01",
@@ -46,31 +47,48 @@ pub(super) const VERSIONS: &[&str] = &[
     "2021-01-03",
     "2021-03-23",
     "2021-07-15",
+    "2022-07-09",
     "2022-09-24",
     "2024-04-11",
     "latest",
 ];
 
-impl Target {
-    /// Reads a path as it came: escapes are decoded once, then slashes and dot segments go.
-    pub(super) fn parse(path: &str) -> Self {
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
-        let segments = resolved(&decoded);
-        let Some((version, below)) = segments.split_first() else {
-            return Self::Versions;
+/// What a path means as it came, without its query: escapes are decoded once, then slashes and dot segments go.
+pub fn target_of(path: &str) -> Target {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let segments = resolved(&decoded);
+    let Some((version, below)) = segments.split_first() else {
+        return Target::Versions;
+    };
+    if !VERSIONS.contains(version) {
+        return Target::Nothing;
+    }
+    if below == ["api", "token"] {
+        let exact = *version == "latest" && !decoded.ends_with('/');
+        return if exact {
+            Target::Token
+        } else {
+            Target::AlmostToken
         };
-        if !VERSIONS.contains(version) {
-            return Self::Nothing;
-        }
-        if below == ["api", "token"] {
-            let exact = *version == "latest" && !decoded.ends_with('/');
-            return if exact {
-                Self::Token
-            } else {
-                Self::AlmostToken
-            };
-        }
-        Self::Tree(below.join("/"))
+    }
+    Target::Tree(below.join("/"))
+}
+
+impl Target {
+    /// Whether it leads to what is the node's alone, whatever anybody allows to pods: keys and secrets, and what says
+    /// whose keys they are.
+    pub fn is_the_nodes_alone(&self) -> bool {
+        let Self::Tree(path) = self else {
+            return false;
+        };
+        [
+            "user-data",
+            "meta-data/iam",
+            "meta-data/identity-credentials",
+        ]
+        .iter()
+        .filter_map(|secret| path.strip_prefix(secret))
+        .any(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -110,18 +128,37 @@ mod tests {
             "/latest/meta-data%2Fiam/security%2Dcredentials",
             "/../latest/meta-data/iam/security-credentials",
         ] {
-            assert_eq!(Target::parse(path), list, "{path}");
+            assert_eq!(target_of(path), list, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_secrets_are_known_by_their_paths() {
+        for (path, alone) in [
+            ("/latest/user-data", true),
+            ("/1.0/meta-data/../user-data/x", true),
+            ("/latest/meta-data/iam", true),
+            ("/latest/meta-data//iam/info", true),
+            ("/latest/meta-data/%69dentity-credentials/ec2/info", true),
+            ("/latest/user-data-of-mine", false),
+            ("/latest/meta-data/iamb", false),
+            ("/latest/meta-data", false),
+            ("/latest/api/token", false),
+            ("/user-data", false),
+            ("/", false),
+        ] {
+            assert_eq!(target_of(path).is_the_nodes_alone(), alone, "{path}");
         }
     }
 
     #[test]
     fn what_is_decoded_is_decoded_once() {
         assert_eq!(
-            Target::parse("/latest/meta-data/iam/security-credentials/team%2Ba%3Db%2Cc.d%40e"),
+            target_of("/latest/meta-data/iam/security-credentials/team%2Ba%3Db%2Cc.d%40e"),
             tree("meta-data/iam/security-credentials/team+a=b,c.d@e")
         );
-        assert_eq!(Target::parse("/latest/a%252Fb"), tree("a%2Fb"));
-        assert_eq!(Target::parse("/latest/a+b"), tree("a+b"));
+        assert_eq!(target_of("/latest/a%252Fb"), tree("a%2Fb"));
+        assert_eq!(target_of("/latest/a+b"), tree("a+b"));
     }
 
     #[test]
@@ -135,7 +172,7 @@ mod tests {
             ("/2999-01-01/meta-data", Target::Nothing),
             ("/meta-data/instance-id", Target::Nothing),
         ] {
-            assert_eq!(Target::parse(path), target, "{path}");
+            assert_eq!(target_of(path), target, "{path}");
         }
     }
 
@@ -150,7 +187,7 @@ mod tests {
             ("/latest/api/tokens", tree("api/tokens")),
             ("/api/token", Target::Nothing),
         ] {
-            assert_eq!(Target::parse(path), target, "{path}");
+            assert_eq!(target_of(path), target, "{path}");
         }
     }
 }

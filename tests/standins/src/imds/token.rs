@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use hyper::header::HeaderMap;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::{clock::after, shared::Shared};
 
@@ -16,6 +17,18 @@ pub(super) const TOKEN: &str = "x-aws-ec2-metadata-token";
 
 /// Six hours, in seconds: the longest life of a token that EC2 gives.
 const MAX_TTL: u32 = 21_600;
+
+/// Whether a request brings a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bearing {
+    /// It brings none.
+    None,
+    /// One that was given out here and is good.
+    Good,
+    /// Something else.
+    Bad,
+}
 
 /// The tokens that were given out, each with its end.
 pub(super) struct Tokens(Shared<HashMap<String, Timestamp>>);
@@ -34,6 +47,20 @@ impl Tokens {
             tokens.insert(token.clone(), ends);
         });
         token
+    }
+
+    /// From now on no token is good that was given out before.
+    pub(super) fn expire(&self) {
+        self.0.with(HashMap::clear);
+    }
+
+    /// Whether a request with these headers brings a token.
+    pub(super) fn bearing(&self, headers: &HeaderMap, now: Timestamp) -> Bearing {
+        match headers.get(TOKEN) {
+            None => Bearing::None,
+            Some(token) if self.remaining(token.as_bytes(), now).is_some() => Bearing::Good,
+            Some(_) => Bearing::Bad,
+        }
     }
 
     /// The whole seconds that `token` has left; `None` if it is none of ours, or over.

@@ -9,7 +9,10 @@ use crate::{LEAK_MARK, clock::spelled};
 use super::{instance::Instance, keys::NodeKeys};
 
 /// Everything below a version, by path without a slash at either end.
-pub(super) struct Tree(BTreeMap<String, String>);
+pub(super) struct Tree(Leaves);
+
+/// Leaves by their paths below a version, without a slash at either end.
+pub type Leaves = BTreeMap<String, String>;
 
 impl Tree {
     /// What `instance` looks like while its role has these `keys`.
@@ -26,6 +29,22 @@ impl Tree {
         tree
     }
 
+    /// The same, but for these leaves.
+    pub(super) fn changed(mut self, changes: &BTreeMap<String, Option<String>>) -> Self {
+        for (path, text) in changes {
+            match text {
+                Some(text) => self.add(path, text),
+                None => drop(self.0.remove(path)),
+            }
+        }
+        self
+    }
+
+    /// All leaves.
+    pub(super) fn leaves(self) -> Leaves {
+        self.0
+    }
+
     /// The text at `path`: of a leaf, or the listing of a directory.
     pub(super) fn read(&self, path: &str) -> Option<String> {
         let leaf = self.0.get(path).cloned();
@@ -37,36 +56,23 @@ impl Tree {
     }
 
     fn add_metadata(&mut self, instance: &Instance) {
-        let leaves = [
-            ("ami-id", instance.image.clone()),
-            ("hostname", instance.hostname()),
-            ("instance-id", instance.id.clone()),
-            ("instance-life-cycle", "on-demand".to_owned()),
-            ("instance-type", instance.instance_type.clone()),
-            ("local-hostname", instance.hostname()),
-            ("local-ipv4", instance.local_ipv4.clone()),
-            ("mac", instance.mac.clone()),
-            ("placement/availability-zone", instance.zone()),
-            ("placement/availability-zone-id", instance.zone_id()),
-            ("placement/region", instance.region.clone()),
-            ("public-keys", "0=node-key".to_owned()),
-            (
-                "public-keys/0/openssh-key",
-                format!("ssh-ed25519 {LEAK_MARK} node-key"),
-            ),
-            ("reservation-id", "r-0123456789abcdef0".to_owned()),
-            ("security-groups", "nodes".to_owned()),
-            ("services/domain", instance.domain().to_owned()),
-            ("services/partition", instance.partition().to_owned()),
-            ("system", "nitro".to_owned()),
-        ];
-        for (path, text) in leaves {
+        for (path, text) in metadata(instance) {
             self.add(&format!("meta-data/{path}"), text);
         }
-        let interface = format!("meta-data/network/interfaces/macs/{}", instance.mac);
-        self.add(&format!("{interface}/device-number"), "0");
-        self.add(&format!("{interface}/local-ipv4s"), &instance.local_ipv4);
-        self.add(&format!("{interface}/mac"), &instance.mac);
+        let place = [("group-name", &instance.group), ("host-id", &instance.host)];
+        for (name, text) in place {
+            if let Some(text) = text {
+                self.add(&format!("meta-data/placement/{name}"), text);
+            }
+        }
+        for (path, text) in interface(instance) {
+            let mac = &instance.mac;
+            self.add(
+                &format!("meta-data/network/interfaces/macs/{mac}/{path}"),
+                text,
+            );
+        }
+        self.add("dynamic/fws/instance-monitoring", "disabled");
     }
 
     fn add_tags(&mut self, instance: &Instance) {
@@ -106,7 +112,7 @@ impl Tree {
             ("accountId", json!(instance.account)),
             ("architecture", json!("x86_64")),
             ("availabilityZone", json!(instance.zone())),
-            ("billingProducts", Value::Null),
+            ("billingProducts", list_or_null(&instance.billing_products)),
             ("devpayProductCodes", Value::Null),
             ("marketplaceProductCodes", Value::Null),
             ("imageId", json!(instance.image)),
@@ -147,6 +153,78 @@ impl Tree {
             .map(|(name, slash)| format!("{name}{slash}"))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+/// What is below `meta-data` on every instance.
+fn metadata(instance: &Instance) -> Vec<(&'static str, String)> {
+    let fixed = [
+        ("ami-launch-index", "0"),
+        ("ami-manifest-path", "(unknown)"),
+        ("autoscaling/target-lifecycle-state", "InService"),
+        ("block-device-mapping/ami", "/dev/xvda"),
+        ("block-device-mapping/root", "/dev/xvda"),
+        ("events/maintenance/history", "[]"),
+        ("events/maintenance/scheduled", "[]"),
+        ("instance-action", "none"),
+        ("instance-life-cycle", "on-demand"),
+        ("public-keys", "0=AKIDNODE-key"),
+        ("profile", "default-hvm"),
+        ("services/domain", instance.domain()),
+        ("services/partition", instance.partition()),
+        ("system", "nitro"),
+    ];
+    let mut leaves: Vec<_> = fixed.map(|(path, text)| (path, text.to_owned())).into();
+    leaves.extend([
+        ("ami-id", instance.image.clone()),
+        ("hostname", instance.hostname()),
+        ("instance-id", instance.id.clone()),
+        ("instance-type", instance.instance_type.clone()),
+        ("local-hostname", instance.hostname()),
+        ("local-ipv4", instance.local_ipv4.clone()),
+        ("mac", instance.mac.clone()),
+        (
+            "managed-ssh-keys/signer-cert",
+            format!("-----BEGIN CERTIFICATE-----\n{LEAK_MARK}signer\n-----END CERTIFICATE-----"),
+        ),
+        ("placement/availability-zone", instance.zone()),
+        ("placement/availability-zone-id", instance.zone_id()),
+        ("placement/region", instance.region.clone()),
+        ("product-codes", format!("{LEAK_MARK}product")),
+        ("public-hostname", instance.public_hostname()),
+        ("public-ipv4", instance.public_ipv4.clone()),
+        (
+            "public-keys/0/openssh-key",
+            format!("ssh-ed25519 {LEAK_MARK} node-key"),
+        ),
+        ("reservation-id", format!("r-0{LEAK_MARK}12345678")),
+        ("security-groups", format!("{LEAK_MARK}-nodes")),
+    ]);
+    leaves
+}
+
+/// What is below the address of a network interface.
+fn interface(instance: &Instance) -> Vec<(&'static str, String)> {
+    let marked = |prefix: &str| format!("{prefix}-0{LEAK_MARK}12345678");
+    vec![
+        ("device-number", "0".to_owned()),
+        ("interface-id", marked("eni")),
+        ("local-hostname", instance.hostname()),
+        ("local-ipv4s", instance.local_ipv4.clone()),
+        ("mac", instance.mac.clone()),
+        ("owner-id", instance.account.clone()),
+        ("public-ipv4s", instance.public_ipv4.clone()),
+        ("security-group-ids", marked("sg")),
+        ("security-groups", format!("{LEAK_MARK}-nodes")),
+        ("subnet-id", marked("subnet")),
+        ("vpc-id", marked("vpc")),
+    ]
+}
+
+fn list_or_null(products: &[String]) -> Value {
+    match products {
+        [] => Value::Null,
+        products => json!(products),
     }
 }
 

@@ -84,7 +84,11 @@ impl TokenService {
         };
         let reply = match reply {
             Reply::Answer(answer) => Reply::Answer(answers::dated(answer, call.at)),
-            reply @ (Reply::Stream(_) | Reply::Close | Reply::Hang) => reply,
+            reply @ (Reply::Stream(_)
+            | Reply::Raw(_)
+            | Reply::Close
+            | Reply::Reset
+            | Reply::Hang) => reply,
         };
         Handled {
             call,

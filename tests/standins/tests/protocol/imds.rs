@@ -1,9 +1,11 @@
+mod faults;
+
 use std::{io::Read as _, time::Duration};
 
 use bpf2iam_standins::{
     LEAK_MARK,
     clock::{Clock, Hand},
-    imds::{Config, Imds, TokenPolicy},
+    imds::{Bearing, Config, Imds, TokenPolicy},
     listen::Address,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -296,7 +298,9 @@ async fn every_request_is_remembered_without_its_secrets() {
         ("GET", "//latest/user-data")
     );
     assert_eq!(last.at.to_string(), "2026-01-02T03:04:05Z");
-    assert_eq!(last.status, 200);
+    assert_eq!((last.status, last.token), (Some(200), Bearing::Good));
+    assert_eq!(last.query.as_deref(), Some("x=1"));
+    assert_eq!(seen[0].token, Bearing::None);
     assert!(last.peer.is_some_and(|peer| peer.ip().is_loopback()));
     assert!(last.headers.contains(&TOKEN.to_lowercase()));
     assert!(!format!("{seen:?}").contains(&token));

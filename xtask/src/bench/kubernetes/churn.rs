@@ -16,7 +16,7 @@ use crate::{
         agent::Agent,
         cluster::{Cluster, Order},
         figure::{Figure, Series, Wanted},
-        load::{Load, METADATA, Turn, microseconds},
+        load::{Ask, Load, METADATA, Pace, Turn, microseconds},
         memory::Memory,
     },
     say,
@@ -45,7 +45,7 @@ struct Churned {
 
 impl<'a> Bench<'a> {
     pub(super) fn new(stage: &'a Stage, pod: &'a Pod, args: &'a Args) -> Result<Self> {
-        let (load, _) = Load::new(stage, pod, ROLE)?;
+        let (load, _) = Load::new(stage, pod, ROLE, (Ask::Credentials, Pace::full(args)))?;
         Ok(Self { stage, load, args })
     }
 

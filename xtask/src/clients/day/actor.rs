@@ -98,14 +98,22 @@ impl Actor {
 }
 
 fn program(client: Client, kit: &Kit) -> Result<Vec<OsString>> {
-    match client {
-        Client::Boto3 => Ok(vec![
+    let python = |name: &str| {
+        vec![
             kit.venv.python().into(),
-            kit.scripts.join("serve_with_boto3.py").into(),
-        ]),
+            kit.scripts.join(name).into_os_string(),
+        ]
+    };
+    match client {
+        Client::Boto3 => Ok(python("serve_with_boto3.py")),
+        Client::Aiobotocore => Ok(python("serve_with_aiobotocore.py")),
         Client::AwsConfig => Ok(vec![kit.aws_config_service.clone().into()]),
-        Client::AwsCli | Client::CurlImdsV1 | Client::CurlImdsV2 => {
-            anyhow::bail!("{} does not run for long", client.name())
-        }
+        Client::AwsCli
+        | Client::AwsCliV2
+        | Client::JavaScript
+        | Client::Go
+        | Client::Java
+        | Client::CurlImdsV1
+        | Client::CurlImdsV2 => anyhow::bail!("{} does not run all day", client.name()),
     }
 }

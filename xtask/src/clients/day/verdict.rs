@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 
 use jiff::SignedDuration;
 
-use super::{actor::Said, ledger::Account};
+use crate::clients::ledger::Account;
+
+use super::actor::Said;
 
 /// In whatever pods are given, while STS works. boto3 complains below 20 minutes at most.
 const LEAST: SignedDuration = SignedDuration::from_mins(25);
@@ -116,6 +118,7 @@ mod tests {
             keys: 20,
             least_when_new: Some(LEAST),
             least: Some(SignedDuration::from_mins(12)),
+            beyond: 9,
         }
     }
 

@@ -54,7 +54,8 @@ fn binding(all: &[(&str, &str)]) -> Binding {
 fn identity(binding: Binding) -> Identity {
     match binding {
         Binding::Role(identity, _) => identity,
-        other @ (Binding::Nothing(_)
+        other @ (Binding::Node(_)
+        | Binding::Nothing(_)
         | Binding::Invalid(..)
         | Binding::Forbidden(..)
         | Binding::Unknown(_)) => panic!("{other:?}"),
@@ -66,6 +67,7 @@ fn refusal(all: &[(&str, &str)]) -> String {
     match binding(all) {
         Binding::Invalid(_, reason) => reason.to_string(),
         other @ (Binding::Role(..)
+        | Binding::Node(_)
         | Binding::Nothing(_)
         | Binding::Forbidden(..)
         | Binding::Unknown(_)) => panic!("{other:?}"),

@@ -161,6 +161,7 @@ async fn table_g_the_store_is_shown_to_the_operator() {
         .map(|pod| {
             let role = match &pod.role {
                 Role::Bound { role, .. } => role.name(),
+                Role::Other { .. } => "the node's",
                 Role::None { .. } => "none",
             };
             (&*pod.namespace, &*pod.name, role)

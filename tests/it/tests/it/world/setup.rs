@@ -14,13 +14,14 @@ use bpf2iam::{
 };
 use bpf2iam_standins::{
     apiserver::{self, ApiServer},
+    imds,
     sts::{KeySource, Rule, Trust},
 };
 use clap::Parser as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{log::Log, node_keys::NodeKeys, pod::Pod, sts_host::StsHost};
+use crate::{imds_host::ImdsHost, log::Log, node_keys::NodeKeys, pod::Pod, sts_host::StsHost};
 
 use super::{BASE_ARN, REGION, World};
 
@@ -35,6 +36,7 @@ pub(crate) struct Setup {
     trust: Vec<Trust>,
     node_keys: NodeKeys,
     sts_is_down: bool,
+    metadata: Option<imds::Config>,
 }
 
 impl Setup {
@@ -92,6 +94,12 @@ impl Setup {
         self
     }
 
+    /// The node has a metadata service, as `config` says but for its address.
+    pub(crate) fn metadata(mut self, config: imds::Config) -> Self {
+        self.metadata = Some(config);
+        self
+    }
+
     /// The agent, serving and ready. If STS behaves, its first answers are there.
     pub(crate) async fn start(self) -> World {
         let behaves = self.rules.is_empty() && !self.sts_is_down;
@@ -133,6 +141,20 @@ impl Setup {
         if !self.sts_is_down {
             sts.start().await;
         }
+        let mut imds = self.metadata.take().map(ImdsHost::new);
+        if let Some(imds) = &mut imds {
+            imds.start().await;
+            self.args
+                .push(format!("--metadata-addr=http://{}", imds.address()));
+        }
+        // No packet for the machine's own service, whatever network the tests are in.
+        if !self
+            .args
+            .iter()
+            .any(|arg| arg.starts_with("--metadata-addr"))
+        {
+            self.args.push("--metadata-addr=off".to_owned());
+        }
         let source = Sts::new(&sdk(&sts.url(), self.node_keys), Clock::system())?;
         let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
         Ok(World {
@@ -140,6 +162,7 @@ impl Setup {
             admin: agent.bound().admin,
             agent: Some(agent),
             sts,
+            imds,
             api,
             directory,
             log,
@@ -193,6 +216,8 @@ fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
         ("--pods", format!("file:{}", below("pods"))),
         ("--runtime-dir", below("run")),
         ("--cgroup-root", below("cgroup")),
+        // Nobody's real one.
+        ("--metadata-addr", "off".to_owned()),
     ];
     let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
     let defaults = defaults.iter().filter(|(flag, _)| !given(flag));
@@ -207,6 +232,8 @@ fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
         host_ip: None,
         metadata_endpoint: None,
         metadata_disabled: None,
+        region: Some(REGION.to_owned()),
+        default_region: None,
         variables: Vec::new(),
         host_name: Ok("host".to_owned()),
         sources: Vec::new(),

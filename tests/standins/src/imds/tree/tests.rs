@@ -22,10 +22,12 @@ fn leaves_have_no_newline_at_the_end() {
         ("meta-data/placement/region", "eu-west-1"),
         ("meta-data/placement/availability-zone", "eu-west-1a"),
         ("meta-data/services/partition", "aws"),
-        ("meta-data/tags/instance/Name", "node-1"),
+        ("meta-data/tags/instance/Name", "AKIDNODE-node-1"),
+        ("meta-data/events/maintenance/scheduled", "[]"),
+        ("dynamic/fws/instance-monitoring", "disabled"),
         (
             "meta-data/hostname",
-            "ip-10-0-12-34.eu-west-1.compute.internal",
+            "ip-10-0-12-34.AKIDNODE.eu-west-1.compute.internal",
         ),
     ] {
         assert_eq!(tree().read(path).as_deref(), Some(text), "{path}");
@@ -36,14 +38,15 @@ fn leaves_have_no_newline_at_the_end() {
 fn directories_list_what_lies_below() {
     for (path, listing) in [
         ("", "dynamic\nmeta-data\nuser-data"),
-        ("dynamic", "instance-identity/"),
+        ("dynamic", "fws/\ninstance-identity/"),
+        ("meta-data/tags/instance", "Name"),
         ("meta-data/iam", "info\nsecurity-credentials/"),
         ("meta-data/iam/security-credentials", "node-role"),
         (
             "meta-data/placement",
-            "availability-zone\navailability-zone-id\nregion",
+            "availability-zone\navailability-zone-id\ngroup-name\nhost-id\nregion",
         ),
-        ("meta-data/public-keys", "0=node-key"),
+        ("meta-data/public-keys", "0=AKIDNODE-key"),
         ("meta-data/public-keys/0", "openssh-key"),
     ] {
         assert_eq!(tree().read(path).as_deref(), Some(listing), "{path}");
@@ -69,6 +72,9 @@ fn what_does_not_exist_is_not_there() {
         "meta-data/iam/security-credentials-extended/node-role",
         "meta-data/instance",
         "meta-data/instance-id/more",
+        "meta-data/spot",
+        "meta-data/spot/instance-action",
+        "meta-data/events/recommendations/rebalance",
         "api",
     ] {
         assert_eq!(tree().read(path), None, "{path}");
@@ -110,21 +116,60 @@ fn an_instance_without_a_role_has_no_iam_at_all() {
     }
 }
 
+/// What says nothing about anybody, or has a form without room for a mark.
+const UNMARKED: &[&str] = &[
+    "dynamic/fws/instance-monitoring",
+    "meta-data/ami-launch-index",
+    "meta-data/ami-manifest-path",
+    "meta-data/autoscaling/target-lifecycle-state",
+    "meta-data/block-device-mapping/",
+    "meta-data/events/",
+    "meta-data/iam/info",
+    "meta-data/identity-credentials/ec2/info",
+    "meta-data/instance-action",
+    "meta-data/instance-id",
+    "meta-data/instance-life-cycle",
+    "meta-data/instance-type",
+    "meta-data/local-ipv4",
+    "meta-data/mac",
+    "meta-data/placement/availability-zone",
+    "meta-data/placement/region",
+    "meta-data/profile",
+    "meta-data/public-ipv4",
+    "meta-data/services/",
+    "meta-data/system",
+];
+
 #[test]
-fn all_that_is_secret_carries_the_mark_and_the_rest_does_not() {
-    for path in [
-        "user-data",
-        "meta-data/iam/security-credentials/node-role",
-        "meta-data/identity-credentials/ec2/security-credentials/ec2-instance",
-        "dynamic/instance-identity/pkcs7",
-        "dynamic/instance-identity/rsa2048",
-        "dynamic/instance-identity/signature",
-    ] {
-        assert!(tree().read(path).unwrap().contains(LEAK_MARK), "{path}");
+fn all_that_is_private_carries_the_mark_where_it_can() {
+    let instance = Instance::default();
+    for (path, text) in tree().leaves() {
+        let below_interface = path.rsplit_once(&format!("{}/", instance.mac));
+        let bare = match below_interface {
+            Some((_, name)) => matches!(
+                name,
+                "device-number" | "local-ipv4s" | "mac" | "owner-id" | "public-ipv4s"
+            ),
+            None => UNMARKED.iter().any(|unmarked| path.starts_with(unmarked)),
+        };
+        assert_eq!(text.contains(LEAK_MARK), !bare, "{path}: {text}");
     }
-    for path in ["meta-data/iam/info", "dynamic/instance-identity/document"] {
-        assert!(!tree().read(path).unwrap().contains(LEAK_MARK), "{path}");
-    }
+}
+
+#[test]
+fn leaves_come_and_go() {
+    let action = "meta-data/spot/instance-action";
+    let changes = BTreeMap::from([
+        (action.to_owned(), Some("{}".to_owned())),
+        ("meta-data/instance-id".to_owned(), None),
+    ]);
+    let tree = tree().changed(&changes);
+    assert_eq!(tree.read(action).as_deref(), Some("{}"));
+    assert_eq!(
+        tree.read("meta-data/spot").as_deref(),
+        Some("instance-action")
+    );
+    assert_eq!(tree.read("meta-data/instance-id"), None);
 }
 
 #[test]
@@ -134,4 +179,7 @@ fn the_identity_document_tells_the_region() {
     assert_eq!(document["region"], "eu-west-1");
     assert_eq!(document["accountId"], "123456789012");
     assert_eq!(document["pendingTime"], "2026-01-02T03:04:05Z");
+    assert_eq!(document["privateIp"], "10.0.12.34");
+    assert_eq!(document["billingProducts"][0], "bp-AKIDNODE");
+    assert!(document["kernelId"].is_null());
 }

@@ -10,7 +10,7 @@ use bpf2iam_support::addresses::METADATA_V4;
 use crate::trouble::Trouble;
 
 /// Options with a value.
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 21] = [
     "--body",
     "--connects",
     "--cookie",
@@ -23,6 +23,7 @@ const OPTIONS: [&str; 20] = [
     "--name",
     "--other",
     "--path",
+    "--pause",
     "--port",
     "--proxy",
     "--seconds",
@@ -34,7 +35,7 @@ const OPTIONS: [&str; 20] = [
 ];
 
 /// Options without one.
-const FLAGS: [&str; 1] = ["--token"];
+const FLAGS: [&str; 2] = ["--sdk", "--token"];
 
 /// What attempts ask for when nothing else is said: with the agent the pod's own role, without it the node's.
 const ROLE_LIST: &str = "/latest/meta-data/iam/security-credentials/";

@@ -15,18 +15,24 @@ use super::score::Score;
 
 /// What an answer needs at most; a longer one is read all the same.
 const ROOM: usize = 16 << 10;
+/// What a good answer begins with.
+const GOOD: &[u8] = b"HTTP/1.1 200";
 
-/// `load --threads N --seconds N --expect BODY [--path PATH] [--header LINE]... [--to ADDRESS]`: each thread asks over
-/// a new connection as soon as its last one has ended. So many connections there are at a time.
+/// What an SDK asks before it asks for keys.
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// `load --threads N --seconds N --expect BODY [--method METHOD] [--path PATH] [--header LINE]... [--sdk]
+/// [--pause MICROSECONDS] [--to ADDRESS]`: each thread asks over a new connection as soon as its last one has ended, or
+/// so much later. So many connections there are at a time. With `--sdk` it asks for a token and for the role before,
+/// over connections of their own, and the three of them count as one.
 pub(super) fn run(args: &Args) -> Result<Tally, Trouble> {
     let threads: u32 = args.required("--threads")?;
     let duration = Duration::from_secs(args.required("--seconds")?);
-    let mut request = Request::get(args.path());
-    request.headers = args.all("--header").map(str::to_owned).collect();
     let question = Question {
         to: args.to()?,
-        request: request.bytes(),
+        requests: requests(args).iter().map(Request::bytes).collect(),
         expect: args.required("--expect")?,
+        pause: Duration::from_micros(args.optional("--pause")?.unwrap_or_default()),
     };
     let mut all = Score::new();
     thread::scope(|scope| {
@@ -40,13 +46,33 @@ pub(super) fn run(args: &Args) -> Result<Tally, Trouble> {
     Ok(all.tally())
 }
 
-/// What every connection asks.
+/// What is asked, one after the other.
+fn requests(args: &Args) -> Vec<Request> {
+    let headers: Vec<_> = args.all("--header").map(str::to_owned).collect();
+    let asked = Request {
+        method: args.text("--method").unwrap_or("GET").to_owned(),
+        headers,
+        ..Request::get(args.path())
+    };
+    if !args.has("--sdk") {
+        return vec![asked];
+    }
+    let roles = Request {
+        path: ROLES.to_owned(),
+        ..asked.clone()
+    };
+    vec![Request::token(), roles, asked]
+}
+
+/// What every thread asks.
 #[derive(Debug)]
 struct Question {
     to: SocketAddr,
-    request: Vec<u8>,
-    /// What every answer must end with.
+    requests: Vec<Vec<u8>>,
+    /// What the last answer must end with.
     expect: String,
+    /// How long a thread waits before it asks again.
+    pause: Duration,
 }
 
 impl Question {
@@ -60,21 +86,35 @@ impl Question {
                 Ok(()) => score.bad(String::from_utf8_lossy(&answer).into_owned()),
                 Err(error) => score.failed(&error),
             }
+            if !self.pause.is_zero() {
+                thread::sleep(self.pause);
+            }
         }
         score
     }
 
+    /// All of it. If there is an answer that is not good, it is the last one.
     fn ask(&self, answer: &mut Vec<u8>, score: &mut Score) -> io::Result<()> {
-        answer.clear();
         let start = Instant::now();
+        for request in &self.requests {
+            self.ask_once(request, answer, score)?;
+            if !answer.starts_with(GOOD) {
+                return Ok(());
+            }
+        }
+        score.answered(start.elapsed());
+        Ok(())
+    }
+
+    fn ask_once(&self, request: &[u8], answer: &mut Vec<u8>, score: &mut Score) -> io::Result<()> {
+        answer.clear();
         let socket = socket::short_lived(&self.to)?;
         let connect = Instant::now();
         socket::connect(&socket, &self.to)?;
         score.connected(connect.elapsed());
         let mut stream = TcpStream::from(socket);
-        stream.write_all(&self.request)?;
+        stream.write_all(request)?;
         stream.read_to_end(answer)?;
-        score.answered(start.elapsed());
         Ok(())
     }
 }

@@ -1,0 +1,108 @@
+//! Who asks, as far as it matters for what is asked; and whether the token that came is good.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    attest::Caller,
+    imds::{
+        outcome::Outcome,
+        route::{Resource, Route},
+        token::Invalid,
+    },
+    metadata::{Allow, TokenUse, View},
+    pods::{
+        Subject,
+        binding::Binding,
+        resolve::{Need, Resolution},
+    },
+};
+
+use super::{Asked, Seen, Service, Supply};
+
+/// How long a request for a token waits for its pod to become known: whoever has the node's own identity gets a token
+/// of the real service. All others get theirs without being known.
+const TOKEN_PATIENCE: Duration = Duration::from_millis(300);
+
+impl<S: Supply> Service<S> {
+    /// Who asks, after waiting for it as long as the answer may depend on it.
+    pub(super) async fn who(&self, asked: Asked<'_>, seen: &mut Seen) -> Resolution {
+        let (pod, container) = (asked.caller.pod, asked.caller.container);
+        if let Some(known) = &seen.pod
+            && !matches!(asked.route, Route::Read { .. })
+            && self.pods.policy().node_role.find(&known.pod).is_none()
+        {
+            return Resolution::Decided(known.clone(), Binding::Nothing(None));
+        }
+        let (deadline, need) = match asked.route {
+            Route::Refused { .. } => (Instant::now(), Need::Role),
+            Route::Token(_) => (
+                asked.deadline.min(Instant::now() + TOKEN_PATIENCE),
+                Need::Role,
+            ),
+            Route::Read {
+                resource, token, ..
+            } => (asked.deadline, self.need(resource, *token)),
+        };
+        let who = self.pods.resolve(pod, container, need, deadline).await;
+        match &who {
+            Resolution::Decided(subject, _) => seen.pod = Some(subject.clone()),
+            Resolution::Unsure(subject, missing) => {
+                seen.pod.clone_from(subject);
+                seen.error = Some(missing.to_string());
+            }
+            Resolution::NotHere => seen.pod = None,
+        }
+        who
+    }
+
+    /// What must be known for this. A namespace may want tokens, and may allow paths.
+    fn need(&self, resource: &Resource, token: Option<&[u8]>) -> Need {
+        let without = View {
+            operator: &self.allow,
+            namespace: &Allow::default(),
+        };
+        match resource {
+            Resource::Tree(path) if !without.may_read(path) => Need::Namespace,
+            _ if token.is_none() => Need::Namespace,
+            _ => Need::Role,
+        }
+    }
+
+    /// Checks the token of a request; says how long it still lives, if there is one.
+    pub(super) fn session(
+        &self,
+        caller: &Caller,
+        token: Option<&[u8]>,
+        who: &Resolution,
+    ) -> Result<Option<u16>, Outcome> {
+        let Some(token) = token else {
+            return match self.token_use(who) {
+                TokenUse::Optional => Ok(None),
+                TokenUse::Required => Err(Outcome::TokenMissing),
+            };
+        };
+        let remaining = self.tokens.verify(caller.pod, token, self.clock.now());
+        remaining.map(Some).map_err(|invalid| match (who, invalid) {
+            // It may be the real service's token, of a pod that has the node's own identity.
+            (Resolution::Unsure(..), _) => Outcome::PodUnknown,
+            (_, Invalid::Malformed) => Outcome::TokenMalformed,
+            (_, Invalid::Forged) => Outcome::TokenForged,
+            (_, Invalid::Expired) => Outcome::TokenExpired,
+        })
+    }
+
+    /// Whether it needs one. About a pod that is not known nothing is decided.
+    fn token_use(&self, who: &Resolution) -> TokenUse {
+        let said = match who {
+            Resolution::Decided(subject, _) => wants_tokens(subject),
+            Resolution::Unsure(..) | Resolution::NotHere => None,
+        };
+        said.unwrap_or(self.token_use)
+    }
+}
+
+fn wants_tokens(subject: &Subject) -> Option<TokenUse> {
+    subject.namespace.as_ref()?.said().tokens
+}

@@ -1,0 +1,170 @@
+//! Questions to the service, each from its first packet to what it means. Nothing is remembered here but a token.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::{
+    Response, StatusCode, Uri,
+    header::{LAST_MODIFIED, LOCATION},
+    http::request::Parts,
+};
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant},
+};
+
+use crate::{clock::Clock, config::MetadataAddr};
+
+use super::{
+    Item, Session, ask,
+    door::Door,
+    flight::Answer,
+    http::{Bounds, Failure, Question, What},
+    metrics::{Metrics, Purpose},
+    pass,
+    token::{Proof, Tokens},
+};
+
+/// All that one question takes, its token and repetitions included. Clients wait for a second.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// A connection on a node takes microseconds. When a packet of it is lost, the next comes after a second: too late.
+const CONNECT: Duration = Duration::from_millis(200);
+/// Listings and documents have some kilobytes.
+const SIZE: usize = 64 << 10;
+/// User data have 16 KiB, and are the longest.
+const PASS_SIZE: usize = 1 << 20;
+/// So many requests are passed on at a time, ...
+const PASSES: usize = 16;
+/// ... and others wait for so long.
+const TURN: Duration = Duration::from_millis(200);
+
+/// Asks the service.
+#[derive(Debug)]
+pub(super) struct Service {
+    door: Door,
+    tokens: Tokens,
+    passes: Semaphore,
+}
+
+impl Service {
+    pub(super) fn new(addr: MetadataAddr, clock: Clock, metrics: Metrics) -> Self {
+        Self {
+            door: Door::new(addr, clock, metrics),
+            tokens: Tokens::default(),
+            passes: Semaphore::new(PASSES),
+        }
+    }
+
+    pub(super) const fn addr(&self) -> &MetadataAddr {
+        &self.door.addr
+    }
+
+    pub(super) const fn metrics(&self) -> &Metrics {
+        &self.door.metrics
+    }
+
+    /// What is at `target`.
+    pub(super) async fn read(&self, what: &What, target: &str) -> Answer {
+        let bounds = bounds(SIZE);
+        let mut answer = self.get(what, target, bounds).await?;
+        if is_at_its_directory(&answer, target) {
+            answer = self.get(what, &format!("{target}/"), bounds).await?;
+        }
+        let modified = modified(&answer).unwrap_or_else(|| self.door.clock.now());
+        let text = ask::found(what.clone(), answer)?;
+        Ok(text.map(|text| Item {
+            // Of its own: what was read is a part of a buffer.
+            text: Bytes::copy_from_slice(&text),
+            modified,
+        }))
+    }
+
+    async fn get(
+        &self,
+        what: &What,
+        target: &str,
+        bounds: Bounds,
+    ) -> Result<Response<Bytes>, Arc<Failure>> {
+        let question = |proof: &Proof| {
+            let token = proof.token.as_ref();
+            ask::for_target(&self.door.addr, what, target, token)
+        };
+        self.prove(Purpose::Read, what, question, bounds).await
+    }
+
+    /// Asks with our token, and once more with another if it is not taken.
+    async fn prove(
+        &self,
+        purpose: Purpose,
+        what: &What,
+        question: impl Fn(&Proof) -> Result<Question, Failure>,
+        bounds: Bounds,
+    ) -> Result<Response<Bytes>, Arc<Failure>> {
+        let proof = self.tokens.proof(&self.door, bounds).await?;
+        let asked = question(&proof)?;
+        let answer = self.door.send(purpose, what, asked, bounds).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let proof = self.tokens.instead_of(&proof, &self.door, bounds).await?;
+        let asked = question(&proof)?;
+        self.door.send(purpose, what, asked, bounds).await
+    }
+
+    /// What it says to a pod.
+    pub(super) async fn pass(
+        &self,
+        request: &Parts,
+        session: Session,
+    ) -> Result<Response<Bytes>, Arc<Failure>> {
+        let turn = time::timeout(TURN, self.passes.acquire()).await;
+        let _turn = turn.map_err(|_late| {
+            self.metrics().turned_away(Purpose::Pass);
+            Failure::Busy
+        })?;
+        let bounds = bounds(PASS_SIZE);
+        let answer = match session {
+            Session::Theirs => {
+                let question = pass::question(request)?;
+                let sent = self.door.send(Purpose::Pass, &pass::WHAT, question, bounds);
+                sent.await?
+            }
+            Session::Ours => {
+                let question = |proof: &Proof| {
+                    let mut question = pass::question(request)?;
+                    pass::replace_token(&mut question, proof.token.clone());
+                    Ok(question)
+                };
+                let sent = self.prove(Purpose::Pass, &pass::WHAT, question, bounds);
+                sent.await?
+            }
+        };
+        Ok(pass::answer(answer))
+    }
+}
+
+fn bounds(size: usize) -> Bounds {
+    Bounds {
+        connect: CONNECT,
+        end: Instant::now() + PATIENCE,
+        size,
+    }
+}
+
+/// Whether `answer` only says that `target` is a directory, as old instance types do.
+fn is_at_its_directory(answer: &Response<Bytes>, target: &str) -> bool {
+    let moved = [StatusCode::MOVED_PERMANENTLY, StatusCode::FOUND];
+    let location = answer.headers().get(LOCATION);
+    let location = location.and_then(|location| location.to_str().ok()?.parse::<Uri>().ok());
+    moved.contains(&answer.status())
+        && location.is_some_and(|location| {
+            location.path().strip_suffix('/') == Some(target) && location.query().is_none()
+        })
+}
+
+/// When what is in `answer` last changed.
+fn modified(answer: &Response<Bytes>) -> Option<Timestamp> {
+    let said = answer.headers().get(LAST_MODIFIED)?;
+    DateTimeParser::new().parse_timestamp(said.as_bytes()).ok()
+}

@@ -1,0 +1,5 @@
+//! `bpf2iam_properties::token`, with what libFuzzer thinks of.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bpf2iam_properties::token::check(input));

@@ -1,0 +1,164 @@
+//! Clients whose first answer takes a while: their pod becomes known only then. In life it is a pod whose containers
+//! are faster than the news of it.
+//!
+//! The agent's log says how long the first request was held. Where that was not what was wanted, on a busy machine,
+//! it is done once more in another pod.
+
+use std::{
+    ops::Range,
+    panic::resume_unwind,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bpf2iam_support::{
+    Pod, manifest,
+    pod::Spec,
+    stage::{Agent, Stage},
+};
+
+use super::{
+    access::{self, Access},
+    client::{Client, Kit},
+    column::Column,
+    member::Member,
+    ran::{PATIENCE, Ran, run},
+    status,
+    table::Table,
+    task::Task,
+    transport::Transport,
+};
+
+/// How long the first answer takes.
+const DELAY: Duration = Duration::from_millis(400);
+/// What is waited beyond that: the request comes a little later than its connection.
+const REST: Duration = Duration::from_millis(10);
+/// How long it may take: less than the agent waits at all.
+const WANTED: Range<Duration> = DELAY..Duration::from_millis(850);
+/// How often it is tried.
+const TRIES: usize = 4;
+
+/// What all these pods want to be.
+const ROLE: &str = "latecomer";
+
+/// Counts the connections that pods make.
+const CONNECTIONS: &str = "redirected";
+/// How long between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What it takes to play.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) agent: &'a Agent,
+    pub(super) kit: &'a Kit,
+}
+
+/// Runs every client once, in a pod of its own.
+pub(super) fn play(scene: Scene<'_>, table: &mut Table) -> Result<()> {
+    for (number, client) in Client::ALL.into_iter().enumerate() {
+        let mut attempt = try_once(scene, client, &format!("late-{number}"))?;
+        for again in 1..TRIES {
+            if on_time(attempt.0).is_ok() {
+                break;
+            }
+            attempt = try_once(scene, client, &format!("late-{number}-{again}"))?;
+        }
+        let (delay, verdict) = attempt;
+        let verdict = verdict.and_then(|seen| on_time(delay).map(|()| seen));
+        let verdict = verdict.map(|seen| format!("after {} ms: {seen}", delay.as_millis()));
+        let pod = format!("late-{number}");
+        table.show(client, Column::Delayed, ["delayed", &pod], verdict);
+    }
+    Ok(())
+}
+
+/// How long the answer was held, and what came of it.
+type Attempt = (Duration, Result<String, String>);
+
+fn try_once(scene: Scene<'_>, client: Client, name: &str) -> Result<Attempt> {
+    let member = member(scene.stage, name)?;
+    let command = member.command(scene.kit, client, Transport::Ipv4, Task::Caller)?;
+    let access = Access::of(scene.agent, &member.pod);
+    let ran = scene.run(command, &member.pod)?;
+    let caller = ran
+        .map_err(|error| format!("{error:#}"))
+        .and_then(|ran| member.judge(&ran));
+    let sequence = || match client.exempt(Column::Sequence) {
+        Some(_) => Ok(String::new()),
+        None => access.judge(access::sequence),
+    };
+    let verdict =
+        caller.and_then(|caller| sequence().map(|sequence| format!("{caller} {sequence}")));
+    Ok((access::slowest(&access.requests()), verdict))
+}
+
+/// A pod with a role, that the agent knows nothing of.
+fn member(stage: &Stage, name: &str) -> Result<Member> {
+    let spec = Spec::new("shop", name).annotation("iam.amazonaws.com/role", ROLE);
+    Member::new(stage, stage.node().add_pod(spec)?, Some(ROLE))
+}
+
+impl Scene<'_> {
+    /// Runs a client, and lets the agent know its pod a while after its first request.
+    fn run(self, mut command: Command, pod: &Pod) -> Result<Result<Ran>> {
+        let before = self.connections()?;
+        thread::scope(|scope| {
+            let running = scope.spawn(move || run(&mut command, PATIENCE));
+            let known = self
+                .wait_for_more_than(before)
+                .map(|()| thread::sleep(DELAY + REST))
+                .and_then(|()| manifest::write_pod(&self.stage.manifests(), pod));
+            let ran = running.join().unwrap_or_else(|panic| resume_unwind(panic));
+            known.map(|_file| ran)
+        })
+    }
+
+    fn wait_for_more_than(self, before: u64) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.connections()? <= before {
+            ensure!(
+                Instant::now() < deadline,
+                "it asks the metadata service nothing"
+            );
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// How many connections pods have made so far.
+    fn connections(self) -> Result<u64> {
+        let status = status::read(&self.stage.runtime_dir())?;
+        let count = status["counters"]["kernel"][CONNECTIONS].as_u64();
+        count.with_context(|| format!("no counter {CONNECTIONS}"))
+    }
+}
+
+/// Whether it was as late as it had to be.
+fn on_time(delay: Duration) -> Result<(), String> {
+    if WANTED.contains(&delay) {
+        Ok(())
+    } else {
+        Err(format!("its first answer took {} ms", delay.as_millis()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_quick_answer_nor_one_that_never_came_is_a_late_one() {
+        for (ms, expected) in [
+            (0, false),
+            (399, false),
+            (400, true),
+            (849, true),
+            (900, false),
+        ] {
+            assert_eq!(on_time(Duration::from_millis(ms)).is_ok(), expected, "{ms}");
+        }
+    }
+}
