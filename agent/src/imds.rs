@@ -23,7 +23,7 @@ pub mod service;
 pub mod token;
 
 pub use answer::{Standing, answer};
-pub use instance::{Instance, Made};
+pub use instance::{Instance, Known, Made};
 pub use metrics::Metrics;
 pub use outcome::Outcome;
 pub use response::{Answer, Status};

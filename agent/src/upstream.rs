@@ -25,7 +25,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::{Response, http::request::Parts};
 use jiff::Timestamp;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use crate::{
     clock::Clock,
@@ -112,11 +112,7 @@ impl Upstream {
 
     /// Passes on the request of a pod that has the node's own identity, unchanged but for what belongs to the connection,
     /// and gives the answer likewise. Its body, if there was one, is not sent.
-    pub async fn pass(
-        &self,
-        request: &Parts,
-        session: Session,
-    ) -> Result<Response<Bytes>, Error> {
+    pub async fn pass(&self, request: &Parts, session: Session) -> Result<Response<Bytes>, Error> {
         let passed = self.service.pass(request, session).await;
         passed.map_err(|failure| self.error(failure))
     }
@@ -144,9 +140,9 @@ impl Upstream {
 
     fn way(&self, path: &str, target: String, wanted: (Freshness, Wish)) -> Way {
         let ask = || {
-            let service = Arc::clone(&self.service);
+            let (service, asked) = (Arc::clone(&self.service), Instant::now());
             let what = What::Owned(Excerpt::of(path).to_string());
-            async move { service.read(&what, &target).await }
+            async move { service.read(&what, &target, asked).await }
         };
         self.flights.way(path, wanted, ask)
     }

@@ -28,6 +28,7 @@ mod access;
 mod ledger;
 mod member;
 mod moto;
+mod peer;
 mod ran;
 mod reference;
 mod scene;

@@ -76,8 +76,7 @@ impl Agent {
         let bound = doors.bound().context("cannot tell where we listen")?;
         let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
         let node = config.node_name.as_str();
-        let instance::Opened { instance, learner } =
-            instance::open(config, client.as_ref(), clock, &mut registry);
+        let (instance, learner) = instance::open(config, client.as_ref(), clock, &mut registry);
         let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));

@@ -18,17 +18,26 @@ use super::outcome::Outcome;
 pub enum Instance {
     /// The real service.
     Real(Upstream),
-    /// What is known of a machine that is no EC2 instance (`--metadata-addr off`), once it is known.
+    /// What is known of a machine that is no EC2 instance (`--metadata-addr off`).
     Made(Made),
 }
 
 /// Metadata of a machine that is no EC2 instance.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// What is known, once it is.
-    pub place: watch::Receiver<Option<Place>>,
+    /// What is known.
+    pub known: watch::Receiver<Known>,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// What is known of such a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// This, and there may be more to learn.
+    Some(Place),
+    /// This, and no more.
+    All(Place),
 }
 
 impl Instance {
@@ -50,9 +59,12 @@ impl Instance {
 
 impl Made {
     fn read(&self, path: &str, role: Option<&RoleArn>) -> Result<Option<Item>, Outcome> {
-        let place = self.place.borrow();
-        let place = place.as_ref().ok_or(Outcome::Upstream)?;
+        let known = self.known.borrow();
+        let (Known::Some(place) | Known::All(place)) = &*known;
         let text = place.read(path.trim_end_matches('/'), role);
+        if text.is_none() && matches!(*known, Known::Some(_)) {
+            return Err(Outcome::Upstream);
+        }
         Ok(text.map(|text| Item {
             text: Bytes::from(text),
             modified: self.since,

@@ -7,7 +7,10 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     ext::ReasonPhrase,
-    header::{ACCEPT_RANGES, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED, SERVER},
+    header::{
+        ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED,
+        SERVER,
+    },
 };
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 
@@ -242,6 +245,10 @@ impl Answer {
             Body::Token(token) => Bytes::from(token),
             Body::Text(text, _) => text,
         };
+        if body.is_empty() {
+            // hyper says it itself, but not to HEAD.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status.code();
         *response.headers_mut() = headers;

@@ -170,7 +170,10 @@ impl Trouble {
 
     fn is_over(&mut self) {
         if self.failures > 0 {
-            tracing::info!(failures = self.failures, "Kubernetes tells of this node again");
+            tracing::info!(
+                failures = self.failures,
+                "Kubernetes tells of this node again"
+            );
         }
         *self = Self::default();
     }

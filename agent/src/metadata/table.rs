@@ -82,12 +82,13 @@ pub fn access(path: &str) -> Access {
     if !is_canonical(path) || elsewhere {
         return Access::Never;
     }
-    match by_name(&lower) {
-        // Case counts, and no name that is known has capitals. Should somebody's service not see it so, it is still not
-        // the way to what it has there.
-        Access::Pods | Access::Operator if path != lower => Access::Never,
-        access => access,
+    let access = by_name(&lower);
+    // Case counts, and no name that is known has capitals. Should somebody's service not see it so, this is still no way
+    // to what it has there.
+    if path != lower && access != Access::Allowed {
+        return Access::Never;
     }
+    access
 }
 
 fn by_name(path: &str) -> Access {

@@ -19,14 +19,14 @@ pub(super) struct Nodes(HashSet<PodUid>);
 impl Nodes {
     /// Says it of those of which it was not said yet, and forgets those that are gone.
     pub(super) fn say(&mut self, snapshot: &Snapshot, policy: &Policy) {
-        for subject in self.new(snapshot, policy) {
+        for subject in self.unsaid(snapshot, policy) {
             let pod = &subject.pod;
             let entry = policy.node_role.find(pod).map(tracing::field::display);
             tracing::info!(pod = %pod.name, uid = %pod.uid, entry, "a pod keeps the node's own role");
         }
     }
 
-    fn new(&mut self, snapshot: &Snapshot, policy: &Policy) -> Vec<Arc<Subject>> {
+    fn unsaid(&mut self, snapshot: &Snapshot, policy: &Policy) -> Vec<Arc<Subject>> {
         let is_node = |subject: &&Arc<Subject>| {
             matches!(binding::decide_for(subject, None, policy), Binding::Node(_))
         };
@@ -70,7 +70,7 @@ mod tests {
         let mut nodes = Nodes::default();
         let mut new = |pods: Vec<Subject>| {
             writer.reset(pods);
-            let new = nodes.new(&store.snapshot(), &policy);
+            let new = nodes.unsaid(&store.snapshot(), &policy);
             let names = new.iter().map(|subject| subject.pod.name.to_string());
             names.collect::<Vec<_>>()
         };

@@ -212,13 +212,7 @@ impl Metrics {
         );
     }
 
-    pub(super) fn asked(
-        &self,
-        purpose: Purpose,
-        outcome: Outcome,
-        took: Duration,
-        now: Timestamp,
-    ) {
+    pub(super) fn asked(&self, purpose: Purpose, outcome: Outcome, took: Duration, now: Timestamp) {
         let labels = Request { purpose, outcome };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());

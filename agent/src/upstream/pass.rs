@@ -34,12 +34,7 @@ const OF_THE_CONNECTION: [HeaderName; 9] = [
 
 /// What the service decides by. `Connection` may name them and takes none of them away: who can make a client send that
 /// header could hide that the request was forwarded.
-const DECISIVE: [HeaderName; 4] = [
-    HOST,
-    HeaderName::from_static("x-forwarded-for"),
-    TOKEN,
-    TTL,
-];
+const DECISIVE: [HeaderName; 4] = [HOST, HeaderName::from_static("x-forwarded-for"), TOKEN, TTL];
 
 /// What is sent for `request`, of which the body is gone.
 pub(super) fn question(request: &Parts) -> Result<Question, Failure> {

@@ -26,7 +26,7 @@ use super::{
     token::{Proof, Tokens},
 };
 
-/// All that one question takes, its token and repetitions included. Clients wait for a second.
+/// All that one question takes: its turn, its token and repetitions included. Clients wait for a second.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// A connection on a node takes microseconds. When a packet of it is lost, the next comes after a second: too late.
 const CONNECT: Duration = Duration::from_millis(200);
@@ -64,9 +64,9 @@ impl Service {
         &self.door.metrics
     }
 
-    /// What is at `target`.
-    pub(super) async fn read(&self, what: &What, target: &str) -> Answer {
-        let bounds = bounds(SIZE);
+    /// What is at `target`, for who asked at `asked`.
+    pub(super) async fn read(&self, what: &What, target: &str, asked: Instant) -> Answer {
+        let bounds = bounds(asked, SIZE);
         let mut answer = self.get(what, target, bounds).await?;
         if is_at_its_directory(&answer, target) {
             answer = self.get(what, &format!("{target}/"), bounds).await?;
@@ -118,12 +118,13 @@ impl Service {
         request: &Parts,
         session: Session,
     ) -> Result<Response<Bytes>, Arc<Failure>> {
+        let asked = Instant::now();
         let turn = time::timeout(TURN, self.passes.acquire()).await;
         let _turn = turn.map_err(|_late| {
             self.metrics().turned_away(Purpose::Pass);
             Failure::Busy
         })?;
-        let bounds = bounds(PASS_SIZE);
+        let bounds = bounds(asked, PASS_SIZE);
         let answer = match session {
             Session::Theirs => {
                 let question = pass::question(request)?;
@@ -144,10 +145,10 @@ impl Service {
     }
 }
 
-fn bounds(size: usize) -> Bounds {
+fn bounds(asked: Instant, size: usize) -> Bounds {
     Bounds {
         connect: CONNECT,
-        end: Instant::now() + PATIENCE,
+        end: asked + PATIENCE,
         size,
     }
 }

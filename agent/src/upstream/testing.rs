@@ -28,6 +28,8 @@ pub(super) const PINNED: &[&str] = &["meta-data/pinned"];
 pub(super) enum Reply {
     /// This is written, and the connection closed.
     Text(String),
+    /// The same, after a while.
+    Late(Duration, String),
     /// Nothing ever comes.
     Hang,
 }
@@ -141,9 +143,14 @@ impl State {
         let head = read_head(&mut stream).await;
         let reply = script(&head);
         self.heads.lock().unwrap().push(head);
+        if let Reply::Late(pause, _) = &reply {
+            time::sleep(*pause).await;
+        }
         match reply {
             // Whoever has read enough goes away.
-            Reply::Text(text) => drop(stream.write_all(text.as_bytes()).await),
+            Reply::Text(text) | Reply::Late(_, text) => {
+                drop(stream.write_all(text.as_bytes()).await)
+            }
             Reply::Hang => wait_for_the_end(&mut stream).await,
         }
         self.open.fetch_sub(1, Ordering::Relaxed);

@@ -39,7 +39,7 @@ async fn the_real_service_is_asked_for_each_thing_once_with_one_token() {
         let (upstream, metrics) = upstream(&addr);
         for _ in 0..3 {
             let region = upstream.read(REGION, Freshness::Lasting).await;
-            assert_eq!(text(region).as_deref(), Some("us-east-1"));
+            assert_eq!(text(region).as_deref(), Some("eu-west-1"));
             let listing = upstream.read("meta-data/placement", Freshness::Brief).await;
             assert!(text(listing).unwrap().lines().any(|line| line == "region"));
             let nothing = upstream.read("meta-data/nothing", Freshness::Brief).await;

@@ -24,10 +24,10 @@ use bpf2iam::{
     creds::{self, Cache, Credentials, Derived, Identity, Secret, Source, SourceError, State},
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::{
-        Instance, Made, Metrics, Service,
+        Instance, Known, Made, Metrics, Service,
         token::{Authority, BootId, Key},
     },
-    metadata::{Allow, TokenUse},
+    metadata::{Allow, Place, TokenUse},
     pods::{
         Namespace, Pod, Subject,
         annotation::ROLE,
@@ -204,7 +204,7 @@ impl Agent {
             token_use: TokenUse::Optional,
             allow: Allow::default(),
             instance: Instance::Made(Made {
-                place: tokio::sync::watch::channel(None).1,
+                known: tokio::sync::watch::channel(Known::All(Place::default())).1,
                 since: Clock::system().now(),
             }),
             clock: Clock::system(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bpf2iam_support::{Pod, stage::Agent};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// What the agent calls the record of a request.
@@ -25,6 +26,7 @@ const METADATA: &str = "metadata";
 /// A request.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Request {
+    timestamp: Timestamp,
     uid: String,
     route: String,
     status: u16,
@@ -39,19 +41,22 @@ pub(super) struct Request {
 pub(super) struct Access<'a> {
     agent: &'a Agent,
     uid: String,
-    seen: usize,
+    since: Timestamp,
 }
 
 impl<'a> Access<'a> {
     /// From now on.
     pub(super) fn of(agent: &'a Agent, pod: &Pod) -> Self {
-        let mut access = Self {
+        Self::since(Timestamp::now(), agent, pod)
+    }
+
+    /// From a moment on.
+    pub(super) fn since(since: Timestamp, agent: &'a Agent, pod: &Pod) -> Self {
+        Self {
             agent,
             uid: pod.uid().to_owned(),
-            seen: 0,
-        };
-        access.seen = access.requests().len();
-        access
+            since,
+        }
     }
 
     /// What `judge` makes of the requests. Their records may come a little later than their answers did.
@@ -73,8 +78,8 @@ impl<'a> Access<'a> {
     pub(super) fn requests(&self) -> Vec<Request> {
         let records = self.agent.logged(RECORD).into_iter();
         let requests = records.filter_map(|record| serde_json::from_value::<Request>(record).ok());
-        let own = requests.filter(|request| request.uid == self.uid);
-        own.skip(self.seen).collect()
+        let own = |request: &Request| request.uid == self.uid && request.timestamp >= self.since;
+        requests.filter(own).collect()
     }
 }
 
@@ -143,6 +148,7 @@ mod tests {
 
     fn request(route: &str) -> Request {
         Request {
+            timestamp: Timestamp::UNIX_EPOCH,
             uid: "u".to_owned(),
             route: route.to_owned(),
             status: 200,

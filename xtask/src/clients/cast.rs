@@ -7,6 +7,7 @@ use bpf2iam_support::{
     process::output,
     stage::{Agent, BASE_ARN, Stage},
 };
+use jiff::Timestamp;
 
 use super::{
     access::{self, Access},
@@ -15,6 +16,7 @@ use super::{
     column::Column,
     member::Member,
     moto::{self, Moto},
+    peer::Service,
     ran::{PATIENCE, Ran, at_once},
     reference::{Lack, Reference},
     scene::Scene,
@@ -38,9 +40,16 @@ pub(super) struct Cast {
 pub(super) struct Play<'a> {
     pub(super) kit: &'a Kit,
     pub(super) scene: Scene,
-    /// The agent, if there is one.
-    pub(super) agent: Option<&'a Agent>,
+    /// Who is asked.
+    pub(super) asked: Asked<'a>,
     pub(super) reference: &'a Reference,
+}
+
+/// Who answers the clients, and knows what they asked.
+#[derive(Clone, Copy)]
+pub(super) enum Asked<'a> {
+    Service(&'a Service),
+    Agent(&'a Agent),
 }
 
 impl Cast {
@@ -131,23 +140,19 @@ impl Cast {
         transport: Transport,
         table: &mut Table,
     ) -> Result<()> {
-        let access = |member: &Member| Some(Access::of(play.agent?, &member.pod));
-        let before: Vec<_> = self.members.iter().map(access).collect();
-        let all = self.at_once(play.kit, client, transport)?;
-        for ((member, ran), access) in all.into_iter().zip(before) {
+        let since = Timestamp::now();
+        for (member, ran) in self.at_once(play.kit, client, transport)? {
             let verdict = ran
                 .map_err(|error| format!("{error:#}"))
                 .and_then(|ran| judge(&play.expected(member, client), &ran));
             let column = play.scene.column(transport, member.role.as_deref());
             let place = [transport.name(), member.name()];
-            let was_somebody = verdict.is_ok() && member.role.is_some();
+            let is_somebody = verdict.is_ok();
             table.show(client, column, place, verdict);
-            if let Some(access) = access
-                && was_somebody
-                && client.exempt(Column::Sequence).is_none()
+            if is_somebody
+                && let Some((column, verdict)) = play.evidence(member, client, transport, since)
             {
-                let verdict = access.judge(access::sequence);
-                table.show(client, Column::Sequence, place, verdict);
+                table.show(client, column, place, verdict);
             }
         }
         Ok(())
@@ -179,8 +184,30 @@ impl<'a> Play<'a> {
     {
         Play {
             scene,
-            agent: Some(agent),
+            asked: Asked::Agent(agent),
             ..self
+        }
+    }
+
+    /// What whoever was asked says of how it was, for this column.
+    fn evidence(
+        &self,
+        member: &Member,
+        client: Client,
+        transport: Transport,
+        since: Timestamp,
+    ) -> Option<(Column, Result<String, String>)> {
+        match self.asked {
+            Asked::Service(service) => {
+                let column = self.scene.column(transport, None);
+                Some((column, service.judge(&member.pod, transport, since)))
+            }
+            Asked::Agent(agent) => {
+                let has_sequence =
+                    member.role.is_some() && client.exempt(Column::Sequence).is_none();
+                let access = Access::since(since, agent, &member.pod);
+                has_sequence.then(|| (Column::Sequence, access.judge(access::sequence)))
+            }
         }
     }
 

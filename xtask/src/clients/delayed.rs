@@ -19,6 +19,8 @@ use bpf2iam_support::{
     stage::{Agent, Stage},
 };
 
+use crate::say;
+
 use super::{
     access::{self, Access},
     client::{Client, Kit},
@@ -61,14 +63,15 @@ pub(super) fn play(scene: Scene<'_>, table: &mut Table) -> Result<()> {
     for (number, client) in Client::ALL.into_iter().enumerate() {
         let mut attempt = try_once(scene, client, &format!("late-{number}"))?;
         for again in 1..TRIES {
-            if on_time(attempt.0).is_ok() {
+            let Err(otherwise) = on_time(attempt.0) else {
                 break;
-            }
+            };
+            say::note(format!("{}: {otherwise}; once more", client.name()));
             attempt = try_once(scene, client, &format!("late-{number}-{again}"))?;
         }
         let (delay, verdict) = attempt;
-        let verdict = verdict.and_then(|seen| on_time(delay).map(|()| seen));
-        let verdict = verdict.map(|seen| format!("after {} ms: {seen}", delay.as_millis()));
+        let late = |said| format!("after {} ms: {said}", delay.as_millis());
+        let verdict = on_time(delay).and_then(|()| verdict.map(late).map_err(late));
         let pod = format!("late-{number}");
         table.show(client, Column::Delayed, ["delayed", &pod], verdict);
     }

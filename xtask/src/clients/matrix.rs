@@ -10,6 +10,9 @@ const GOOD: &str = "ok";
 const BAD: &str = "FAIL";
 const EXEMPT: &str = "-";
 
+/// How much of a failure is shown; all of it is in its row.
+const SHOWN: usize = 160;
+
 /// What was tried of each client.
 #[derive(Debug, Default)]
 pub(super) struct Matrix {
@@ -94,7 +97,8 @@ impl Matrix {
         }
         let failure = trials.find_map(|trial| trial.failure.as_deref());
         failure.map_or(Cell::Good, |failure| {
-            Cell::Bad(failure.lines().next().unwrap_or_default().to_owned())
+            let first = failure.lines().next().unwrap_or_default();
+            Cell::Bad(first.chars().take(SHOWN).collect())
         })
     }
 }

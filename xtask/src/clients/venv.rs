@@ -16,7 +16,7 @@ use crate::{cache, cx::Cx, exec, install};
 /// Every package with its version.
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
 /// Shows that what is wanted is there, and made for this interpreter.
-const PROOF: &str = "import awscli, boto3, moto.server";
+const PROOF: &str = "import aiobotocore.session, awscli, boto3, moto.server";
 /// Shows that an interpreter can make virtual environments: Debian has that in another package.
 const ABLE: &str = "from ensurepip import version; import venv";
 /// Debian's: the one that its package for virtual environments is for.

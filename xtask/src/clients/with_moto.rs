@@ -12,10 +12,11 @@ use bpf2iam_support::{
 use crate::say;
 
 use super::{
-    cast::{Cast, Play},
+    cast::{Asked, Cast, Play},
     client::Kit,
     cluster::{self, Cluster},
     moto::Moto,
+    peer::Service,
     reference::{Lack, Reference},
     scene::Scene,
     table::Table,
@@ -40,10 +41,11 @@ pub(super) fn play(
     let cast = Cast::gather(&stage)?;
     let reference = rehearse(&mut stage, &cast, kit, table)?;
     say::step("without the agent: every client is the node");
+    let service = Service::start(&mut stage)?;
     let play = Play {
         kit,
         scene: Scene::Node,
-        agent: None,
+        asked: Asked::Service(&service),
         reference: &reference,
     };
     cast.play(play, &Transport::ALL, table)?;
@@ -85,7 +87,6 @@ fn rehearse(stage: &mut Stage, cast: &Cast, kit: &Kit, table: &mut Table) -> Res
         stage.start_imds(lack.instance())?;
         reference.rehearse(lack, cast.members(), kit, table)?;
     }
-    stage.start_imds(&[])?;
     Ok(reference)
 }
 

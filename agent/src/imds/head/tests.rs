@@ -421,9 +421,9 @@ proptest! {
         let ours = whole(request.as_bytes());
         prop_assert_eq!(portions(request.as_bytes(), size), ours);
         if let Ok(Some(head)) = ours {
-            prop_assert_eq!(head.length, request.len());
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let hypers = runtime.block_on(hyper(request.as_bytes()));
+            // An empty line in the midst is its end: what comes then is nobody's.
+            let hypers = runtime.block_on(hyper(&request.as_bytes()[..head.length]));
             prop_assert_eq!(hypers, Some(head.body), "{}", request);
         }
     }

@@ -19,10 +19,10 @@ use crate::{
     creds::{Credentials, Derived, Identity, Secret, State},
     id::{CgroupId, NetnsCookie, PodRef},
     imds::{
-        Instance, Made, Metrics,
+        Instance, Known, Made, Metrics,
         token::{Authority, BootId, Key},
     },
-    metadata::{Allow, TokenUse},
+    metadata::{Allow, Place, TokenUse},
     pods::{Pod, Subject, annotation::ROLE, binding::Policy, index, resolve::Resolver},
 };
 
@@ -132,7 +132,7 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
         token_use: TokenUse::Optional,
         allow: Allow::default(),
         instance: Instance::Made(Made {
-            place: watch::channel(None).1,
+            known: watch::channel(Known::All(Place::default())).1,
             since: Timestamp::UNIX_EPOCH,
         }),
         clock: Clock::starting_at(Timestamp::UNIX_EPOCH),
@@ -527,7 +527,7 @@ async fn chunks_that_are_none_are_no_body() {
             format!("5;{}\r\nhello\r\n0\r\n\r\n", many("x", 1 << 14)),
             "400 ",
         ),
-        (many("1;xxxx\r\nx\r\n", 4000) + "0\r\n\r\n", "400 "),
+        (many("1;xxxxx\r\nx\r\n", 4000) + "0\r\n\r\n", "400 "),
         (format!("0\r\n{}\r\n", many("X: y\r\n", 101)), "400 "),
         (format!("0\r\nX: {}\r\n\r\n", many("y", 1 << 14)), "400 "),
         // Sizes that are none.

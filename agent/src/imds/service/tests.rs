@@ -16,7 +16,7 @@ use crate::{
     creds::{Credentials, Derived, Secret, SourceError},
     id::{CgroupId, NetnsCookie, PodRef, PodUid},
     imds::{
-        Made,
+        Known, Made,
         token::{BootId, Key},
     },
     metadata::Place,
@@ -167,7 +167,7 @@ fn made() -> Instance {
         ..Place::default()
     };
     Instance::Made(Made {
-        place: watch::channel(Some(place)).1,
+        known: watch::channel(Known::All(place)).1,
         since: start(),
     })
 }

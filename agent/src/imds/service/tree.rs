@@ -1,7 +1,5 @@
 //! What of the instance's tree a pod sees beside its role.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use tokio::time::{self, Instant};
 
@@ -38,12 +36,7 @@ impl<S: Supply> Service<S> {
             return Err(Outcome::Method);
         }
         let role = role(binding);
-        let target = if leaf {
-            Cow::Borrowed(path)
-        } else {
-            Cow::Owned(format!("{path}/"))
-        };
-        let read = self.instance.read(&target, role);
+        let read = self.instance.read(path, role);
         let item = time::timeout_at(deadline, read)
             .await
             .map_err(|_late| Outcome::Upstream)??

@@ -14,7 +14,9 @@ fn item(text: &'static str) -> Option<Item> {
 }
 
 fn failed() -> Result<Option<Item>, Arc<Failure>> {
-    Err(Arc::new(Failure::Connect(std::io::ErrorKind::TimedOut.into())))
+    Err(Arc::new(Failure::Connect(
+        std::io::ErrorKind::TimedOut.into(),
+    )))
 }
 
 /// What somebody who asks gets.
@@ -39,7 +41,13 @@ fn who_was_asked_for_longest_ago_goes_first_and_what_is_pinned_never() {
         store.learn(&path(number), F::Brief, &Ok(item("x")), now);
         assert_eq!(store.len(), MOST + 1);
     }
-    for (number, there) in [(0, true), (1, false), (10, false), (11, true), (MOST + 9, true)] {
+    for (number, there) in [
+        (0, true),
+        (1, false),
+        (10, false),
+        (11, true),
+        (MOST + 9, true),
+    ] {
         let found = look(&mut store, &path(number), now) != "nothing";
         assert_eq!(found, there, "{number}");
     }
@@ -57,7 +65,12 @@ fn what_is_of_no_use_goes_before_what_is() {
     store.learn(&"failed".into(), F::Lasting, &failed(), start);
     let now = start + LASTING * 2;
     for number in 0..MOST - 1 {
-        store.learn(&format!("new {number}").into(), F::Brief, &Ok(item("x")), now);
+        store.learn(
+            &format!("new {number}").into(),
+            F::Brief,
+            &Ok(item("x")),
+            now,
+        );
     }
     assert_eq!(store.len(), MOST);
     assert!(store.old("lasting").is_some(), "it is as good as new");
@@ -73,7 +86,11 @@ fn a_failure_hides_nothing_that_is_good_and_is_over_with_a_success() {
     store.learn(&path, F::Brief, &Ok(item("x")), now);
     store.learn(&path, F::Brief, &failed(), now);
     assert_eq!(look(&mut store, "a", now), "Some(b\"x\")");
-    assert_eq!(look(&mut store, "a", now + BRIEF), "nothing", "the pause is over");
+    assert_eq!(
+        look(&mut store, "a", now + BRIEF),
+        "nothing",
+        "the pause is over"
+    );
     store.learn(&path, F::Brief, &failed(), now + BRIEF);
     assert_eq!(look(&mut store, "a", now + BRIEF), "failing");
     assert!(store.old("a").is_none(), "it may be something else by now");
@@ -88,7 +105,10 @@ fn what_says_nothing_about_the_service_is_not_remembered() {
         store.learn(&"a".into(), F::Brief, &Err(Arc::new(failure)), now);
     }
     store.learn(&"a".into(), F::Never, &Ok(item("x")), now);
-    assert_eq!((store.len(), look(&mut store, "a", now).as_str()), (0, "nothing"));
+    assert_eq!(
+        (store.len(), look(&mut store, "a", now).as_str()),
+        (0, "nothing")
+    );
     store.learn(&"a".into(), F::Never, &failed(), now);
     assert_eq!(look(&mut store, "a", now), "failing");
     store.learn(&"a".into(), F::Never, &Ok(item("x")), now);

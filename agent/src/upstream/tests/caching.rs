@@ -61,7 +61,10 @@ async fn when_the_service_is_gone_what_never_changes_is_still_there_and_nothing_
         ("meta-data/c", Freshness::Never),
     ];
     for (path, freshness) in all {
-        assert_eq!(text(upstream.read(path, freshness).await).as_deref(), Some("x"));
+        assert_eq!(
+            text(upstream.read(path, freshness).await).as_deref(),
+            Some("x")
+        );
     }
     service.stop().await;
     for hours in [2, 48] {
@@ -124,8 +127,14 @@ async fn thousands_of_paths_displace_each_other_and_not_what_every_pod_reads() {
     assert_eq!(upstream.flights.remembered(), 256 + PINNED.len());
     service.forget();
     upstream.read(PINNED[0], Freshness::Lasting).await.unwrap();
-    upstream.read("meta-data/tags/999", Freshness::Brief).await.unwrap();
+    upstream
+        .read("meta-data/tags/999", Freshness::Brief)
+        .await
+        .unwrap();
     assert!(service.lines().is_empty());
-    upstream.read("meta-data/tags/0", Freshness::Brief).await.unwrap();
+    upstream
+        .read("meta-data/tags/0", Freshness::Brief)
+        .await
+        .unwrap();
     assert_eq!(service.lines(), ["GET /latest/meta-data/tags/0"]);
 }

@@ -16,7 +16,10 @@ fn chunked(body: &str) -> Reply {
 
 #[tokio::test]
 async fn whatever_is_no_answer_is_an_error_that_names_it() {
-    let endless = chunked(&format!("{LIMIT:x}\r\n{}\r\n1\r\nx\r\n0\r\n\r\n", "x".repeat(LIMIT)));
+    let endless = chunked(&format!(
+        "{LIMIT:x}\r\n{}\r\n1\r\nx\r\n0\r\n\r\n",
+        "x".repeat(LIMIT)
+    ));
     let too_long = "the answer to \"meta-data/a\" has more than 65536 bytes";
     for (reply, says) in [
         (ok(&"x".repeat(LIMIT + 1)), too_long),
@@ -33,11 +36,16 @@ async fn whatever_is_no_answer_is_an_error_that_names_it() {
             "cannot ask for \"meta-data/a\"",
         ),
         (
-            Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx".to_owned()),
+            Reply::Text(
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx".to_owned(),
+            ),
             "cannot ask for \"meta-data/a\"",
         ),
         (
-            Reply::Text(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(LIMIT))),
+            Reply::Text(format!(
+                "HTTP/1.1 200 OK\r\nX: {}\r\n\r\n",
+                "x".repeat(LIMIT)
+            )),
             "cannot ask for \"meta-data/a\"",
         ),
         (Reply::Text(String::new()), "cannot ask for \"meta-data/a\""),
@@ -66,7 +74,10 @@ async fn the_longest_answer_is_taken_whole() {
 
 #[tokio::test]
 async fn a_directory_that_wants_its_slash_gets_it() {
-    for location in ["http://169.254.169.254/latest/meta-data/a/", "/latest/meta-data/a/"] {
+    for location in [
+        "http://169.254.169.254/latest/meta-data/a/",
+        "/latest/meta-data/a/",
+    ] {
         for moved in ["301 Moved Permanently", "302 Found"] {
             let location = format!("Location: {location}");
             let service = giving_tokens(move |head| {
@@ -123,8 +134,14 @@ async fn who_hangs_is_waited_for_less_than_a_second_and_then_not_at_all() {
     let start = Instant::now();
     let told = reason(upstream.read(PATH, Freshness::Brief).await);
     let took = start.elapsed();
-    assert!(told.ends_with("no answer to \"meta-data/a\" within 0.7 s"), "{told}");
-    assert!(took >= Duration::from_millis(690) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(
+        told.ends_with("no answer to \"meta-data/a\" within 0.7 s"),
+        "{told}"
+    );
+    assert!(
+        took >= Duration::from_millis(690) && took < Duration::from_millis(1500),
+        "{took:?}"
+    );
     let start = Instant::now();
     for _ in 0..100 {
         let again = reason(upstream.read(PATH, Freshness::Brief).await);
@@ -185,6 +202,9 @@ async fn an_error_repeats_no_junk() {
     let junk = format!("meta-data/\n\u{1b}[2J{}", "x".repeat(9000));
     for upstream in [upstream, there] {
         let told = reason(upstream.read(&junk, Freshness::Brief).await);
-        assert!(told.len() < 300 && !told.contains(char::is_control), "{told}");
+        assert!(
+            told.len() < 300 && !told.contains(char::is_control),
+            "{told}"
+        );
     }
 }

@@ -160,10 +160,17 @@ async fn every_status_goes_back_as_it_came() {
         for _ in 0..2 {
             let asked = request(Method::GET, "/a", &[]);
             let answer = upstream.pass(&asked, Session::Theirs).await.unwrap();
-            assert_eq!((answer.status().as_u16(), &answer.body()[..]), (code, &b"body"[..]));
+            assert_eq!(
+                (answer.status().as_u16(), &answer.body()[..]),
+                (code, &b"body"[..])
+            );
             assert_eq!(answer.headers()["location"], "http://elsewhere.test/");
         }
-        assert_eq!(service.lines().len(), 2, "nothing is remembered or repeated");
+        assert_eq!(
+            service.lines().len(),
+            2,
+            "nothing is remembered or repeated"
+        );
     }
 }
 
@@ -232,7 +239,11 @@ async fn where_the_service_gives_no_tokens_none_is_shown() {
     })
     .await;
     let (upstream, _) = upstream(&service.addr);
-    let asked = request(Method::GET, "/a", &[("x-aws-ec2-metadata-token", "of ours")]);
+    let asked = request(
+        Method::GET,
+        "/a",
+        &[("x-aws-ec2-metadata-token", "of ours")],
+    );
     upstream.pass(&asked, Session::Ours).await.unwrap();
     assert_eq!(service.heads()[1], "GET /a HTTP/1.1\r\n\r\n");
 }

@@ -99,7 +99,10 @@ async fn a_token_is_renewed_minutes_before_its_end() {
 
 #[tokio::test]
 async fn an_old_token_does_while_no_new_one_is_given() {
-    for reply in [status("503 Service Unavailable", &[], ""), testing::Reply::Hang] {
+    for reply in [
+        status("503 Service Unavailable", &[], ""),
+        testing::Reply::Hang,
+    ] {
         let tokens = std::sync::atomic::AtomicUsize::new(0);
         let service = Scripted::start(move |head| {
             use std::sync::atomic::Ordering;

@@ -11,9 +11,11 @@ use crate::scene::{
     NODE_KEYS, assert_role, attempt, leaks, pod, refused_for, stage, wait_for_record,
 };
 
-/// The agent in a pod on the node's network, as its DaemonSet puts it there.
+/// The agent in a pod on the node's network, as its DaemonSet puts it there. No pod has the node's identity, as such a
+/// one would have in any case.
 fn start_inside(stage: &Stage, pod: &Pod) -> Agent {
-    let command = stage.agent_in(&pod.place(), &[], &[]).unwrap();
+    let nobody = ["--node-role-for", "none"];
+    let command = stage.agent_in(&pod.place(), &[], &nobody).unwrap();
     let process = Process::spawn("bpf2iam", command).unwrap();
     Agent::ready(process, stage).unwrap()
 }

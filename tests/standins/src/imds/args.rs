@@ -63,7 +63,7 @@ pub struct Args {
     no_tokens: Option<u16>,
 
     /// Any other rule, such as {"times":1,"do":"hang"}; may be given several times. What it may do: latency, pass,
-    /// refuse-tokens, status, redirect, empty, garbage, noise, oversized, length, chunked, cut, slow, close, reset, hang
+    /// refuse-tokens, status, redirect, astray, empty, garbage, noise, oversized, length, chunked, cut, slow, close, reset, hang
     #[arg(long, value_name = "JSON", value_parser = parse_rule)]
     rule: Vec<Rule>,
 }

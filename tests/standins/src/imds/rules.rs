@@ -49,6 +49,8 @@ pub enum Effect {
     /// 301 to the same path with a slash behind it, as an absolute URL: `"redirect"`. Old instance types did this to
     /// directories.
     Redirect,
+    /// 302 to the user data, as an absolute URL: `"astray"`.
+    Astray,
     /// 200 without a body: `"empty"`.
     Empty,
     /// 200, and the page of some proxy: `"garbage"`.

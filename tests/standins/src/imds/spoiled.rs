@@ -33,7 +33,11 @@ pub(super) fn spoil(effect: Effect, answer: Response, occasion: Occasion<'_>) ->
         Effect::Latency(_) | Effect::Pass => Reply::Answer(answer),
         Effect::RefuseTokens => Reply::Answer(page::empty(StatusCode::UNAUTHORIZED)),
         Effect::Status(code) => Reply::Answer(status(code)),
-        Effect::Redirect => Reply::Answer(redirect(occasion)),
+        Effect::Redirect => {
+            let path = format!("{}/", occasion.path);
+            Reply::Answer(redirect(StatusCode::MOVED_PERMANENTLY, &path, occasion))
+        }
+        Effect::Astray => Reply::Answer(redirect(StatusCode::FOUND, "/latest/user-data", occasion)),
         Effect::Empty => Reply::Answer(with_body(answer, String::new())),
         Effect::Garbage => Reply::Answer(garbage(answer)),
         Effect::Noise => Reply::Raw(Bytes::from_static(ALERT)),
@@ -61,14 +65,14 @@ fn status(code: u16) -> Response {
     }
 }
 
-/// To where the client was already, so that whoever follows it is seen here.
-fn redirect(occasion: Occasion<'_>) -> Response {
-    let mut response = page::empty(StatusCode::MOVED_PERMANENTLY);
+/// To the host where the client is already, so that whoever follows it is seen here.
+fn redirect(status: StatusCode, path: &str, occasion: Occasion<'_>) -> Response {
+    let mut response = page::empty(status);
     let host = occasion
         .headers
         .get(HOST)
         .and_then(|host| host.to_str().ok());
-    let location = format!("http://{}{}/", host.unwrap_or_default(), occasion.path);
+    let location = format!("http://{}{path}", host.unwrap_or_default());
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }

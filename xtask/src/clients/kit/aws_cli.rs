@@ -10,13 +10,15 @@ use crate::{
     install::{self, Package},
 };
 
+use super::sources::QUIET;
+
 /// Where Debian puts it, and where `with_aws_cli.sh` runs it: by `PATH` there may be another.
 const PROGRAM: &str = "/usr/bin/aws";
 
 /// Sees to it that it is there.
 pub(super) fn ensure(cx: &Cx) -> Result<()> {
     install::debian(cx, &[Package::file("awscli", PROGRAM)])?;
-    let said = exec::capture(Command::new(PROGRAM).arg("--version"))?;
+    let said = exec::capture(Command::new(PROGRAM).arg("--version").envs(QUIET))?;
     ensure!(
         said.starts_with("aws-cli/2."),
         "{PROGRAM} is another: {said}"

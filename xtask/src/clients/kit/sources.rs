@@ -14,10 +14,10 @@ use crate::{cache, cx::Cx, exec};
 /// Where all clients are.
 pub(super) const DIRECTORY: &str = "tests/clients";
 
-/// What makes a program of ours ask nobody anything, once it has loaded its SDK: so that it can be tried where a real
-/// metadata service may be.
+/// What makes a program of ours load its SDK, and ask nobody anything.
 const PROOF: [&str; 3] = ["refresh", "0", "0"];
-const QUIET: [(&str, &str); 3] = [
+/// What makes any client leave the metadata service alone: where these are tried there may be a real one.
+pub(super) const QUIET: [(&str, &str); 3] = [
     ("AWS_EC2_METADATA_DISABLED", "true"),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9"),
     ("AWS_REGION", "eu-west-1"),

@@ -124,13 +124,20 @@ async fn an_allowed_path_is_there_only_if_the_instance_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_long_as_nothing_is_known_of_the_machine_clients_may_try_again() {
+async fn what_may_still_be_learned_of_the_machine_is_worth_another_try() {
     let mut world = world();
+    let place = Place {
+        region: Some("eu-west-1".to_owned()),
+        ..Place::default()
+    };
     world.service.instance = Instance::Made(Made {
-        place: watch::channel(None).1,
+        known: watch::channel(Known::Some(place)).1,
         since: start(),
     });
-    let got = world.get(PLAIN, REGION).await;
+    assert_eq!(world.get(PLAIN, REGION).await.body, "eu-west-1");
+    let got = world
+        .get(PLAIN, "/latest/meta-data/placement/availability-zone")
+        .await;
     assert_eq!((got.status, got.body.as_str()), (503, ""));
     world.counted(r#"imds_refusals_total{reason="upstream"} 1"#);
 }

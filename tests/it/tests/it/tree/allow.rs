@@ -133,7 +133,8 @@ fn whoever_names_the_nodes_secrets_is_refused_at_start() {
         "meta-data/identity-credentials/ec2/info",
         "meta-data/identity-credentials/**",
         "meta-data/../user-data",
-        "",
+        "%75ser-data",
+        "/",
     ] {
         let setup = Setup::default().arg(format!("--allow-path={path}"));
         let refused = setup.config().unwrap_err().to_string();

@@ -64,10 +64,17 @@ async fn answers_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_back_with_a_slash() {
-    let imds = faulty(Effect::Redirect);
-    let answer = get(&imds, "/latest/meta-data").await;
-    assert_eq!(answer.header("Location"), "http://x/latest/meta-data/");
+async fn a_redirect_leads_back_with_a_slash_or_astray() {
+    for (effect, status, location) in [
+        (Effect::Redirect, 301, "http://x/latest/meta-data/"),
+        (Effect::Astray, 302, "http://x/latest/user-data"),
+    ] {
+        let answer = get(&faulty(effect), "/latest/meta-data").await;
+        assert_eq!(
+            (answer.status, answer.header("Location")),
+            (status, location)
+        );
+    }
 }
 
 #[tokio::test]
