@@ -101,6 +101,7 @@ impl Config {
     /// Checks what was typed; what was not comes from the machine.
     pub fn new(args: Run, machine: Machine) -> Result<Self, Error> {
         let (roles, discover) = Roles::new(&args.roles)?;
+        let pods = Pods::new(&args.kubernetes, args.roles.credentials)?;
         let metadata = MetadataAddr::choose(args.metadata.metadata_addr.clone(), &machine)?;
         if let (Some(_), Err(why)) = (&discover, &metadata) {
             return Err(Error::NothingToAsk(why));
@@ -108,9 +109,8 @@ impl Config {
         let metadata = metadata.ok();
         let zone = args.metadata.availability_zone;
         let base = roles.base.as_ref();
-        let (place, misplaced) = place::here(metadata.as_ref(), zone, &machine, base)?;
+        let (place, misplaced) = place::here(metadata.as_ref(), zone, &machine, base, &pods)?;
         let (node_role_for, nobody_to_ask) = access::nodes(&args.roles, metadata.as_ref())?;
-        let pods = Pods::new(&args.kubernetes, args.roles.credentials)?;
         let (admin_listen, unused_port) = admin::listen(
             args.admin_listen.as_deref(),
             args.kube2iam.metrics_port,

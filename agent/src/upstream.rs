@@ -13,7 +13,7 @@ mod flight;
 pub(crate) mod http;
 mod metrics;
 mod pass;
-mod path;
+pub mod path;
 mod pause;
 mod service;
 mod store;
@@ -142,7 +142,8 @@ impl Upstream {
         let ask = || {
             let (service, asked) = (Arc::clone(&self.service), Instant::now());
             let what = What::Owned(Excerpt::of(path).to_string());
-            async move { service.read(&what, &target, asked).await }
+            let freshness = wanted.0;
+            async move { service.read(&what, (&target, freshness), asked).await }
         };
         self.flights.way(path, wanted, ask)
     }
@@ -153,13 +154,11 @@ impl Upstream {
             Ok(item) => return Ok(self.came_from(Origin::Service, item)),
             Err(failure) => failure,
         };
-        match self.flights.old(path) {
-            Some(item) => Ok(self.came_from(Origin::Stale, Some(item))),
-            None => {
-                self.service.metrics().read(Origin::Nothing);
-                Err(self.error(failure))
-            }
+        if let Some(item) = self.flights.old(path) {
+            return Ok(self.came_from(Origin::Stale, Some(item)));
         }
+        self.service.metrics().read(Origin::Nothing);
+        Err(self.error(failure))
     }
 
     fn came_from(&self, origin: Origin, item: Option<Item>) -> Option<Item> {

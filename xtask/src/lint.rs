@@ -35,7 +35,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
 }
 
 fn fmt(cx: &Cx) -> Result<()> {
-    exec::run(&mut cargo(cx, "fmt --all -- --check"))
+    exec::run(&mut cargo(cx, "fmt --all -- --check"))?;
+    // A workspace of its own.
+    let line = "fmt --manifest-path=tests/fuzz/Cargo.toml -- --check";
+    exec::run(&mut cargo(cx, line))
 }
 
 fn clippy(cx: &Cx) -> Result<()> {

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use crate::{cx::Cx, exec, install};
 
 /// Where Go's own archive is unpacked to, which `PATH` may not name.
-pub(crate) const GO_ELSEWHERE: [&str; 1] = ["/usr/local/go/bin/go"];
+pub(crate) const GO_ARCHIVE: &str = "/usr/local/go/bin/go";
 
 /// A version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) struct Runtime {
     pub(crate) says: &'static str,
     /// The oldest that will do.
     pub(crate) oldest: Version,
-    /// Where it may be besides `PATH`.
+    /// Where else it may be: `PATH` may name another before it, or not at all.
     pub(crate) elsewhere: &'static [&'static str],
     /// Debian's package, which is installed where there is none.
     pub(crate) package: Option<&'static str>,
@@ -71,14 +71,17 @@ impl Runtime {
             advice,
             ..
         } = self;
-        let places: Vec<_> = ["PATH"].iter().chain(*elsewhere).copied().collect();
+        let elsewhere: Vec<_> = elsewhere
+            .iter()
+            .map(|place| format!(" or as {place}"))
+            .collect();
+        let elsewhere = elsewhere.concat();
         let found = if seen.is_empty() {
             "there is none".to_owned()
         } else {
             seen.join(", ")
         };
-        let places = places.join(" or ");
-        format!("{name} {oldest} or newer is needed by {places}: {found}\n  {advice}")
+        format!("{name} {oldest} or newer is needed on PATH{elsewhere}: {found}\n  {advice}")
     }
 
     /// Asked where no project can make it another version.
@@ -179,7 +182,7 @@ mod tests {
         let error = nowhere.find(&cx).expect_err("it is nowhere");
         assert_eq!(
             error.to_string(),
-            "Shell 1.2.3 or newer is needed by PATH or /opt/sh: there is none\n  see its makers"
+            "Shell 1.2.3 or newer is needed on PATH or as /opt/sh: there is none\n  see its makers"
         );
         let old = nowhere.complaint(&["/usr/bin/sh is 1.1.9".to_owned()]);
         assert!(old.contains(": /usr/bin/sh is 1.1.9\n"), "{old}");

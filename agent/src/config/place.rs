@@ -2,14 +2,16 @@
 
 use crate::{id::BaseArn, metadata::Place};
 
-use super::{Error, Machine, MetadataAddr, Warning, given};
+use super::{Error, Machine, MetadataAddr, Pods, Warning, given};
 
-/// Where it is, with what whoever said so should know. Nothing of it matters where there is a metadata service.
+/// Where it is, with what whoever said so should know. Nothing of it matters where there is a metadata service. Where
+/// there is an API server, that may know more.
 pub(super) fn here(
     metadata: Option<&MetadataAddr>,
     zone: Option<String>,
     machine: &Machine,
     base: Option<&BaseArn>,
+    pods: &Pods,
 ) -> Result<(Place, Option<Warning>), Error> {
     let zone = given(zone);
     if metadata.is_some() {
@@ -23,7 +25,7 @@ pub(super) fn here(
         account: base.map(|base| base.account().to_owned()),
         ..Place::default()
     };
-    let warning = warning(&place);
+    let warning = warning(&place, pods);
     Ok((place, warning))
 }
 
@@ -53,9 +55,9 @@ const UNUSED: &str =
     "not used, as the metadata service of this node says it; it is for --metadata-addr=off";
 
 /// What pods would stumble over.
-fn warning(place: &Place) -> Option<Warning> {
+fn warning(place: &Place, pods: &Pods) -> Option<Warning> {
     match (&place.region, &place.zone) {
-        (None, _) => Some(Warning::new(
+        (None, _) if matches!(pods, Pods::Files(_)) => Some(Warning::new(
             "metadata-addr",
             "it is off and no region is given, so that pods find none; set $AWS_REGION",
         )),
@@ -63,7 +65,7 @@ fn warning(place: &Place) -> Option<Warning> {
             "availability-zone",
             "it does not begin with the region ($AWS_REGION), and some SDKs take the region from it",
         )),
-        (Some(_), _) => None,
+        (None | Some(_), _) => None,
     }
 }
 
@@ -149,6 +151,8 @@ mod tests {
                     $AWS_REGION";
         assert_eq!(warnings("", &[]), [none]);
         assert_eq!(warnings("", &["--availability-zone=eu-west-1a"]), [none]);
+        // The API server may know it.
+        assert_eq!(warnings("", &["--pods=kube"]), [""; 0]);
         let other = "--availability-zone: it does not begin with the region ($AWS_REGION), and some \
                      SDKs take the region from it";
         assert_eq!(

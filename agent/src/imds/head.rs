@@ -203,8 +203,7 @@ impl Request {
         else {
             return Err(Malformed::RequestLine);
         };
-        let visible = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
-        if !is_token(method) || !visible {
+        if !is_token(method) || !is_target(target) {
             return Err(Malformed::RequestLine);
         }
         let version = match version {
@@ -292,6 +291,12 @@ const fn is_white(byte: u8) -> bool {
 /// Control characters but for the tab, which is white space.
 const fn is_control(byte: u8) -> bool {
     byte.is_ascii_control() && byte != b'\t'
+}
+
+/// Visible characters. No target has a fragment (RFC 9112, section 3.2), and who takes it off reads another path.
+fn is_target(text: &[u8]) -> bool {
+    let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
+    !text.is_empty() && text.iter().all(visible)
 }
 
 /// `token` of RFC 9110, section 5.6.2.

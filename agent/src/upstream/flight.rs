@@ -160,10 +160,11 @@ impl Flights {
         self.state().store.old(path)
     }
 
-    /// How many paths are remembered.
+    /// How many paths are remembered, and how many are under way.
     #[cfg(test)]
-    pub(super) fn remembered(&self) -> usize {
-        self.state().store.len()
+    pub(super) fn remembered(&self) -> [usize; 2] {
+        let state = self.state();
+        [state.store.len(), state.under_way.len()]
     }
 
     async fn in_turn(&self, is_first: bool, asked: impl Future<Output = Answer>) -> Answer {

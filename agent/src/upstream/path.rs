@@ -24,7 +24,7 @@ const SPELLED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The target of a request for what is at `path` below `latest`, which is decoded. None for what is no canonical path:
 /// whatever the service made of it, it would not be that.
-pub(super) fn target(path: &str) -> Option<String> {
+pub fn target(path: &str) -> Option<String> {
     let mut target = "/latest".to_owned();
     if path.is_empty() {
         target.push('/');

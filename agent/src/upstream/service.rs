@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::{
     Response, StatusCode, Uri,
-    header::{LAST_MODIFIED, LOCATION},
+    header::{CONTENT_TYPE, LAST_MODIFIED, LOCATION},
     http::request::Parts,
 };
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
@@ -14,7 +14,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{clock::Clock, config::MetadataAddr};
+use crate::{clock::Clock, config::MetadataAddr, metadata::Freshness};
 
 use super::{
     Item, Session, ask,
@@ -65,12 +65,18 @@ impl Service {
     }
 
     /// What is at `target`, for who asked at `asked`.
-    pub(super) async fn read(&self, what: &What, target: &str, asked: Instant) -> Answer {
+    pub(super) async fn read(
+        &self,
+        what: &What,
+        (target, freshness): (&str, Freshness),
+        asked: Instant,
+    ) -> Answer {
         let bounds = bounds(asked, SIZE);
         let mut answer = self.get(what, target, bounds).await?;
         if is_at_its_directory(&answer, target) {
             answer = self.get(what, &format!("{target}/"), bounds).await?;
         }
+        check(what, &answer, freshness)?;
         let modified = modified(&answer).unwrap_or_else(|| self.door.clock.now());
         let text = ask::found(what.clone(), answer)?;
         Ok(text.map(|text| Item {
@@ -162,6 +168,24 @@ fn is_at_its_directory(answer: &Response<Bytes>, target: &str) -> bool {
         && location.is_some_and(|location| {
             location.path().strip_suffix('/') == Some(target) && location.query().is_none()
         })
+}
+
+/// What cannot be meant, though the status says so: a page for people, which some proxy on the way has written, and
+/// nothing at all where something always is. It would be remembered.
+fn check(what: &What, answer: &Response<Bytes>, freshness: Freshness) -> Result<(), Failure> {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let source = match answer.status() {
+        StatusCode::OK if is_page => "it is a page for people",
+        StatusCode::OK if answer.body().is_empty() && freshness == Freshness::Lasting => {
+            "it is empty"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::Exchange {
+        what: what.clone(),
+        source: source.into(),
+    })
 }
 
 /// When what is in `answer` last changed.

@@ -149,7 +149,7 @@ impl State {
         match reply {
             // Whoever has read enough goes away.
             Reply::Text(text) | Reply::Late(_, text) => {
-                drop(stream.write_all(text.as_bytes()).await)
+                drop(stream.write_all(text.as_bytes()).await);
             }
             Reply::Hang => wait_for_the_end(&mut stream).await,
         }

@@ -79,9 +79,8 @@ fn words(line: &str) -> [&str; 3] {
     words.try_into().expect("a request line is three words")
 }
 
-/// A target as hyper writes it: without the fragment that nobody sends, a host not without a path.
+/// A target as hyper writes it: schemes that it knows in small letters, a host not without a path.
 fn plain(target: &str) -> String {
-    let target = target.split('#').next().unwrap_or(target);
     let Some((scheme, rest)) = target
         .split_once("://")
         .filter(|_| !target.starts_with('/'))
@@ -90,7 +89,11 @@ fn plain(target: &str) -> String {
     };
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let slash = if path.starts_with('/') { "" } else { "/" };
-    format!("{}://{host}{slash}{path}", scheme.to_lowercase())
+    let known = ["http", "https"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(scheme));
+    let scheme = known.unwrap_or(scheme);
+    format!("{scheme}://{host}{slash}{path}")
 }
 
 /// What hyper understands.

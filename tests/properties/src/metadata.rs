@@ -151,17 +151,36 @@ fn check_pattern(pattern: &str, path: &str) {
     }
 }
 
-/// Whether a pattern means a path, as somebody else finds out.
+/// Whether a pattern means a path, found in the plainest way: all possibilities, from the end, each looked at once.
 fn means(pattern: &str, names: &[&str]) -> bool {
-    let regex = pattern.split('/').map(|segment| match segment {
-        "**" => "(?:[^/]+/)*".to_owned(),
-        name => {
-            let parts = name.split('*').map(regex::escape);
-            parts.collect::<Vec<_>>().join("[^/]*") + "/"
+    let segments: Vec<_> = pattern.split('/').collect();
+    aligned(&segments, names, "**", |segment, name| {
+        let (segment, name): (Vec<_>, Vec<_>) = (segment.chars().collect(), name.chars().collect());
+        aligned(&segment, &name, '*', |one, other| one == other)
+    })
+}
+
+/// Whether `pattern` can be laid over `text`, where `any` stands for as much as one likes.
+fn aligned<P: PartialEq + Copy, T: Copy>(
+    pattern: &[P],
+    text: &[T],
+    any: P,
+    fits: impl Fn(P, T) -> bool,
+) -> bool {
+    // Whether what is left of the pattern can be laid over each of the ends of the text, the longest first.
+    let mut rest = vec![false; text.len()];
+    rest.push(true);
+    for part in pattern.iter().rev() {
+        let mut with = vec![false; rest.len()];
+        for at in (0..rest.len()).rev() {
+            let next = text.get(at);
+            with[at] = if *part == any {
+                rest[at] || next.is_some() && with[at + 1]
+            } else {
+                next.is_some_and(|next| rest[at + 1] && fits(*part, *next))
+            };
         }
-    });
-    let regex = format!("^(?s:{})$", regex.collect::<String>());
-    let path: String = names.iter().map(|name| format!("{name}/")).collect();
-    let regex = regex::Regex::new(&regex).expect("everything else is escaped");
-    regex.is_match(&path)
+        rest = with;
+    }
+    rest[0]
 }

@@ -1,14 +1,16 @@
 //! Requests: a line with method and target, and a line for each header.
 //!
 //! Whatever a request asks for by our reading, the stand-in for the real service, which is as lenient as any was ever seen to
-//! be, reads the same. And whatever of it may be asked of the real service leads to none of the node's secrets, not even for
-//! a reader who decodes what is decoded already, does not tell capitals, or takes backslashes for slashes.
+//! be, reads the same, in the request and in what we would ask instead. And whatever may be asked of the real service leads
+//! to none of the node's secrets, not even for a reader who decodes what is decoded already, does not tell capitals, or takes
+//! backslashes for slashes.
 
 use std::sync::LazyLock;
 
 use bpf2iam::{
     imds::{Resource, Route, route},
     metadata::{Allow, View},
+    upstream,
 };
 use bpf2iam_standins::imds::{Target, target_of};
 use hyper::{
@@ -68,6 +70,10 @@ fn check_path(path: &str) {
     if view.may_read(path) || view.may_list(path) {
         let secret = reader::finds_a_secret(path);
         assert!(!secret, "{path:?} is, to somebody, a secret of the node");
+        let asked = upstream::path::target(path).unwrap_or_default();
+        let asked: Uri = asked.parse().expect("it can be asked for");
+        assert_eq!(target_of(asked.path()), Target::Tree(path.to_owned()));
+        assert_eq!(asked.query(), None, "{asked}");
     }
 }
 

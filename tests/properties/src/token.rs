@@ -11,8 +11,10 @@ use bpf2iam::{
 };
 use jiff::Timestamp;
 
-/// The key. Of these tests and of nobody else.
+/// The key of [`ISSUED`].
 const KEY: [u8; 32] = *b"a key that only these tests have";
+/// The key of tokens that are issued in a check. A fuzzer sees what is compared: it gets to know them, and shows them.
+const OTHER_KEY: [u8; 32] = *b"another key that these tests use";
 /// The boot.
 const BOOT: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 /// When tokens are shown.
@@ -44,14 +46,14 @@ fn pod(uid: &str) -> PodUid {
 /// If something else than an issued token is accepted, or an issued one is not.
 pub fn check(input: &[u8]) {
     let boot: BootId = BOOT.parse().expect("it is a UUID");
-    let authority = Authority::new(&Key::new(KEY), boot);
+    let [authority, issuer] = [KEY, OTHER_KEY].map(|key| Authority::new(&Key::new(key), boot));
     let now = at(NOW);
     let genuine = input == ISSUED.as_bytes();
     let left = authority.verify(PODS.first, input, now).ok();
     assert_eq!(left, genuine.then_some(60), "{input:?}");
     refused(&authority, &PODS.others, input, now);
     refused(&authority, &[stranger(input)], input, now);
-    check_changed(&authority, input);
+    check_changed(&issuer, input);
 }
 
 /// Issues a token for a while that the input tells, and changes it by the input.

@@ -49,6 +49,9 @@ const SECRETS: [&str; 34] = [
     "/../latest/user-data",
 ];
 
+/// A property.
+type Check = fn(&[u8]);
+
 fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let dirs = ["seeds", "corpus"].map(|kind| fuzz.join(kind).join(target));
@@ -64,7 +67,7 @@ fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn what_was_ever_tried_still_holds() {
-    let checks: [(&str, fn(&[u8])); 4] = [
+    let checks: [(&str, Check); 4] = [
         ("route", target::check),
         ("token", token::check),
         ("head", head::check),

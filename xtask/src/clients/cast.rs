@@ -1,5 +1,7 @@
 //! The pods, and what runs in all of them at the same time.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use bpf2iam_support::{
     Pod,
@@ -11,13 +13,14 @@ use jiff::Timestamp;
 
 use super::{
     access::{self, Access},
-    client::{Client, Kit},
+    client::Client,
     cluster::Cluster,
     column::Column,
+    kit::Kit,
     member::Member,
     moto::{self, Moto},
     peer::Service,
-    ran::{PATIENCE, Ran, at_once},
+    ran::{PATIENCE, Ran, at_once, slowest},
     reference::{Lack, Reference},
     scene::Scene,
     table::Table,
@@ -27,6 +30,8 @@ use super::{
     web_identity,
 };
 
+/// Where a pod gets a token.
+const TOKEN: &str = "http://169.254.169.254/latest/api/token";
 /// Where a pod is told its role, as soon as there are keys.
 const ROLES: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
 
@@ -141,10 +146,12 @@ impl Cast {
         table: &mut Table,
     ) -> Result<()> {
         let since = Timestamp::now();
-        for (member, ran) in self.at_once(play.kit, client, transport)? {
+        let all = self.at_once(play.kit, client, transport)?;
+        let meanwhile = slowest(&all);
+        for (member, ran) in all {
             let verdict = ran
                 .map_err(|error| format!("{error:#}"))
-                .and_then(|ran| judge(&play.expected(member, client), &ran));
+                .and_then(|ran| judge(&play.expected(member, client, meanwhile), &ran));
             let column = play.scene.column(transport, member.role.as_deref());
             let place = [transport.name(), member.name()];
             let is_somebody = verdict.is_ok();
@@ -211,11 +218,16 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Who `client` has to be.
-    fn expected<'b>(&self, member: &'b Member, client: Client) -> Expected<'b> {
+    /// Who `client` has to be. `meanwhile` is how long it took in other pods.
+    fn expected<'b>(
+        &self,
+        member: &'b Member,
+        client: Client,
+        meanwhile: Duration,
+    ) -> Expected<'b> {
         let nobody = |lack| Expected::Nobody {
             lament: client.lament(lack),
-            limit: self.reference.limit(client, lack),
+            limit: self.reference.limit(client, lack, meanwhile),
         };
         match (self.scene, member.expected()) {
             (Scene::Node, _) => Expected::Node {
@@ -230,11 +242,18 @@ impl<'a> Play<'a> {
 
 /// Lets a pod ask until there are keys for it.
 pub(super) fn ask_for_keys(pod: &Pod) -> Result<()> {
+    let ttl = "X-aws-ec2-metadata-token-ttl-seconds: 60";
+    let token = ask(pod, &["-X", "PUT", "-H", ttl, TOKEN])?;
+    let token = format!("X-aws-ec2-metadata-token: {token}");
+    ask(pod, &["-H", &token, ROLES]).map(drop)
+}
+
+fn ask(pod: &Pod, args: &[&str]) -> Result<String> {
     let mut curl = pod.command("curl")?;
     curl.args(["-sS", "--fail", "--retry", "20", "--retry-delay", "1"])
-        .arg(ROLES);
+        .args(args);
     let output = output(&mut curl, PATIENCE)?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}", pod.spec());
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }

@@ -5,8 +5,7 @@ use std::{ffi::OsString, path::Path, process::Command};
 use anyhow::Result;
 use bpf2iam_support::{Pod, stage::STS};
 
-pub(super) use super::kit::Kit;
-use super::{task::Task, transport::Transport};
+use super::{kit::Kit, task::Task, transport::Transport};
 
 /// Where the system's programs are.
 const SYSTEM_PATH: &str = "/usr/bin:/bin";

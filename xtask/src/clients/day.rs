@@ -16,12 +16,7 @@ use jiff::Timestamp;
 
 use crate::say;
 
-use super::{
-    client::{Client, Kit},
-    column::Column,
-    ledger::Ledger,
-    table::Table,
-};
+use super::{client::Client, column::Column, kit::Kit, ledger::Ledger, table::Table};
 
 mod actor;
 mod log;

@@ -1,8 +1,9 @@
 //! Clients whose first answer takes a while: their pod becomes known only then. In life it is a pod whose containers
 //! are faster than the news of it.
 //!
-//! The agent's log says how long the first request was held. Where that was not what was wanted, on a busy machine,
-//! it is done once more in another pod.
+//! A token is given to unknown pods as well, after a shorter wait. What is meant is the first answer that is about the
+//! pod: who fetches a token has waited for that before. The agent's log says how long the answer took. Where that was
+//! not what was wanted, on a busy machine, it is done once more in another pod.
 
 use std::{
     ops::Range,
@@ -23,8 +24,9 @@ use crate::say;
 
 use super::{
     access::{self, Access},
-    client::{Client, Kit},
+    client::Client,
     column::Column,
+    kit::Kit,
     member::Member,
     ran::{PATIENCE, Ran, run},
     status,
@@ -85,7 +87,7 @@ fn try_once(scene: Scene<'_>, client: Client, name: &str) -> Result<Attempt> {
     let member = member(scene.stage, name)?;
     let command = member.command(scene.kit, client, Transport::Ipv4, Task::Caller)?;
     let access = Access::of(scene.agent, &member.pod);
-    let ran = scene.run(command, &member.pod)?;
+    let ran = scene.run(command, &member.pod, connections_before(client))?;
     let caller = ran
         .map_err(|error| format!("{error:#}"))
         .and_then(|ran| member.judge(&ran));
@@ -105,9 +107,10 @@ fn member(stage: &Stage, name: &str) -> Result<Member> {
 }
 
 impl Scene<'_> {
-    /// Runs a client, and lets the agent know its pod a while after its first request.
-    fn run(self, mut command: Command, pod: &Pod) -> Result<Result<Ran>> {
-        let before = self.connections()?;
+    /// Runs a client, and lets the agent know its pod a while after the client has made one connection more than
+    /// `others`.
+    fn run(self, mut command: Command, pod: &Pod, others: u64) -> Result<Result<Ran>> {
+        let before = self.connections()? + others;
         thread::scope(|scope| {
             let running = scope.spawn(move || run(&mut command, PATIENCE));
             let known = self
@@ -137,6 +140,11 @@ impl Scene<'_> {
         let count = status["counters"]["kernel"][CONNECTIONS].as_u64();
         count.with_context(|| format!("no counter {CONNECTIONS}"))
     }
+}
+
+/// How many connections a client makes before it asks for its role: the agent closes each after its answer.
+const fn connections_before(client: Client) -> u64 {
+    if client.has_tokens() { 1 } else { 0 }
 }
 
 /// Whether it was as late as it had to be.

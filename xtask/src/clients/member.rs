@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use bpf2iam_support::{Pod, stage::Stage};
 
 use super::{
-    client::{Client, Kit},
+    client::Client,
+    kit::Kit,
     moto,
     ran::Ran,
     task::Task,

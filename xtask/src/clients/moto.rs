@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::exec;
 
-use super::client::Kit;
+use super::kit::Kit;
 
 /// What it calls everybody whose keys it has not made, such as the node.
 pub(super) const STRANGER: &str = "arn:aws:sts::123456789012:user/moto";

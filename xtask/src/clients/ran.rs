@@ -48,7 +48,7 @@ impl Ran {
     }
 
     /// Both, one after the other. The first failure counts.
-    pub(super) fn then(self, next: Self) -> Self {
+    pub(super) fn then(self, next: &Self) -> Self {
         let join = |one: String, other: &str| format!("{one}\n{other}").trim().to_owned();
         Self {
             status: if self.succeeded() {
@@ -101,6 +101,13 @@ pub(super) fn at_once<T: Send>(commands: Vec<(T, Command)>) -> Vec<(T, Result<Ra
     })
 }
 
+/// How long those took that succeeded.
+pub(super) fn slowest<T>(all: &[(T, Result<Ran>)]) -> Duration {
+    let good = all.iter().flat_map(|(_, ran)| ran);
+    let good = good.filter(|ran| ran.succeeded());
+    good.map(|ran| ran.took).max().unwrap_or_default()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -142,12 +149,32 @@ pub(super) mod tests {
 
     #[test]
     fn of_two_in_a_row_the_first_failure_counts() {
-        let both = ended(0, "one", "a").then(ended(0, "two", ""));
+        let both = ended(0, "one", "a").then(&ended(0, "two", ""));
         assert_eq!((&*both.stdout, &*both.stderr), ("one\ntwo", "a"));
         for (first, second, expected) in [(0, 0, 0), (1, 0, 1), (0, 2, 2), (1, 2, 1)] {
-            let both = ended(first, "", "").then(ended(second, "", ""));
+            let both = ended(first, "", "").then(&ended(second, "", ""));
             assert_eq!(both.status.code(), Some(expected));
         }
+    }
+
+    #[test]
+    fn who_fails_is_no_measure_of_time() {
+        let ran = |code, seconds| -> ((), Result<Ran>) {
+            let took = Duration::from_secs(seconds);
+            let ran = Ran {
+                took,
+                ..ended(code, "", "")
+            };
+            ((), Ok(ran))
+        };
+        let all = [
+            ran(0, 1),
+            ran(0, 2),
+            ran(1, 3),
+            Err(anyhow::anyhow!("late")),
+        ];
+        assert_eq!(slowest(all.iter()), Duration::from_secs(2));
+        assert_eq!(slowest(all[2..].iter()), Duration::ZERO);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Result;
 
 use super::{
-    client::{Client, Kit},
+    client::Client,
     column::Column,
+    kit::Kit,
     member::Member,
     ran::{PATIENCE, at_once},
     table::Table,
@@ -16,8 +17,8 @@ use super::{
     verdict::{Expected, judge},
 };
 
-/// By how much a client may be later than on such an instance, besides twice the time that it took there: the machine
-/// may be busy. One that was left without an answer would be: every SDK waits a second, and then asks in another way.
+/// By how much a client may be later than it is on such an instance, on a machine as busy. One that was left without
+/// an answer would be: every SDK waits a second, and then asks in another way.
 const MARGIN: Duration = Duration::from_millis(1500);
 
 /// Why there are no credentials.
@@ -102,8 +103,9 @@ impl Reference {
         Ok(())
     }
 
-    /// How long a client may take to give up.
-    pub(super) fn limit(&self, client: Client, lack: Lack) -> Duration {
+    /// How long a client may take to give up. `meanwhile` is how long it takes at the same time where there are
+    /// credentials, if that is known: the machine may be busier than it was.
+    pub(super) fn limit(&self, client: Client, lack: Lack, meanwhile: Duration) -> Duration {
         // Without a token nothing else is asked: that is no slower than without a role.
         let lack = if lack == Lack::Token {
             Lack::Role
@@ -111,6 +113,34 @@ impl Reference {
             lack
         };
         let slowest = self.slowest.get(&(client.name(), lack));
-        slowest.copied().unwrap_or_default() * 2 + MARGIN
+        let slowest = slowest.copied().unwrap_or_default();
+        slowest + slowest.max(meanwhile) + MARGIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_its_own_time_twice_or_more_where_all_are_slow() {
+        let second = Duration::from_secs(1);
+        let mut reference = Reference::default();
+        for (lack, took) in [(Lack::Role, second), (Lack::Answer, second * 4)] {
+            reference.slowest.insert((Client::Go.name(), lack), took);
+        }
+        let limit = |lack, meanwhile| reference.limit(Client::Go, lack, meanwhile) - MARGIN;
+        for (lack, meanwhile, expected) in [
+            (Lack::Role, Duration::ZERO, second * 2),
+            (Lack::Role, second * 3, second * 4),
+            (Lack::Token, Duration::ZERO, second * 2),
+            (Lack::Answer, second * 3, second * 8),
+        ] {
+            assert_eq!(limit(lack, meanwhile), expected, "{lack:?} {meanwhile:?}");
+        }
+        assert_eq!(
+            reference.limit(Client::Java, Lack::Role, Duration::ZERO),
+            MARGIN
+        );
     }
 }

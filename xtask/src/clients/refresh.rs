@@ -17,9 +17,10 @@ use bpf2iam_support::stage::{BASE_ARN, Stage};
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, Kit},
+    client::Client,
     column::Column,
     day,
+    kit::Kit,
     ledger::{Account, Ledger},
     member::Member,
     ran::{PATIENCE, Ran, run},
@@ -120,7 +121,7 @@ fn go_on(client: Client, mut command: Command) -> Result<Ran> {
     let mut all = run(&mut command, PATIENCE)?;
     for _ in 1..TIMES {
         thread::sleep(PAUSE);
-        all = all.then(run(&mut command, PATIENCE)?);
+        all = all.then(&run(&mut command, PATIENCE)?);
     }
     Ok(all)
 }

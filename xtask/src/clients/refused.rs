@@ -1,5 +1,6 @@
 //! Pods that have a role and get no keys for it: their namespace does not let them have it, STS denies it, or STS says
-//! nothing. Every client fails as it does where there is no role, or where the metadata service is slow.
+//! nothing. Every client fails as it does where there is no role, or where the metadata service is slow. A pod beside
+//! them that has keys notices nothing.
 
 use anyhow::Result;
 use bpf2iam_support::{
@@ -10,10 +11,12 @@ use bpf2iam_support::{
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, Kit},
+    cast::ask_for_keys,
+    client::Client,
     column::Column,
+    kit::Kit,
     member::Member,
-    ran::at_once,
+    ran::{at_once, slowest},
     reference::{Lack, Reference},
     table::Table,
     task::Task,
@@ -26,6 +29,10 @@ pub(super) const FLAG: &str = "--namespace-restrictions";
 
 /// The namespaces, and the roles that each allows.
 const NAMESPACES: [(&str, &str); 2] = [("shop", "*"), ("vault", "janitor")];
+
+/// The pod that has keys, and its role.
+const GRANTED: &str = "granted";
+const ROLE: &str = "trusting";
 
 /// A pod that gets nothing, and why.
 struct Refusal {
@@ -94,30 +101,44 @@ pub(super) fn play(
     reference: &Reference,
     table: &mut Table,
 ) -> Result<()> {
-    let members: Vec<_> = REFUSALS
-        .iter()
-        .map(|refusal| member(stage, refusal))
-        .collect::<Result<_>>()?;
+    let members = members(stage)?;
     for client in Client::ALL {
-        let cast = REFUSALS.iter().zip(&members);
-        let command = |(refusal, member): (_, &Member)| {
-            let command = member.command(kit, client, Transport::Ipv4, Task::Caller)?;
-            Ok((refusal, command))
+        let command = |(member, refusal)| {
+            let command = Member::command(member, kit, client, Transport::Ipv4, Task::Caller)?;
+            Ok(((member, refusal), command))
         };
+        let cast = members.iter().map(|(member, refusal)| (member, *refusal));
         let commands: Result<_> = cast.map(command).collect();
-        for (refusal, ran) in at_once(commands?) {
-            let Refusal { lack, pod, .. } = *refusal;
-            let expected = Expected::Nobody {
-                lament: client.lament(lack),
-                limit: reference.limit(client, lack),
-            };
+        let all = at_once(commands?);
+        let meanwhile = slowest(&all);
+        for ((member, refusal), ran) in all {
             let verdict = ran
                 .map_err(|error| format!("{error:#}"))
-                .and_then(|ran| judge(&expected, &ran));
-            table.show(client, Column::Refused, ["refused", pod], verdict);
+                .and_then(|ran| match refusal {
+                    None => member.judge(&ran),
+                    Some(Refusal { lack, .. }) => {
+                        let expected = Expected::Nobody {
+                            lament: client.lament(*lack),
+                            limit: reference.limit(client, *lack, meanwhile),
+                        };
+                        judge(&expected, &ran)
+                    }
+                });
+            table.show(client, Column::Refused, ["refused", member.name()], verdict);
         }
     }
     Ok(())
+}
+
+/// The pods. The first is not refused anything, and has its keys before any other is there.
+fn members(stage: &Stage) -> Result<Vec<(Member, Option<&'static Refusal>)>> {
+    let granted = stage.add_pod_with_role(GRANTED, ROLE)?;
+    ask_for_keys(&granted)?;
+    let mut members = vec![(Member::new(stage, granted, Some(ROLE))?, None)];
+    for refusal in &REFUSALS {
+        members.push((member(stage, refusal)?, Some(refusal)));
+    }
+    Ok(members)
 }
 
 fn member(stage: &Stage, refusal: &Refusal) -> Result<Member> {

@@ -5,8 +5,9 @@ use bpf2iam_support::stage::{Agent, Stage};
 
 use super::{
     access::{self, Access},
-    client::{Client, Kit, REGION},
+    client::{Client, REGION},
     column::Column,
+    kit::Kit,
     member::Member,
     ran::at_once,
     table::Table,

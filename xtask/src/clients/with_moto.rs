@@ -13,8 +13,8 @@ use crate::say;
 
 use super::{
     cast::{Asked, Cast, Play},
-    client::Kit,
     cluster::{self, Cluster},
+    kit::Kit,
     moto::Moto,
     peer::Service,
     reference::{Lack, Reference},

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::say;
 
 use super::{
-    client::Kit,
     delayed::{self, Scene},
+    kit::Kit,
     reference::Reference,
     refresh, refused, region,
     table::Table,
@@ -31,8 +31,6 @@ pub(super) fn play(
     refused::prepare(&stage)?;
     let agent = stage.start_agent(&[refused::FLAG])?;
 
-    say::step("no keys for pods that have a role: every client gives up");
-    refused::play(&stage, kit, reference, table)?;
     say::step("the first answer is late: every client waits");
     let scene = Scene {
         stage: &stage,
@@ -44,6 +42,9 @@ pub(super) fn play(
     let running = refresh::start(&stage, kit)?;
     region::play(&stage, &agent, kit, table)?;
     refresh::end(running, &stage, table)?;
+    // At last: where STS is silent, the agent asks it for nobody's keys as fast as before.
+    say::step("no keys for pods that have a role: every client gives up");
+    refused::play(&stage, kit, reference, table)?;
 
     if table.has_failures() {
         show("bpf2iam", agent.process());

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     cx::Cx,
-    runtime::{GO_ELSEWHERE, Runtime, Version},
+    runtime::{GO_ARCHIVE, Runtime, Version},
 };
 
 /// The oldest that the modules of the cluster accept.
@@ -15,7 +15,7 @@ const GO: Runtime = Runtime {
     program: "go",
     says: "version",
     oldest: Version([1, 26, 6]),
-    elsewhere: &GO_ELSEWHERE,
+    elsewhere: &[GO_ARCHIVE],
     package: None,
     advice: "it builds Kubernetes; see https://go.dev/doc/install",
 };

@@ -14,7 +14,12 @@ use super::{build::Programs, figures::Figures};
 use crate::{cx::Cx, exec, say};
 
 /// What holds for every run. An input that takes seconds is a finding: answers are a matter of microseconds.
-const BOUNDS: [&str; 3] = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"];
+const BOUNDS: [&str; 4] = [
+    "-max_len=4096",
+    "-timeout=10",
+    "-rss_limit_mb=2048",
+    "-print_funcs=0",
+];
 
 /// Something that is fuzzed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,7 +119,7 @@ impl Places {
         refill(&merged, &self.seeds)?;
         let mut merge = self.program();
         merge
-            .arg("-merge=1")
+            .arg("-set_cover_merge=1")
             .args([&merged, &self.corpus, &self.found]);
         exec::lines_of_both(&mut merge, |_| {}, |_| {})
             .and_then(|status| exec::succeeded(&merge, status))?;
@@ -142,9 +147,10 @@ impl Places {
     }
 }
 
-/// Whether this only says that one more input was found.
+/// Whether this only says that one more input was found, or which words would have been good to know.
 fn is_chatter(line: &str) -> bool {
-    line.starts_with('#') && ["NEW", "REDUCE"].iter().any(|word| line.contains(word))
+    line.starts_with('"')
+        || line.starts_with('#') && !["INITED", "DONE"].iter().any(|word| line.contains(word))
 }
 
 /// Empties a directory and copies the files of another into it.

@@ -124,3 +124,72 @@ fn refusal(status: StatusCode, now: Timestamp) -> String {
     ];
     lines.join("\r\n") + "\r\n\r\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection on which `said` is said, in two pieces where there is a `|`.
+    async fn heard(said: &str) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let said = said.to_owned();
+        let _saying = tokio::spawn(async move {
+            for piece in said.split('|') {
+                client.write_all(piece.as_bytes()).await.unwrap();
+                time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        listener.accept().await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn the_request_is_replayed_and_nothing_that_comes_after_it() {
+        const HEAD: &str = "PUT / HTTP/1.1\r\n";
+        for (fields, behind, body) in [
+            ("", "", ""),
+            ("", "GET / HTTP/1.1\r\n\r\n", ""),
+            ("", "|GET / HTTP/1.1\r\n\r\n", ""),
+            ("Content-Length: 0\r\n", "GET", ""),
+            ("Content-Length: 5\r\n", "helloGET", "hello"),
+            ("Content-Length: 5\r\n", "|helloGET", "hello"),
+            ("Content-Length: 5\r\n", "hel|loGET|GET", "hello"),
+            ("Content-Length: 5\r\n", "hel", "hel"),
+            (
+                "Content-Length: 18446744073709551615\r\n",
+                "hel|lo",
+                "hello",
+            ),
+            // Whoever reads the chunks knows where they end.
+            (
+                "Transfer-Encoding: chunked\r\n",
+                "0\r\n|\r\nGET",
+                "0\r\n\r\nGET",
+            ),
+        ] {
+            let mut stream = heard(&format!("{HEAD}{fields}\r\n{behind}")).await;
+            let opening = Opening::read(&mut stream).await.unwrap();
+            let mut read = String::new();
+            let (from, _to) = stream.split();
+            opening
+                .replay(from)
+                .read_to_string(&mut read)
+                .await
+                .unwrap();
+            assert_eq!(read, format!("{HEAD}{fields}\r\n{body}"), "{behind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_a_head_may_have() {
+        let mut stream = heard(&"x".repeat(HEAD * 2)).await;
+        let error = Opening::read(&mut stream).await.unwrap_err();
+        assert!(matches!(error, Error::Malformed(Malformed::TooLarge)));
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest.len(), HEAD);
+    }
+}

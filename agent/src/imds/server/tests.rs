@@ -7,7 +7,7 @@ use std::{
 use jiff::Timestamp;
 use prometheus_client::{encoding::text, registry::Registry};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     sync::watch,
     task::JoinHandle,
 };
@@ -198,7 +198,7 @@ impl World {
 }
 
 /// Everything up to the end of the connection, or to its reset.
-async fn read(mut client: TcpStream) -> String {
+async fn read(mut client: impl AsyncRead + Unpin) -> String {
     let mut got = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(size @ 1..) = client.read(&mut chunk).await {
@@ -344,6 +344,32 @@ async fn whoever_says_nothing_or_not_all_is_let_go() {
             "{elapsed:?}"
         );
     }
+    world.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_speaks_slowly_has_no_more_time_than_others() {
+    let world = start(Fake::default()).await;
+    let before = time::Instant::now();
+    let (from, mut to) = world.connect().await.into_split();
+    let speaking = async {
+        for byte in LIST.as_bytes() {
+            if to.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            time::sleep(Duration::from_millis(300)).await;
+        }
+        // The other half keeps the connection.
+        drop(to);
+    };
+    let (answer, ()) = tokio::join!(read(from), speaking);
+    assert_eq!(answer, "");
+    let elapsed = before.elapsed();
+    assert!(
+        elapsed < HEAD_PATIENCE + Duration::from_secs(1),
+        "{elapsed:?}"
+    );
+    world.counted(r#"imds_broken_connections_total{reason="timeout"} 1"#);
     world.quiet().await;
 }
 

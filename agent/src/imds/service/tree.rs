@@ -41,6 +41,10 @@ impl<S: Supply> Service<S> {
             .await
             .map_err(|_late| Outcome::Upstream)??
             .ok_or(Outcome::Missing)?;
+        // No directory is empty: that is no listing.
+        if !leaf && item.text.is_empty() {
+            return Err(Outcome::Upstream);
+        }
         let text = if directory {
             listing(path, &item, &view, role).ok_or(Outcome::Path)?
         } else if path == DOCUMENT {

@@ -14,8 +14,15 @@ use crate::telemetry::testing::Logged;
 
 use super::*;
 
-/// What the server says, the n-th time that it is asked; the last one again and again.
-type Script = Vec<Option<(u16, Value)>>;
+/// What the server says.
+#[derive(Clone, Debug)]
+enum Said {
+    Answer(u16, Value),
+    Nothing,
+}
+
+/// The same, the n-th time that it is asked; the last one again and again.
+type Script = Vec<Said>;
 
 /// When it was asked, and for which paths.
 type Asked = Arc<Mutex<Vec<(Instant, String)>>>;
@@ -31,7 +38,7 @@ fn server(script: Script) -> (Client, Asked) {
         };
         let answer = script[number.min(script.len() - 1)].clone();
         async move {
-            let Some((status, body)) = answer else {
+            let Said::Answer(status, body) = answer else {
                 return std::future::pending().await;
             };
             let body = Full::new(Bytes::from(body.to_string()));
@@ -42,22 +49,22 @@ fn server(script: Script) -> (Client, Asked) {
     (Client::new(service, "default"), asked)
 }
 
-fn refused(code: u16, reason: &str, message: &str) -> Option<(u16, Value)> {
+fn refused(code: u16, reason: &str, message: &str) -> Said {
     let status = json!({
         "kind": "Status", "status": "Failure", "message": message, "reason": reason, "code": code,
     });
-    Some((code, status))
+    Said::Answer(code, status)
 }
 
-fn node(region: Option<&str>) -> Option<(u16, Value)> {
+fn node(region: Option<&str>) -> Said {
     let mut labels = json!({"topology.kubernetes.io/zone": "eu-west-1a"});
     if let Some(region) = region {
         labels["topology.kubernetes.io/region"] = region.into();
     }
-    Some((
+    Said::Answer(
         200,
         json!({"metadata": {"name": "node-1", "labels": labels}}),
-    ))
+    )
 }
 
 /// What is learned of a server that says this, and what was asked.
@@ -111,11 +118,11 @@ async fn each_trouble_is_said_once_and_that_it_is_over() {
     let script = vec![
         forbidden(),
         forbidden(),
-        None,
+        Said::Nothing,
         refused(500, "InternalError", "etcd"),
         forbidden(),
         refused(404, "NotFound", "nodes \"node-1\" not found"),
-        Some((200, json!(7))),
+        Said::Answer(200, json!(7)),
         node(Some("eu-west-1")),
     ];
     let start = Instant::now();
@@ -144,7 +151,7 @@ async fn each_trouble_is_said_once_and_that_it_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_does_not_wait_for_the_server() {
-    let (client, _asked) = server(vec![None]);
+    let (client, _asked) = server(vec![Said::Nothing]);
     let (learner, _facts) = Learner::new(client, "node-1");
     let (signal, drain) = drain::channel();
     let task = tokio::spawn(learner.run(drain));

@@ -46,6 +46,23 @@ fn the_order_is_the_documents_own_and_unknown_keys_are_dropped() {
 }
 
 #[test]
+fn nothing_is_ever_told_of_some_keys() {
+    for key in [
+        "billingProducts",
+        "devpayProductCodes",
+        "imageId",
+        "kernelId",
+        "marketplaceProductCodes",
+        "privateIp",
+        "ramdiskId",
+    ] {
+        let document = format!(r#"{{"region":"eu-west-1","{key}":"x"}}"#);
+        let expected = format!("{{\n  \"region\" : \"eu-west-1\",\n  \"{key}\" : null\n}}");
+        assert_eq!(without(&document), Some(expected), "{key}");
+    }
+}
+
+#[test]
 fn a_value_that_is_not_what_it_should_be_is_null() {
     for (key, value) in [
         ("accountId", "12345678901"),

@@ -162,13 +162,12 @@ fn patterns_that_try_everything_are_quick() {
 fn naive(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
-        ([], _) => false,
         (["**", rest @ ..], []) => naive(rest, &[]),
         (["**", rest @ ..], [_, below @ ..]) => naive(rest, path) || naive(pattern, below),
-        ([_, ..], []) => false,
         ([first, rest @ ..], [name, below @ ..]) => {
             naive_name(first.as_bytes(), name.as_bytes()) && naive(rest, below)
         }
+        _ => false,
     }
 }
 

@@ -6,11 +6,11 @@ use crate::metadata::Freshness as F;
 
 const PINNED: &[&str] = &["pinned"];
 
-fn item(text: &'static str) -> Option<Item> {
-    Some(Item {
-        text: Bytes::from_static(text.as_bytes()),
+fn item() -> Item {
+    Item {
+        text: Bytes::from_static(b"x"),
         modified: Timestamp::UNIX_EPOCH,
-    })
+    }
 }
 
 fn failed() -> Result<Option<Item>, Arc<Failure>> {
@@ -31,14 +31,14 @@ fn look(store: &mut Store, path: &str, now: Instant) -> String {
 #[test]
 fn who_was_asked_for_longest_ago_goes_first_and_what_is_pinned_never() {
     let (mut store, now) = (Store::new(PINNED), Instant::now());
-    store.learn(&"pinned".into(), F::Lasting, &Ok(item("x")), now);
+    store.learn(&"pinned".into(), F::Lasting, &Ok(Some(item())), now);
     let path = |number: usize| Arc::<str>::from(format!("{number}"));
     for number in 0..MOST {
-        store.learn(&path(number), F::Brief, &Ok(item("x")), now);
+        store.learn(&path(number), F::Brief, &Ok(Some(item())), now);
     }
     assert_eq!(look(&mut store, "0", now), "Some(b\"x\")");
     for number in MOST..MOST + 10 {
-        store.learn(&path(number), F::Brief, &Ok(item("x")), now);
+        store.learn(&path(number), F::Brief, &Ok(Some(item())), now);
         assert_eq!(store.len(), MOST + 1);
     }
     for (number, there) in [
@@ -58,7 +58,7 @@ fn who_was_asked_for_longest_ago_goes_first_and_what_is_pinned_never() {
 fn what_is_of_no_use_goes_before_what_is() {
     let (mut store, start) = (Store::new(PINNED), Instant::now());
     let path = |number: usize| Arc::<str>::from(format!("{number}"));
-    store.learn(&"lasting".into(), F::Lasting, &Ok(item("x")), start);
+    store.learn(&"lasting".into(), F::Lasting, &Ok(Some(item())), start);
     for number in 0..MOST - 2 {
         store.learn(&path(number), F::Brief, &Ok(None), start);
     }
@@ -68,7 +68,7 @@ fn what_is_of_no_use_goes_before_what_is() {
         store.learn(
             &format!("new {number}").into(),
             F::Brief,
-            &Ok(item("x")),
+            &Ok(Some(item())),
             now,
         );
     }
@@ -83,7 +83,7 @@ fn what_is_of_no_use_goes_before_what_is() {
 fn a_failure_hides_nothing_that_is_good_and_is_over_with_a_success() {
     let (mut store, now) = (Store::new(PINNED), Instant::now());
     let path = "a".into();
-    store.learn(&path, F::Brief, &Ok(item("x")), now);
+    store.learn(&path, F::Brief, &Ok(Some(item())), now);
     store.learn(&path, F::Brief, &failed(), now);
     assert_eq!(look(&mut store, "a", now), "Some(b\"x\")");
     assert_eq!(
@@ -103,15 +103,16 @@ fn what_says_nothing_about_the_service_is_not_remembered() {
     let (mut store, now) = (Store::new(PINNED), Instant::now());
     for failure in [Failure::Busy, Failure::Lost] {
         store.learn(&"a".into(), F::Brief, &Err(Arc::new(failure)), now);
+        assert_eq!(look(&mut store, "a", now), "nothing");
     }
-    store.learn(&"a".into(), F::Never, &Ok(item("x")), now);
+    store.learn(&"a".into(), F::Never, &Ok(Some(item())), now);
     assert_eq!(
         (store.len(), look(&mut store, "a", now).as_str()),
         (0, "nothing")
     );
     store.learn(&"a".into(), F::Never, &failed(), now);
     assert_eq!(look(&mut store, "a", now), "failing");
-    store.learn(&"a".into(), F::Never, &Ok(item("x")), now);
+    store.learn(&"a".into(), F::Never, &Ok(Some(item())), now);
     assert_eq!(store.len(), 0);
 }
 
@@ -119,9 +120,9 @@ fn what_says_nothing_about_the_service_is_not_remembered() {
 fn old_is_only_what_never_changes_and_was_there() {
     let (mut store, now) = (Store::new(PINNED), Instant::now());
     for (freshness, answer, there) in [
-        (F::Lasting, item("x"), true),
+        (F::Lasting, Some(item()), true),
         (F::Lasting, None, false),
-        (F::Brief, item("x"), false),
+        (F::Brief, Some(item()), false),
     ] {
         store.learn(&"a".into(), freshness, &Ok(answer), now);
         assert_eq!(store.old("a").is_some(), there, "{freshness:?}");

@@ -1,7 +1,5 @@
 //! A service that does not answer as it should.
 
-use tokio::time::Instant;
-
 use super::*;
 use crate::upstream::testing::{Reply, giving_tokens, later, nobody, ok, status};
 
@@ -49,6 +47,11 @@ async fn whatever_is_no_answer_is_an_error_that_names_it() {
             "cannot ask for \"meta-data/a\"",
         ),
         (Reply::Text(String::new()), "cannot ask for \"meta-data/a\""),
+        (
+            status("200 OK", &["Content-Type: text/html; charset=utf-8"], "x"),
+            "cannot ask for \"meta-data/a\"",
+        ),
+        (ok(""), "cannot ask for \"meta-data/a\""),
         (status("500 Internal Server Error", &[], "x"), "status 500"),
         (status("403 Forbidden", &[], "x"), "status 403"),
         (status("204 No Content", &[], ""), "status 204"),
@@ -70,6 +73,17 @@ async fn the_longest_answer_is_taken_whole() {
     let (upstream, _) = upstream(&service.addr);
     let read = upstream.read(PATH, Freshness::Brief).await;
     assert_eq!(text(read).unwrap().len(), LIMIT);
+}
+
+/// As EC2 says that an instance has no public name.
+#[tokio::test]
+async fn what_may_change_may_also_be_empty() {
+    let service = giving_tokens(|_| ok("")).await;
+    let (upstream, _) = upstream(&service.addr);
+    let read = upstream
+        .read("meta-data/public-hostname", Freshness::Brief)
+        .await;
+    assert_eq!(text(read).as_deref(), Some(""));
 }
 
 #[tokio::test]
@@ -117,14 +131,16 @@ async fn nobody_is_led_elsewhere() {
         assert_eq!(service.lines().len(), 2, "{location}");
     }
     // And not in circles.
-    let service = giving_tokens(|head| {
-        let target = head.split(' ').nth(1).unwrap();
-        status("302 Found", &[&format!("Location: {target}/")], "")
-    })
-    .await;
-    let (upstream, _) = upstream(&service.addr);
-    assert!(upstream.read(PATH, Freshness::Brief).await.is_err());
-    assert_eq!(service.lines().len(), 3);
+    for end in ["", "/"] {
+        let service = giving_tokens(move |head| {
+            let target = head.split(' ').nth(1).unwrap().trim_end_matches(end);
+            status("302 Found", &[&format!("Location: {target}/")], "")
+        })
+        .await;
+        let (upstream, _) = upstream(&service.addr);
+        assert!(upstream.read(PATH, Freshness::Brief).await.is_err());
+        assert_eq!(service.lines().len(), 3);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hyper::{Method, Request, Version};
 
 use super::*;
-use crate::upstream::testing::{Reply, Scripted, giving_tokens, ok, status, token};
+use crate::upstream::testing::{Reply, Scripted, giving_tokens, nobody, ok, status, token};
 
 fn request(method: Method, target: &str, headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(target);
@@ -252,12 +252,23 @@ async fn where_the_service_gives_no_tokens_none_is_shown() {
 async fn nobody_is_a_proxy_for_others() {
     let service = Scripted::start(|_| token("x")).await;
     let (upstream, _) = upstream(&service.addr);
-    for target in ["169.254.169.254:80", "elsewhere.test:443"] {
+    for target in ["169.254.169.254:80", "elsewhere.test:443", "/a"] {
         let asked = request(Method::CONNECT, target, &[]);
         let told = reason(upstream.pass(&asked, Session::Theirs).await);
         assert!(told.contains("it is asked to be a proxy"), "{told}");
     }
     assert!(service.lines().is_empty());
+}
+
+#[tokio::test]
+async fn where_nobody_is_nobody_else_is_sent_for_a_moment() {
+    let (upstream, metrics) = upstream(&nobody().await);
+    for _ in 0..100 {
+        let asked = request(Method::GET, "/a", &[]);
+        let told = reason(upstream.pass(&asked, Session::Theirs).await);
+        assert!(told.contains("cannot connect: "), "{told}");
+    }
+    assert_eq!(metrics.requests(Purpose::Pass, Outcome::Unreachable), 1);
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ async fn a_shorter_life_counts_and_what_is_no_token_does_not() {
         }
     })
     .await;
-    let (upstream, _) = testing::upstream(&service.addr);
+    let (upstream, _) = upstream(&service.addr);
     read(&upstream).await.unwrap();
     later(Duration::from_mins(1)).await;
     read(&upstream).await.unwrap();
@@ -156,6 +156,24 @@ async fn a_shorter_life_counts_and_what_is_no_token_does_not() {
         assert!(!says.contains("two") && !says.contains("xxx"), "{says}");
         assert_eq!(service.lines(), [PUT], "nothing is asked without one");
     }
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_give_a_token_now_is_not_asked_for_one_by_everybody() {
+    let service = Scripted::start(|_| status("500 Internal Server Error", &[], "")).await;
+    let (upstream, _) = upstream(&service.addr);
+    for number in 0..100 {
+        let path = format!("meta-data/{number}");
+        let says = reason(upstream.read(&path, Freshness::Brief).await);
+        assert!(
+            says.contains("/latest/api/token is answered with status 500"),
+            "{says}"
+        );
+    }
+    assert_eq!(service.lines(), [PUT]);
+    later(Duration::from_secs(1)).await;
+    assert!(read(&upstream).await.is_err());
+    assert_eq!(service.lines(), [PUT, PUT]);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod command;
 mod compat;
 mod drain;
 mod events;
+mod exempt;
 mod faults;
 mod lifetime;
 mod manifests;

@@ -102,11 +102,8 @@ async fn garbage_is_no_request() {
     for said in garbage {
         let mut stream = world.client(A).connect().await.unwrap();
         stream.write_all(said).await.unwrap();
-        let answer = read(stream).await;
-        let refused = answer
-            .as_ref()
-            .is_none_or(|answer| answer.seen() == (400, ""));
-        assert!(refused, "{}: {answer:?}", said.escape_ascii());
+        let answer = read(stream).await.unwrap();
+        assert_eq!(answer.seen(), (400, ""), "{}", said.escape_ascii());
     }
     assert_eq!(broken(&world, "malformed").await, 8);
     assert_eq!(world.log.requests(&A.full_name()), []);
@@ -147,10 +144,9 @@ async fn an_endless_head_comes_to_an_end() {
     ] {
         let stream = world.client(A).connect().await.unwrap();
         let (_sent, answer) = flood(stream, head, &part.repeat(100)).await;
-        let refused = ["HTTP/1.1 431 ", "HTTP/1.1 414 "]
-            .iter()
-            .any(|line| answer.starts_with(line));
-        assert!(refused || answer.is_empty(), "{head:?}: {answer}");
+        // Who does not stop talking may not hear it.
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 431 ");
+        assert!(refused, "{head:?}: {answer}");
         assert_served(&world, B, "b-role").await;
     }
     assert_eq!(broken(&world, "malformed").await, 3);

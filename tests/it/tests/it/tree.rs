@@ -32,7 +32,6 @@ use serde_json::{Value, json};
 use crate::{
     client::Answer,
     pod::{NAMESPACE, Pod},
-    wait::until,
     world::{Setup, World},
 };
 
@@ -68,10 +67,7 @@ async fn start() -> World {
 
 async fn warm(setup: Setup) -> World {
     let world = setup.start().await;
-    for path in OPEN.iter().map(|(path, _)| *path).chain([DOCUMENT]) {
-        let ask = async || world.client(A).get(&format!("/latest/{path}")).await.status;
-        until(ask, |status| *status != 503).await;
-    }
+    world.knows_the_instance().await;
     world
 }
 

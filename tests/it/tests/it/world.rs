@@ -13,9 +13,14 @@ use std::{
 use bpf2iam::{
     app::{Agent, Attachment},
     control,
+    metadata::LASTING,
     status::{self, Keys, Role, Status},
 };
-use bpf2iam_standins::{LEAK_MARK, apiserver::ApiServer, imds::Imds};
+use bpf2iam_standins::{
+    LEAK_MARK,
+    apiserver::ApiServer,
+    imds::{Imds, Seen},
+};
 use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
 
@@ -26,7 +31,7 @@ use crate::{
     openmetrics::Page,
     pod::{ByAddress, Pod},
     sts_host::StsHost,
-    wait::until,
+    wait::{soon, until},
 };
 
 pub(crate) use setup::Setup;
@@ -119,6 +124,16 @@ impl World {
     pub(crate) const fn imds(&self) -> &Imds {
         let host = self.imds.as_ref().expect("there is one");
         host.running()
+    }
+
+    /// Waits until the agent has read what it reads of it by itself.
+    pub(crate) async fn knows_the_instance(&self) {
+        let has_read = |seen: &[Seen], path: &str| {
+            let read = |seen: &Seen| seen.path.ends_with(path) && seen.status == Some(200);
+            seen.iter().any(read)
+        };
+        let all = |seen: &[Seen]| LASTING.iter().all(|path| has_read(seen, path));
+        soon(self.imds().requests().wait_for(all)).await;
     }
 
     /// The node's metadata service, to let it come and go.
@@ -242,7 +257,8 @@ impl World {
         let marks: Vec<_> = secrets.iter().map(|secret| mark(secret)).collect();
         texts.retain(|text| {
             // All that the node's metadata service has for nobody else.
-            let is_the_nodes = text.replace(NODE_KEY, "").contains(LEAK_MARK);
+            let is_the_nodes =
+                self.imds.is_some() && text.replace(NODE_KEY, "").contains(LEAK_MARK);
             is_the_nodes || marks.iter().any(|mark| text.contains(mark))
         });
         texts

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result};
 use bpf2iam_support::{Pod, process::Process, stage::Stage};
 
-use crate::clients::client::{Client, Kit};
+use crate::clients::{client::Client, kit::Kit};
 
 use super::{log::Complaints, time::Time};
 

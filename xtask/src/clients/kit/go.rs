@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     cx::Cx,
     exec,
-    runtime::{GO_ELSEWHERE, Runtime, Version},
+    runtime::{GO_ARCHIVE, Runtime, Version},
 };
 
 use super::sources::Sources;
@@ -21,7 +21,7 @@ const GO: Runtime = Runtime {
     program: "go",
     says: "version",
     oldest: Version([1, 24, 0]),
-    elsewhere: &GO_ELSEWHERE,
+    elsewhere: &[GO_ARCHIVE, "/usr/bin/go"],
     package: Some("golang-go"),
     advice: "it builds the client in Go; see https://go.dev/doc/install",
 };

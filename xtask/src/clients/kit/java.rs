@@ -24,7 +24,7 @@ const JAVA: Runtime = Runtime {
     program: "java",
     says: "--version",
     oldest: Version([17, 0, 0]),
-    elsewhere: &[],
+    elsewhere: &["/usr/bin/java"],
     package: Some("default-jdk-headless"),
     advice: "it runs the client in Java; see https://openjdk.org",
 };

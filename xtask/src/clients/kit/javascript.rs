@@ -22,7 +22,7 @@ const NODE: Runtime = Runtime {
     program: "node",
     says: "--version",
     oldest: Version([18, 0, 0]),
-    elsewhere: &[],
+    elsewhere: &["/usr/bin/node"],
     package: Some("nodejs"),
     advice: "it runs the client in JavaScript; see https://nodejs.org",
 };

@@ -132,7 +132,8 @@ async fn table_g_restrictions_are_kept_at_the_list_and_at_the_keys() {
 /// anew, and pods have none meanwhile. Ours says that the process lives, and another page whether it can serve.
 #[tokio::test]
 async fn table_g_health_is_good_or_bad() {
-    let mut world = Setup::default().sts_is_down().open().await.unwrap();
+    let setup = Setup::default().pod(NAMED, None).sts_is_down();
+    let mut world = setup.open().await.unwrap();
     for (case, path, status, says) in [
         ("healthz good", "/healthz", 200, ""),
         ("healthz bad", "/readyz", 503, "programs to be attached"),

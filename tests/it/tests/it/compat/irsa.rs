@@ -57,6 +57,7 @@ async fn a_pod_that_the_webhook_has_changed_is_answered_as_every_other() {
         },
     });
     let setup = cluster([account, of_account(PLAIN), changed(CHANGED)]);
+    let setup = setup.arg("--availability-zone=eu-west-1a");
     let world = setup.trust("a-role", SUBJECT).start().await;
     for pod in [PLAIN, CHANGED] {
         let token = world.client(pod).token().await;
@@ -67,10 +68,12 @@ async fn a_pod_that_the_webhook_has_changed_is_answered_as_every_other() {
                 "200 keys of a-role",
             ),
             (INFO, "200 Success"),
-            // Its SDK has the region from the environment; nobody else is told it yet either.
-            ("/latest/meta-data/placement/region", "404"),
-            ("/latest/meta-data/placement/availability-zone", "404"),
-            ("/latest/dynamic/instance-identity/document", "404"),
+            // Its SDK has them from the environment, and others ask.
+            ("/latest/meta-data/placement/region", "200 eu-west-1"),
+            (
+                "/latest/meta-data/placement/availability-zone",
+                "200 eu-west-1a",
+            ),
         ] {
             let answer = world.client(pod).get_with(path, &token).await;
             assert_eq!(said(&world, &answer), expected, "{pod:?}: {path}");

@@ -28,6 +28,7 @@ async fn start(args: &[&str]) -> World {
     world.write("node.yaml", &manifest.to_string());
     let list = async || world.client(NODE).get(ROLES).await.body;
     until(list, |list| list == "node-role").await;
+    world.knows_the_instance().await;
     world.imds().requests().clear();
     world
 }

@@ -46,6 +46,7 @@ async fn start_with(setup: Setup) -> World {
     world.write("node-agent.yaml", &node_agent());
     let known = async || world.client(NODE_AGENT).get("/").await.status;
     until(known, |status| *status == 200).await;
+    world.knows_the_instance().await;
     world.imds().requests().clear();
     world
 }

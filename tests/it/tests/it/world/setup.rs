@@ -216,8 +216,6 @@ fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
         ("--pods", format!("file:{}", below("pods"))),
         ("--runtime-dir", below("run")),
         ("--cgroup-root", below("cgroup")),
-        // Nobody's real one.
-        ("--metadata-addr", "off".to_owned()),
     ];
     let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
     let defaults = defaults.iter().filter(|(flag, _)| !given(flag));
