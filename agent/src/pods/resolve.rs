@@ -174,7 +174,8 @@ impl Resolver {
                 Ok(None) if uid.is_static() => {}
                 Ok(None) => return Resolution::NotHere,
                 Ok(Some(subject)) => {
-                    if let decided @ Resolution::Decided(..) = self.decide(subject.into(), id, need) {
+                    if let decided @ Resolution::Decided(..) = self.decide(subject.into(), id, need)
+                    {
                         return decided;
                     }
                 }

@@ -75,7 +75,12 @@ fn served(scene: &Scene<'_>) -> Result<Vec<Try>> {
 fn region(scene: &Scene<'_>, pod: &Actor) -> Result<Try> {
     let answer = scene.ask(pod, &[PLACE])?;
     let verdict = same(&answer.text(), &Some(REGION));
-    Ok(Try::new(pod, "the Region, as SDKs find it out", &answer, verdict))
+    Ok(Try::new(
+        pod,
+        "the Region, as SDKs find it out",
+        &answer,
+        verdict,
+    ))
 }
 
 /// None gives anything.

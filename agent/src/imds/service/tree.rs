@@ -28,8 +28,8 @@ impl<S: Supply> Service<S> {
             operator: &self.allow,
             namespace: said.map_or(&nothing, |said| &said.allow),
         };
-        let (leaf, directory) = (view.may_read(path), view.may_list(path));
-        if !leaf && !directory {
+        let leaf = view.may_read(path);
+        if !leaf && !view.may_list(path) {
             return Err(Outcome::Path);
         }
         if verb == Verb::Other {
@@ -45,14 +45,13 @@ impl<S: Supply> Service<S> {
         if !leaf && item.text.is_empty() {
             return Err(Outcome::Upstream);
         }
-        let text = if directory {
-            listing(path, &item, &view, role).ok_or(Outcome::Path)?
-        } else if path == DOCUMENT {
-            without_secrets(&item.text)
-                .map(Bytes::from)
-                .ok_or(Outcome::Upstream)?
-        } else {
+        let text = if path == DOCUMENT {
+            let document = without_secrets(&item.text).map(Bytes::from);
+            document.ok_or(Outcome::Upstream)?
+        } else if leaf {
             item.text
+        } else {
+            listing(path, &item, &view, role).ok_or(Outcome::Path)?
         };
         Ok(Answer::served(text, item.modified))
     }

@@ -171,7 +171,10 @@ async fn a_static_pod_may_run_before_the_api_server_hears_of_it() {
     let world = World::new([Ok(None)]);
     let hash: PodUid = UID.replace('-', "").parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
-    let resolution = world.resolver.resolve(hash, None, Need::Role, deadline).await;
+    let resolution = world
+        .resolver
+        .resolve(hash, None, Need::Role, deadline)
+        .await;
     assert!(matches!(resolution, Resolution::Unsure(None, Missing::Pod)));
     assert_eq!(Instant::now(), deadline);
 }

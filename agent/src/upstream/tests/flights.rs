@@ -84,7 +84,7 @@ async fn a_pod_that_asks_for_ten_thousand_things_blocks_nothing_that_all_may_rea
     let start = Instant::now();
     let read = upstream.read(PINNED[0], Freshness::Never).await;
     assert_eq!(text(read).as_deref(), Some("x"));
-    assert!(start.elapsed() < Duration::from_millis(200));
+    assert!(start.elapsed() < Duration::from_millis(600));
     for asked in flood {
         assert!(asked.await.unwrap().is_err());
     }

@@ -29,19 +29,20 @@ async fn trouble_is_said_once_and_that_it_is_over() {
     .await;
     let (upstream, metrics) = upstream(&service.addr);
     let keeping = keep(&upstream);
-    let asked = |outcome| metrics.requests(Purpose::Read, outcome);
-    for times in 1..4 {
-        while asked(Outcome::Refused) < times {
-            later(Duration::from_millis(100)).await;
+    let asked = async |outcome, times| {
+        while metrics.requests(Purpose::Read, outcome) < times {
             time::sleep(Duration::from_millis(1)).await;
         }
+        time::sleep(Duration::from_millis(5)).await;
+    };
+    for times in 1..4 {
+        asked(Outcome::Refused, times).await;
+        later(Duration::from_secs(31)).await;
     }
+    asked(Outcome::Refused, 4).await;
     up.store(true, Ordering::Relaxed);
-    while asked(Outcome::Success) < 1 {
-        later(Duration::from_millis(100)).await;
-        time::sleep(Duration::from_millis(1)).await;
-    }
-    time::sleep(Duration::from_millis(10)).await;
+    later(Duration::from_secs(31)).await;
+    asked(Outcome::Success, 1).await;
     service.forget();
     let read = upstream.read(PINNED[0], Freshness::Lasting).await;
     assert_eq!(text(read).as_deref(), Some("x"));

@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Answer,
     pod::{NAMESPACE, Pod},
+    wait::until,
     world::{Setup, World},
 };
 
@@ -68,6 +69,11 @@ async fn start() -> World {
 async fn warm(setup: Setup) -> World {
     let world = setup.start().await;
     world.knows_the_instance().await;
+    // The last answers may be on their way to the agent.
+    for path in OPEN.iter().map(|(path, _)| *path).chain([DOCUMENT]) {
+        let ask = async || world.client(A).get(&format!("/latest/{path}")).await.status;
+        until(ask, |status| *status == 200).await;
+    }
     world
 }
 

@@ -213,6 +213,12 @@ mod tests {
                 Target::Object(Kind::Namespace, Key::new("", "shop")),
             ),
             (
+                "GET",
+                "/api/v1/nodes/node-1",
+                Verb::Get,
+                Target::Object(Kind::Node, Key::new("", "node-1")),
+            ),
+            (
                 "POST",
                 "/api/v1/namespaces/shop/serviceaccounts/web/token?",
                 Verb::Create,
@@ -242,7 +248,8 @@ mod tests {
         for uri in [
             "/",
             "/api/v1",
-            "/api/v1/nodes",
+            "/api/v1/secrets",
+            "/api/v1/namespaces/shop/nodes",
             "/api/v1/pods/web",
             "/api/v1/pods/",
             "/api/v2/pods",

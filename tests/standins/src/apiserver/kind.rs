@@ -12,15 +12,17 @@ pub enum Kind {
     Namespace,
     ServiceAccount,
     Event,
+    Node,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Pod,
         Self::Namespace,
         Self::ServiceAccount,
         Self::Event,
+        Self::Node,
     ];
 
     /// As an object spells it.
@@ -30,6 +32,7 @@ impl Kind {
             Self::Namespace => "Namespace",
             Self::ServiceAccount => "ServiceAccount",
             Self::Event => "Event",
+            Self::Node => "Node",
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
             Self::Namespace => "namespaces",
             Self::ServiceAccount => "serviceaccounts",
             Self::Event => "events",
+            Self::Node => "nodes",
         }
     }
 
@@ -47,7 +51,7 @@ impl Kind {
     pub const fn resource(self) -> &'static str {
         match self {
             Self::Event => "events.events.k8s.io",
-            Self::Pod | Self::Namespace | Self::ServiceAccount => self.plural(),
+            Self::Pod | Self::Namespace | Self::ServiceAccount | Self::Node => self.plural(),
         }
     }
 
@@ -55,7 +59,7 @@ impl Kind {
     pub const fn group(self) -> &'static str {
         match self {
             Self::Event => "events.k8s.io",
-            Self::Pod | Self::Namespace | Self::ServiceAccount => "",
+            Self::Pod | Self::Namespace | Self::ServiceAccount | Self::Node => "",
         }
     }
 
@@ -63,13 +67,13 @@ impl Kind {
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::Event => "events.k8s.io/v1",
-            Self::Pod | Self::Namespace | Self::ServiceAccount => "v1",
+            Self::Pod | Self::Namespace | Self::ServiceAccount | Self::Node => "v1",
         }
     }
 
     /// Whether its objects are in namespaces.
     pub const fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Namespace)
+        !matches!(self, Self::Namespace | Self::Node)
     }
 
     /// The kind that an object says it is.

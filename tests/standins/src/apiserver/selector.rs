@@ -96,7 +96,9 @@ impl Field {
 /// Kinds without fields of their own have words of their own.
 fn unknown(kind: Kind, name: &str) -> Refusal {
     Refusal::bad_request(match kind {
-        Kind::Pod | Kind::Namespace | Kind::Event => format!("field label not supported: {name}"),
+        Kind::Pod | Kind::Namespace | Kind::Event | Kind::Node => {
+            format!("field label not supported: {name}")
+        }
         Kind::ServiceAccount => format!(
             "\"{name}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         ),
