@@ -21,7 +21,7 @@ pub(super) enum Learner {
     /// Asks the real service for what never changes, before anybody needs it.
     Upstream(Upstream),
     /// Asks the API server what it knows of the node.
-    Node(NodeLearner),
+    Node(Box<NodeLearner>),
     /// There is nobody to ask.
     Nobody,
 }
@@ -69,7 +69,7 @@ fn learn(client: &Client, node: &str, said: Place) -> (watch::Receiver<Known>, L
         said,
         known: sender,
     };
-    (known, Learner::Node(learner))
+    (known, Learner::Node(Box::new(learner)))
 }
 
 impl Learner {

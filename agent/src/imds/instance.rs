@@ -59,15 +59,20 @@ impl Instance {
 
 impl Made {
     fn read(&self, path: &str, role: Option<&RoleArn>) -> Result<Option<Item>, Outcome> {
-        let known = self.known.borrow();
-        let (Known::Some(place) | Known::All(place)) = &*known;
-        let text = place.read(path.trim_end_matches('/'), role);
-        if text.is_none() && matches!(*known, Known::Some(_)) {
-            return Err(Outcome::Upstream);
-        }
+        let text = self.known.borrow().read(path, role)?;
         Ok(text.map(|text| Item {
             text: Bytes::from(text),
             modified: self.since,
         }))
+    }
+}
+
+impl Known {
+    /// What is not known now may be soon.
+    fn read(&self, path: &str, role: Option<&RoleArn>) -> Result<Option<String>, Outcome> {
+        match self {
+            Self::All(place) => Ok(place.read(path, role)),
+            Self::Some(place) => place.read(path, role).map(Some).ok_or(Outcome::Upstream),
+        }
     }
 }

@@ -178,13 +178,13 @@ impl<S: Supply> Service<S> {
             seen.error = Some(why);
             return Answer::refused(Outcome::OtherAddress);
         }
-        match resource {
-            Resource::Tree(path) => {
-                let read = self.tree(path, verb, (&subject, &binding), asked.deadline);
-                read.await.unwrap_or_else(Answer::refused)
-            }
-            _ if verb == Verb::Other => Answer::refused(Outcome::Method),
-            _ => self.bound(&binding, resource, asked.deadline, seen).await,
+        if let Resource::Tree(path) = resource {
+            let read = self.tree(path, verb, (&subject, &binding), asked.deadline);
+            return read.await.unwrap_or_else(Answer::refused);
+        }
+        match verb {
+            Verb::Read => self.bound(&binding, resource, asked.deadline, seen).await,
+            Verb::Other => Answer::refused(Outcome::Method),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The clients: how each is run, and how each says that there are no credentials.
+//! The clients, and how each is run.
 
 use std::{ffi::OsString, path::Path, process::Command};
 

@@ -1,6 +1,6 @@
 //! Who asks, as far as it matters for what is asked; and whether the token that came is good.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ impl<S: Supply> Service<S> {
             && !matches!(asked.route, Route::Read { .. })
             && self.pods.policy().node_role.find(&known.pod).is_none()
         {
-            return Resolution::Decided(known.clone(), Binding::Nothing(None));
+            return Resolution::Decided(Arc::clone(known), Binding::Nothing(None));
         }
         let (deadline, need) = match asked.route {
             Route::Refused { .. } => (Instant::now(), Need::Role),
@@ -47,7 +47,7 @@ impl<S: Supply> Service<S> {
         };
         let who = self.pods.resolve(pod, container, need, deadline).await;
         match &who {
-            Resolution::Decided(subject, _) => seen.pod = Some(subject.clone()),
+            Resolution::Decided(subject, _) => seen.pod = Some(Arc::clone(subject)),
             Resolution::Unsure(subject, missing) => {
                 seen.pod.clone_from(subject);
                 seen.error = Some(missing.to_string());
@@ -63,10 +63,11 @@ impl<S: Supply> Service<S> {
             operator: &self.allow,
             namespace: &Allow::default(),
         };
-        match resource {
-            Resource::Tree(path) if !without.may_read(path) => Need::Namespace,
-            _ if token.is_none() => Need::Namespace,
-            _ => Need::Role,
+        let must_be_allowed = matches!(resource, Resource::Tree(path) if !without.may_read(path));
+        if token.is_none() || must_be_allowed {
+            Need::Namespace
+        } else {
+            Need::Role
         }
     }
 

@@ -1,21 +1,13 @@
 //! Many who ask at the same time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt as _;
+
 use super::*;
-use crate::upstream::testing::{PINNED, Reply, Scripted, giving_tokens, ok};
+use crate::upstream::testing::{PINNED, Reply, giving_tokens, ok};
 
 const PATH: &str = "meta-data/a";
-
-/// A service that answers only to what every pod reads.
-async fn hanging() -> Scripted {
-    giving_tokens(|head| {
-        if head.contains(PINNED[0]) {
-            ok("x")
-        } else {
-            Reply::Hang
-        }
-    })
-    .await
-}
 
 /// Waits until something has happened.
 async fn until(what: impl Fn() -> bool) {
@@ -55,11 +47,8 @@ async fn who_hangs_up_ends_no_request_that_others_wait_for() {
 async fn what_was_asked_for_by_somebody_who_is_gone_is_remembered() {
     let service = giving_tokens(|_| ok("x")).await;
     let (upstream, metrics) = upstream(&service.addr);
-    let read = upstream.read(PATH, Freshness::Brief);
-    assert!(
-        time::timeout(Duration::ZERO, read).await.is_err(),
-        "gone at once"
-    );
+    let read = upstream.read(PATH, Freshness::Brief).now_or_never();
+    assert!(read.is_none(), "gone at once");
     until(|| metrics.requests(Purpose::Read, Outcome::Success) == 1).await;
     tokio::task::yield_now().await;
     let read = upstream.read(PATH, Freshness::Brief).await;
@@ -67,31 +56,48 @@ async fn what_was_asked_for_by_somebody_who_is_gone_is_remembered() {
     assert_eq!(service.lines().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_pod_that_asks_for_ten_thousand_things_blocks_nothing_that_all_may_read() {
-    let service = hanging().await;
-    let (upstream, metrics) = upstream(&service.addr);
-    // The token is there.
-    upstream.read(PINNED[0], Freshness::Never).await.unwrap();
+    const HANGS: Duration = Duration::from_millis(700);
+    let metrics = Metrics::new();
+    let flights = Arc::new(Flights::new(PINNED, metrics.clone()));
+    let [begun, open, most] = [0; 3].map(|_| Arc::new(AtomicUsize::new(0)));
+    let wanted = (Freshness::Brief, Wish::Any);
     let flood: Vec<_> = (0..10_000)
         .map(|number| {
-            let upstream = upstream.clone();
-            let path = format!("meta-data/tags/{number}");
-            tokio::spawn(async move { upstream.read(&path, Freshness::Brief).await })
+            let [begun, open, most] = [&begun, &open, &most].map(Arc::clone);
+            let hang = || async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                most.fetch_max(open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                time::sleep(HANGS).await;
+                open.fetch_sub(1, Ordering::Relaxed);
+                Ok(None)
+            };
+            flights.way(&format!("meta-data/tags/{number}"), wanted, hang)
         })
         .collect();
-    until(|| service.lines().len() >= 2 + 8).await;
+    let refused = flood.iter().filter(|way| matches!(way, Way::Failing(_)));
+    assert_eq!(
+        refused.count(),
+        10_000 - 64,
+        "who would wait in vain, does not"
+    );
     let start = Instant::now();
-    let read = upstream.read(PINNED[0], Freshness::Never).await;
-    assert_eq!(text(read).as_deref(), Some("x"));
-    assert!(start.elapsed() < Duration::from_millis(600));
-    for asked in flood {
-        assert!(asked.await.unwrap().is_err());
+    match flights.way(PINNED[0], wanted, || async { Ok(None) }) {
+        Way::Flight(flight) => assert_eq!(flight.landed().await.unwrap(), None),
+        Way::Known(_) | Way::Failing(_) => panic!("it is not known"),
     }
-    assert!(service.most() <= 8 + 1, "{}", service.most());
-    assert!(service.lines().len() <= 3 + 64, "{}", service.lines().len());
-    assert!(metrics.turned(Purpose::Read) >= 10_000 - 64);
-    let [paths, under_way] = upstream.flights.remembered();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    for way in flood {
+        if let Way::Flight(flight) = way {
+            let _landed = flight.landed().await.is_ok();
+        }
+    }
+    assert!(start.elapsed() <= HANGS + Duration::from_millis(2));
+    let [begun, most] = [begun, most].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!((begun, most), (8, 8));
+    assert_eq!(metrics.turned(Purpose::Read), 10_000 - 8);
+    let [paths, under_way] = flights.remembered();
     assert!(paths <= 257 && under_way == 0, "{paths} {under_way}");
 }
 

@@ -26,12 +26,13 @@ fn an_agent_in_a_pod_still_gets_the_nodes_keys_and_no_other_container_does() {
     let spec = Spec::new("kube-system", "bpf2iam").on_host_network();
     let own = stage.add_pod(spec.container("helper")).unwrap();
     let agent = start_inside(&stage, &own);
-    // It asks for its keys when the first pod needs some: long after the programs were attached.
-    assert_eq!(agent.kernel_counter("exempt").unwrap(), 0);
+    // It asks for its keys when the first pod needs some: long after the programs were attached. What pods may read of
+    // the metadata it may have asked for already.
+    let before = agent.kernel_counter("exempt").unwrap();
     let cart = pod(&stage, "cart");
     agent.wait_for_keys().unwrap();
     assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
-    assert!(agent.kernel_counter("exempt").unwrap() > 0);
+    assert!(agent.kernel_counter("exempt").unwrap() > before);
     let calls = stage.ask_sts("/calls").unwrap();
     let signer = calls[0]["signed_by"].as_str().unwrap();
     assert!(signer.starts_with(NODE_KEY), "{calls}");

@@ -133,7 +133,10 @@ impl Target {
         let kind = |plural| Kind::at(api_version, plural);
         match *rest {
             [plural] => Some(Self::Collection(kind(plural)?, String::new())),
-            ["namespaces", name] => Some(Self::Object(kind("namespaces")?, Key::new("", name))),
+            [plural, name] => {
+                let kind = kind(plural).filter(|kind| !kind.is_namespaced())?;
+                Some(Self::Object(kind, Key::new("", name)))
+            }
             ["namespaces", namespace, plural] => Some(Self::Collection(
                 namespaced(kind(plural)?)?,
                 namespace.into(),

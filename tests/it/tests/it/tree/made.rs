@@ -1,11 +1,15 @@
 //! A machine that is no EC2 instance: nobody is asked, and what pods need is made up from what is known of it.
 
+use serde_json::{Value, json};
+
 use crate::{
     client::{INFO, ROLES},
+    pod::NAMESPACE,
+    wait::until,
     world::{REGION, Setup, World},
 };
 
-use super::{A, B, assert_absent};
+use super::{A, B, assert_absent, assert_unavailable};
 
 async fn start() -> World {
     let setup = Setup::default().pod(A, "a-role").pod(B, None);
@@ -91,4 +95,81 @@ async fn the_nodes_own_pods_are_pods_as_all_others() {
         .get("/latest/meta-data/placement/region")
         .await;
     assert_eq!(region.seen(), (200, REGION));
+}
+
+/// The node as the API server knows it.
+fn node() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": "node-1",
+            "labels": {
+                "topology.kubernetes.io/region": "eu-central-1",
+                "topology.kubernetes.io/zone": "eu-west-1c",
+                "node.kubernetes.io/instance-type": "m6g.large",
+            },
+        },
+        "spec": {"providerID": "aws:///eu-west-1c/i-0fedcba9876543210"},
+    })
+}
+
+/// The agent in a cluster, whose API server has these objects and the pod.
+fn in_cluster(objects: impl IntoIterator<Item = Value>) -> Setup {
+    let namespace = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": NAMESPACE},
+    });
+    let account = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": NAMESPACE},
+    });
+    let pod = A.manifest(Some("a-role"));
+    let setup = Setup::default().cluster(objects);
+    setup
+        .cluster([namespace, account, pod])
+        .arg("--metadata-addr=off")
+}
+
+const ZONE: &str = "/latest/meta-data/placement/availability-zone";
+
+#[tokio::test]
+async fn kubernetes_tells_what_the_operator_does_not() {
+    let world = in_cluster([node()]).start().await;
+    let zone = async || world.client(A).get(ZONE).await.body;
+    until(zone, |zone| zone == "eu-west-1c").await;
+    for (path, text) in [
+        // The operator's word counts.
+        ("meta-data/placement/region", REGION),
+        ("meta-data/instance-id", "i-0fedcba9876543210"),
+        ("meta-data/instance-type", "m6g.large"),
+        (
+            "meta-data",
+            "iam/\ninstance-id\ninstance-type\nplacement/\nservices/",
+        ),
+    ] {
+        let answer = world.client(A).get(&format!("/latest/{path}")).await;
+        assert_eq!(answer.seen(), (200, text), "{path}");
+    }
+    let document = world
+        .client(A)
+        .get("/latest/dynamic/instance-identity/document")
+        .await
+        .json();
+    assert_eq!(document["instanceId"], "i-0fedcba9876543210");
+    assert_eq!(document["availabilityZone"], "eu-west-1c");
+}
+
+#[tokio::test]
+async fn a_node_that_kubernetes_does_not_know_has_what_the_operator_says() {
+    let world = in_cluster([]).start().await;
+    let region = "/latest/meta-data/placement/region";
+    assert_eq!(world.client(A).get(region).await.seen(), (200, REGION));
+    assert_unavailable(&world.client(A).get(ZONE).await, "it may still be told");
+    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
+    world.api().put(node()).unwrap();
+    let told = async || world.client(A).get(ZONE).await.body;
+    until(told, |zone| zone == "eu-west-1c").await;
 }
