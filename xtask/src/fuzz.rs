@@ -5,7 +5,7 @@
 //! `--keep`.
 
 use anyhow::{Result, ensure};
-use clap::ValueEnum;
+use clap::ValueEnum as _;
 
 use crate::{cx::Cx, install, say};
 

@@ -91,8 +91,6 @@ impl Agent {
             pods: resolver.clone(),
             credentials: cache.clone(),
             tokens: Authority::new(&Fresh.key()?, BootId::current()?),
-            token_use: config.imds_tokens,
-            allow: config.allow_paths.clone(),
             instance,
             clock,
             metrics: imds_metrics(&mut registry),

@@ -25,7 +25,6 @@ use crate::{
     clock::Clock,
     creds::{self, Identity, State},
     id::RoleArn,
-    metadata::{Allow, TokenUse},
     pods::{
         Subject,
         resolve::{Resolution, Resolver},
@@ -69,10 +68,6 @@ pub struct Service<S> {
     pub credentials: S,
     /// Session tokens.
     pub tokens: Authority,
-    /// Whether they must be used, where the pod's namespace does not say it.
-    pub token_use: TokenUse,
-    /// What all pods may read beside what the table says.
-    pub allow: Allow,
     /// What of the instance is nobody's secret.
     pub instance: Instance,
     /// The time.

@@ -27,7 +27,7 @@ use bpf2iam::{
         Instance, Known, Made, Metrics, Service,
         token::{Authority, BootId, Key},
     },
-    metadata::{Allow, Place, TokenUse},
+    metadata::Place,
     pods::{
         Namespace, Pod, Subject,
         annotation::ROLE,
@@ -201,8 +201,6 @@ impl Agent {
             pods: Resolver::new(store, Arc::new(policy), None),
             credentials: cache,
             tokens: Authority::new(&Key::generate()?, BootId::new([1; 16])),
-            token_use: TokenUse::Optional,
-            allow: Allow::default(),
             instance: Instance::Made(Made {
                 known: tokio::sync::watch::channel(Known::All(Place::default())).1,
                 since: Clock::system().now(),

@@ -154,9 +154,9 @@ impl Cast {
                 .and_then(|ran| judge(&play.expected(member, client, meanwhile), &ran));
             let column = play.scene.column(transport, member.role.as_deref());
             let place = [transport.name(), member.name()];
-            let is_somebody = verdict.is_ok();
+            let is_right = verdict.is_ok();
             table.show(client, column, place, verdict);
-            if is_somebody
+            if is_right
                 && let Some((column, verdict)) = play.evidence(member, client, transport, since)
             {
                 table.show(client, column, place, verdict);

@@ -25,7 +25,7 @@ impl Figures {
         match words.as_slice() {
             [number, "DONE", ..] if number.starts_with('#') => {
                 self.edges = after("cov:").parse().unwrap_or_default();
-                self.corpus = after("corp:").to_owned();
+                after("corp:").clone_into(&mut self.corpus);
             }
             ["Done", executions, "runs", "in", seconds, ..] => {
                 self.executions = executions.parse().unwrap_or_default();

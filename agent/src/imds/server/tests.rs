@@ -22,7 +22,7 @@ use crate::{
         Instance, Known, Made, Metrics,
         token::{Authority, BootId, Key},
     },
-    metadata::{Allow, Place, TokenUse},
+    metadata::Place,
     pods::{Pod, Subject, annotation::ROLE, binding::Policy, index, resolve::Resolver},
 };
 
@@ -129,8 +129,6 @@ fn server(attest: Fake, limits: Limits) -> (Server<Fake, Arc<Fixed>>, index::Wri
         pods: Resolver::new(store, Arc::new(Policy::new("node")), None),
         credentials: Arc::new(Fixed(watch::Sender::new(ready()))),
         tokens: Authority::new(&Key::new([7; 32]), BootId::new([1; 16])),
-        token_use: TokenUse::Optional,
-        allow: Allow::default(),
         instance: Instance::Made(Made {
             known: watch::channel(Known::All(Place::default())).1,
             since: Timestamp::UNIX_EPOCH,

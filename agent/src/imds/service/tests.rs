@@ -19,7 +19,7 @@ use crate::{
         Known, Made,
         token::{BootId, Key},
     },
-    metadata::Place,
+    metadata::{Allow, Place, TokenUse},
     pods::{
         Pod, ServiceAccount,
         annotation::ROLE,
@@ -145,8 +145,6 @@ fn world_with(policy: Policy, lookup: Option<Arc<dyn Lookup>>) -> World {
         pods: Resolver::new(store, Arc::new(policy), lookup),
         credentials: script.clone(),
         tokens: Authority::new(&Key::new([7; 32]), BootId::new([1; 16])),
-        token_use: TokenUse::Optional,
-        allow: Allow::default(),
         instance: made(),
         clock: Clock::starting_at(start()),
         metrics,
@@ -553,8 +551,13 @@ async fn a_bad_token_is_refused_where_none_would_do() {
 
 #[tokio::test(start_paused = true)]
 async fn the_operator_may_require_tokens() {
-    let mut world = world();
-    world.service.token_use = TokenUse::Required;
+    let world = world_with(
+        Policy {
+            tokens: TokenUse::Required,
+            ..Policy::new("node")
+        },
+        None,
+    );
     world.script.say(ready());
     for target in [LIST, CREDENTIALS, "/", "/latest/user-data"] {
         let got = world.get(ANNOTATED, target).await;

@@ -25,7 +25,7 @@ impl<S: Supply> Service<S> {
         let said = subject.namespace.as_ref().map(|namespace| namespace.said());
         let nothing = Allow::default();
         let view = View {
-            operator: &self.allow,
+            operator: &self.pods.policy().allow,
             namespace: said.map_or(&nothing, |said| &said.allow),
         };
         let leaf = view.may_read(path);

@@ -60,7 +60,7 @@ impl<S: Supply> Service<S> {
     /// What must be known for this. A namespace may want tokens, and may allow paths.
     fn need(&self, resource: &Resource, token: Option<&[u8]>) -> Need {
         let without = View {
-            operator: &self.allow,
+            operator: &self.pods.policy().allow,
             namespace: &Allow::default(),
         };
         let must_be_allowed = matches!(resource, Resource::Tree(path) if !without.may_read(path));
@@ -100,7 +100,7 @@ impl<S: Supply> Service<S> {
             Resolution::Decided(subject, _) => wants_tokens(subject),
             Resolution::Unsure(..) | Resolution::NotHere => None,
         };
-        said.unwrap_or(self.token_use)
+        said.unwrap_or(self.pods.policy().tokens)
     }
 }
 

@@ -71,8 +71,6 @@ async fn what_can_be_read_cannot_be_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_may_want_tokens_where_the_operator_does_not_and_the_other_way_round() {
-    let mut world = world();
-    world.script.say(ready());
     for (operator, said, status) in [
         (TokenUse::Optional, None, 200),
         (TokenUse::Required, None, 401),
@@ -80,7 +78,12 @@ async fn a_namespace_may_want_tokens_where_the_operator_does_not_and_the_other_w
         (TokenUse::Required, Some("optional"), 200),
         (TokenUse::Optional, Some("sometimes"), 401),
     ] {
-        world.service.token_use = operator;
+        let policy = Policy {
+            tokens: operator,
+            ..Policy::new("node")
+        };
+        let world = world_with(policy, None);
+        world.script.say(ready());
         let said: Vec<_> = said
             .map(|said| ("bpf2iam.io/imds-tokens", said))
             .into_iter()
@@ -114,11 +117,15 @@ async fn as_long_as_the_namespace_is_unknown_only_tokens_count() {
 
 #[tokio::test(start_paused = true)]
 async fn an_allowed_path_is_there_only_if_the_instance_has_it() {
-    let mut world = world();
     let path = "/latest/meta-data/mac";
+    let world = world();
     assert_eq!(world.get(PLAIN, path).await.status, 404);
     world.counted(r#"imds_refusals_total{reason="path"} 1"#);
-    world.service.allow = Allow::parse(["meta-data/mac"]).unwrap();
+    let policy = Policy {
+        allow: Allow::parse(["meta-data/mac"]).unwrap(),
+        ..Policy::new("node")
+    };
+    let world = world_with(policy, None);
     assert_eq!(world.get(PLAIN, path).await.status, 404);
     world.counted(r#"imds_refusals_total{reason="missing"} 1"#);
 }

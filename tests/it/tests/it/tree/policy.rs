@@ -121,7 +121,7 @@ async fn what_pods_do_not_see_by_themselves_is_not_there_in_any_spelling_and_nev
     let world = start_interrupted().await;
     let token = world.client(A).token().await;
     for (row, paths) in CLOSED {
-        for path in paths.iter() {
+        for path in *paths {
             for spelling in spellings(path) {
                 let case = format!("{row}: {spelling}");
                 assert_absent(&world.client(A).get(&spelling).await, &case);

@@ -1,6 +1,6 @@
 //! How the real service is asked: in the agent's own name, for nothing but the path, as seldom as can be.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bpf2iam_standins::imds::{Bearing, Effect, Rule};
 use tokio::task::JoinSet;
@@ -91,7 +91,7 @@ async fn what_was_asked_for_a_moment_ago_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn many_who_ask_at_once_are_one_request() {
-    let world = Arc::new(start().await);
+    let world = start().await;
     let late = Rule::always(Effect::Latency(Duration::from_millis(200)));
     world.imds().rules().add(late.for_path(HOSTNAME));
     let mut asking = JoinSet::new();
