@@ -111,6 +111,7 @@ impl Config {
         let base = roles.base.as_ref();
         let (place, misplaced) = place::here(metadata.as_ref(), zone, &machine, base, &pods)?;
         let (node_role_for, nobody_to_ask) = access::nodes(&args.roles, metadata.as_ref())?;
+        let (allow_paths, allowed) = access::allow(&args.metadata.access, metadata.as_ref())?;
         let (admin_listen, unused_port) = admin::listen(
             args.admin_listen.as_deref(),
             args.kube2iam.metrics_port,
@@ -134,7 +135,7 @@ impl Config {
             metadata,
             place,
             imds_tokens: args.metadata.access.imds_tokens,
-            allow_paths: access::allow(&args.metadata.access)?,
+            allow_paths,
             roles,
             node_role_for,
             discover,
@@ -147,6 +148,7 @@ impl Config {
                 .chain(unused_port)
                 .chain(misplaced)
                 .chain(nobody_to_ask)
+                .chain(allowed)
                 .chain(node_ips.warning())
                 .chain(sessions::warnings(&args.sessions, &sessions))
                 .chain(warning::of_kube2iam(&args.kube2iam))

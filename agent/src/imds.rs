@@ -5,7 +5,8 @@
 //! ([`service`]), and the answer is put together by a pure function ([`answer()`]).
 //!
 //! Whatever is not understood, and whatever a pod is not meant to see, gets the page that EC2 shows for
-//! what does not exist. Nothing here calls STS or the real metadata service.
+//! what does not exist. Nothing here calls STS, and the real metadata service is asked by [`upstream`](crate::upstream)
+//! alone.
 
 mod answer;
 mod breakage;

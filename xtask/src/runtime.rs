@@ -168,18 +168,22 @@ mod tests {
         assert!(Version([1, 9, 9]) < Version([1, 26, 6]));
     }
 
-    #[test]
-    fn what_is_nowhere_is_an_error_that_says_what_is_there() {
-        let cx = Cx {
+    /// Where nothing may be installed.
+    fn forbidding() -> Cx {
+        Cx {
             root: "/".into(),
             cache: "/nowhere".into(),
             install: Install::Forbidden,
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_nowhere_is_an_error_that_says_what_is_there() {
         let nowhere = Runtime {
             program: "no-such-program-anywhere",
             ..shell(Version([1, 2, 3]))
         };
-        let error = nowhere.find(&cx).expect_err("it is nowhere");
+        let error = nowhere.find(&forbidding()).expect_err("it is nowhere");
         assert_eq!(
             error.to_string(),
             "Shell 1.2.3 or newer is needed on PATH or as /opt/sh: there is none\n  see its makers"
@@ -190,17 +194,15 @@ mod tests {
 
     #[test]
     fn where_it_may_be_installed_its_package_is_named() {
-        let cx = Cx {
-            root: "/".into(),
-            cache: "/nowhere".into(),
-            install: Install::Forbidden,
-        };
         let nowhere = Runtime {
             program: "no-such-program-anywhere",
             package: Some("a-shell"),
             ..shell(Version([1, 2, 3]))
         };
-        let error = nowhere.find(&cx).expect_err("it is nowhere").to_string();
+        let error = nowhere
+            .find(&forbidding())
+            .expect_err("it is nowhere")
+            .to_string();
         assert!(
             error.contains("missing Debian packages: a-shell"),
             "{error}"

@@ -15,10 +15,25 @@ fn entries(values: &[String]) -> Vec<&str> {
     all.filter(|entry| !entry.is_empty()).collect()
 }
 
-/// What pods may read beside what all may.
-pub(super) fn allow(args: &args::Access) -> Result<Allow, Error> {
-    Allow::parse(entries(&args.allow_path)).map_err(Error::AllowPath)
+/// What pods may read beside what all may, with what whoever allowed it should know.
+pub(super) fn allow(
+    args: &args::Access,
+    metadata: Option<&MetadataAddr>,
+) -> Result<(Allow, Option<Warning>), Error> {
+    let allow = Allow::parse(entries(&args.allow_path)).map_err(Error::AllowPath)?;
+    let says = match metadata {
+        None if !allow.is_empty() => Some(NOTHING_MORE),
+        Some(_) if allow.covers_proofs() => Some(PROOFS),
+        None | Some(_) => None,
+    };
+    let warning = says.map(|says| Warning::new("allow-path", says));
+    Ok((allow, warning))
 }
+
+const NOTHING_MORE: &str =
+    "not used, as without a metadata service (--metadata-addr) there is nothing more to read";
+const PROOFS: &str = "its wildcards also give all pods the signed proofs of who the node is \
+                      (dynamic/instance-identity/pkcs7, rsa2048 and signature)";
 
 /// Who keeps the node's own identity, with what whoever named them should know. Where there is no metadata service there
 /// is no such identity: nobody has it, and the rules after this one say what they get.
@@ -91,6 +106,7 @@ mod tests {
             ("net/Cni", "net/Cni"),
             ("net/hostnetwork/x", "net/hostnetwork/x"),
             ("net/HostNetwork", "net/HostNetwork"),
+            ("net/hostnetwork", "net/hostnetwork"),
             ("*", "*"),
         ] {
             assert_eq!(
@@ -144,6 +160,23 @@ mod tests {
             config(&flags).unwrap().allow_paths.to_string(),
             "meta-data/mac, meta-data/spot/**, meta-data/tags/**, meta-data/ami-id"
         );
+    }
+
+    #[test]
+    fn what_is_allowed_in_vain_or_by_accident_is_told() {
+        let (off, real) = ("--metadata-addr=off", "--metadata-addr=127.0.0.1:9");
+        for (metadata, path, told) in [
+            (off, "meta-data/mac", Some(NOTHING_MORE)),
+            (off, "", None),
+            (real, "**", Some(PROOFS)),
+            (real, "dynamic/instance-identity/*", Some(PROOFS)),
+            (real, "dynamic/instance-identity/pkcs7", None),
+            (real, "meta-data/**", None),
+        ] {
+            let config = config(&[metadata, "--allow-path", path]).unwrap();
+            let told = told.map(|says| Warning::new("allow-path", says));
+            assert_eq!(config.warnings, Vec::from_iter(told), "{path} {metadata}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
+    chain::chain,
     id::RoleArn,
     metadata::{Place, freshness},
     upstream::{Item, Upstream},
@@ -49,7 +50,8 @@ impl Instance {
     ) -> Result<Option<Item>, Outcome> {
         match self {
             Self::Real(upstream) => upstream.read(path, freshness(path)).await.map_err(|error| {
-                tracing::debug!(%error, "the real metadata service does not answer");
+                let error = chain(&error);
+                tracing::debug!(error, "the real metadata service does not answer");
                 Outcome::Upstream
             }),
             Self::Made(made) => made.read(path, role),

@@ -211,6 +211,14 @@ impl Answer {
         Self::new(status, Outcome::Passed, body)
     }
 
+    /// The number that the client is told. Of an answer that is passed on, [`Answer::status`] may not have it.
+    pub(super) fn code(&self) -> StatusCode {
+        match &self.body {
+            Body::Passed(passed) => passed.1,
+            Body::Empty | Body::Page | Body::Token(_) | Body::Text(..) => self.status.code(),
+        }
+    }
+
     fn new(status: Status, outcome: Outcome, body: Body) -> Self {
         Self {
             status,
@@ -223,7 +231,7 @@ impl Answer {
     /// As HTTP. The connection adds what belongs to it: `Date`, `Content-Length`, `Connection`.
     pub fn into_response(self) -> Response<Full<Bytes>> {
         match self.body {
-            Body::Passed(passed) => as_it_came(*passed),
+            Body::Passed(passed) => as_it_came(*passed, self.ttl),
             Body::Empty | Body::Page | Body::Token(_) | Body::Text(..) => self.our_own(),
         }
     }
@@ -266,7 +274,16 @@ fn content_type(body: &Body) -> HeaderValue {
     })
 }
 
-fn as_it_came((headers, status, text): (HeaderMap, StatusCode, Bytes)) -> Response<Full<Bytes>> {
+/// The real service's answer. What it tells of a token is about the agent's own, where that stood in for one of ours.
+fn as_it_came(
+    (mut headers, status, text): (HeaderMap, StatusCode, Bytes),
+    left_of_ours: Option<u16>,
+) -> Response<Full<Bytes>> {
+    if let Some(left) = left_of_ours
+        && headers.contains_key(TOKEN_TTL)
+    {
+        headers.insert(TOKEN_TTL, left.into());
+    }
     let mut response = Response::new(Full::new(text));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -1,7 +1,7 @@
 //! One request of an attested caller, from its head to its answer.
 //!
-//! Everything that is read here is in memory already. What is not there yet is waited for, together no
-//! longer than [`PATIENCE`]; while a pod is unknown nothing is decided about it. Each answer leaves
+//! Everything that decides is in memory already. What is not there yet, and what only the real metadata service can say,
+//! is waited for, together no longer than [`PATIENCE`]; while a pod is unknown nothing is decided about it. Each answer leaves
 //! exactly one event behind, on the target `access`, and is counted. A request whose connection ends before
 //! its answer is counted among the broken connections.
 
@@ -199,7 +199,7 @@ impl<S: Supply> Service<S> {
             uid = %caller.pod,
             container = caller.container.map(tracing::field::display),
             route = route.kind().as_str(),
-            status = answer.status.code().as_u16(),
+            status = answer.code().as_u16(),
             outcome = answer.outcome.as_str(),
             role = seen.role.as_ref().map(tracing::field::display),
             token = seen.token,

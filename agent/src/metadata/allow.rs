@@ -9,11 +9,14 @@ use crate::id::Excerpt;
 
 use super::{
     Access, Glob, access,
-    table::{is_directory, is_secret},
+    table::{PROOFS, TREES, is_directory, is_secret},
 };
 
 /// So many entries count, of an operator and of a namespace.
 const MOST: usize = 32;
+
+/// What is wrong with an entry that no path can match.
+const NOTHING: &str = "there is nothing of the kind; paths begin with meta-data/ or dynamic/";
 
 /// What somebody allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +61,13 @@ impl Allow {
     /// Whether nothing is allowed.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a wildcard covers a signed proof of who the node is, which nobody named.
+    pub fn covers_proofs(&self) -> bool {
+        let unnamed = self.0.iter();
+        let mut unnamed = unnamed.filter(|glob| access(&glob.literal()) != Access::Operator);
+        unnamed.any(|glob| PROOFS.iter().any(|proof| glob.matches(proof)))
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -113,12 +123,15 @@ fn one(entry: &str, by: By) -> Result<Glob, InvalidAllow> {
         (Access::Never, _) if is_secret(&literal) => {
             "no pod gets it, whoever allows it: leave it out, or see --node-role-for"
         }
-        (Access::Never, _) => {
-            "there is nothing of the kind; paths begin with meta-data/ or dynamic/"
-        }
+        (Access::Never, _) => NOTHING,
         (Access::Operator, By::Namespace) => {
             "only the operator can allow a proof of who the node is, with --allow-path"
         }
+        // As it is, it is listed to every pod, and would allow nothing.
+        _ if is_directory(&literal) && glob.to_string() == literal => {
+            "every pod may list it; write what is to be read in it, or /** behind it for all of that"
+        }
+        _ if !TREES.iter().any(|tree| glob.reaches(tree)) => NOTHING,
         _ => return Ok(glob),
     };
     Err(InvalidAllow::new(entry, reason))

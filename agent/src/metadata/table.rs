@@ -24,7 +24,7 @@ pub const LASTING: &[&str] = &[
 ];
 
 /// The trees of which pods may read anything.
-const TREES: [&str; 2] = ["dynamic", "meta-data"];
+pub(super) const TREES: [&str; 2] = ["dynamic", "meta-data"];
 
 /// Nobody's, with all that is below: the node's own keys, its secrets, and the tokens, which are not read.
 const NEVER: [&str; 4] = [
@@ -35,7 +35,7 @@ const NEVER: [&str; 4] = [
 ];
 
 /// What AWS signed to say who the node is, for others to believe it.
-const PROOFS: [&str; 3] = [
+pub(super) const PROOFS: [&str; 3] = [
     "dynamic/instance-identity/pkcs7",
     "dynamic/instance-identity/rsa2048",
     "dynamic/instance-identity/signature",

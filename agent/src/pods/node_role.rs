@@ -82,6 +82,8 @@ impl FromStr for Entry {
         let (namespace, pods) = match text.split_once('/') {
             None => (text, Some(Pods::All)),
             Some((namespace, HOST_NETWORK)) => (namespace, Some(Pods::HostNetwork)),
+            // Whoever writes it so does not mean a ServiceAccount.
+            Some((namespace, name)) if name.eq_ignore_ascii_case(HOST_NETWORK) => (namespace, None),
             Some((namespace, name)) => (namespace, of_account(name)),
         };
         let pods = pods.filter(|_| is_dns_label(namespace, 63));

@@ -147,6 +147,11 @@ proptest! {
     }
 
     #[test]
+    fn a_pattern_means_what_it_says(pattern in "meta-data(/[ab*]{1,4}){0,4}", path in "meta-data(/[ab]{1,4}){0,4}") {
+        metadata::check(format!("\n{pattern}\n\n{path}\n").as_bytes());
+    }
+
+    #[test]
     fn nobody_lets_a_secret_through(input in text(&[
         "\n", "\n", "\n", "\n", " ", ",", "/", "**", "*", "/**/", "optional", "required", "latest/", "meta-data", "/iam",
         "user-data", "/identity-credentials", "dynamic", "/instance-identity", "/pkcs7", "/document", "/placement",

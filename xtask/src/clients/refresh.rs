@@ -2,7 +2,7 @@
 //! is run again and again.
 //!
 //! The sessions are as short as they can be for the agent, which does not give away keys with less than some twenty
-//! seconds left. Clients that think such keys too short for anything run in [`day`](super::day) instead, with
+//! seconds left. Clients that think such keys too short for anything run in [`day`] instead, with
 //! sessions of an hour, and are told the time.
 
 use std::{

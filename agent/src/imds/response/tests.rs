@@ -132,6 +132,7 @@ async fn a_refusal_has_its_status_and_no_words() {
         (O::Fetching, 503),
         (O::Unavailable, 503),
         (O::Expiring, 503),
+        (O::Upstream, 503),
     ] {
         let answer = Answer::refused(why);
         assert_eq!(answer.outcome, why);
@@ -156,6 +157,7 @@ fn what_is_not_for_the_pod_looks_like_what_does_not_exist() {
         Outcome::Forbidden,
         Outcome::OtherRole,
         Outcome::Denied,
+        Outcome::Missing,
     ] {
         let outcome = Outcome::Path;
         let same = Answer {
@@ -190,4 +192,43 @@ fn no_body_is_printed() {
             "{printed}"
         );
     }
+}
+
+/// The real service's answer with this status, and with what it says of the life of a token.
+fn passed(status: StatusCode) -> Answer {
+    let answer = Response::builder().status(status);
+    let answer = answer.header(TOKEN_TTL, "21000").header("x-other", "1");
+    Answer::passed(answer.body(Bytes::from_static(b"text")).unwrap())
+}
+
+#[tokio::test]
+async fn what_is_passed_on_has_its_own_status_also_in_the_log() {
+    for (code, label) in [
+        (200, "200"),
+        (301, "other"),
+        (404, "404"),
+        (429, "other"),
+        (500, "other"),
+        (503, "503"),
+    ] {
+        let code = StatusCode::from_u16(code).unwrap();
+        let answer = passed(code);
+        assert_eq!((answer.status.label(), answer.code()), (label, code));
+        assert_eq!(answer.into_response().status(), code);
+    }
+    assert_eq!(Answer::refused(Outcome::Forwarded).code(), 403);
+}
+
+#[tokio::test]
+async fn who_showed_a_token_of_ours_is_told_of_that_and_not_of_the_agents_own() {
+    for (left, told) in [(None, "21000"), (Some(60), "60")] {
+        let (headers, body) = printed(passed(StatusCode::OK).for_session(left)).await;
+        let life = format!("{TOKEN_TTL}: {told}");
+        assert_eq!(
+            (headers, &*body),
+            (vec![life, "x-other: 1".to_owned()], &b"text"[..])
+        );
+    }
+    let silent = Answer::passed(Response::new(Bytes::new())).for_session(Some(60));
+    assert_eq!(printed(silent).await.0, [""; 0]);
 }

@@ -3,6 +3,7 @@
 use tokio::time;
 
 use crate::{
+    chain::chain,
     imds::{instance::Instance, outcome::Outcome, response::Answer, route::Route},
     pods::{binding::Binding, resolve::Resolution},
     upstream::Session,
@@ -27,30 +28,34 @@ impl<S: Supply> Service<S> {
             seen.error = Some(why);
             return Some(Answer::refused(Outcome::OtherAddress));
         }
-        let passed = upstream.pass(asked.head, self.whose_session(asked));
+        let left = self.left_of_ours(asked);
+        seen.token = left.is_some();
+        let session = match left {
+            Some(_) => Session::Ours,
+            None => Session::Theirs,
+        };
+        let passed = upstream.pass(asked.head, session);
         Some(match time::timeout_at(asked.deadline, passed).await {
-            Ok(Ok(response)) => Answer::passed(response),
+            Ok(Ok(response)) => Answer::passed(response).for_session(left),
             Ok(Err(error)) => {
-                seen.error = Some(error.to_string());
+                seen.error = Some(chain(&error));
                 Answer::refused(Outcome::Upstream)
             }
             Err(_late) => Answer::refused(Outcome::Upstream),
         })
     }
 
-    /// Whose token it carries: until a pod is known it gets one of ours.
-    fn whose_session(&self, asked: Asked<'_>) -> Session {
-        match asked.route {
-            Route::Read {
-                token: Some(token), ..
-            } if self
-                .tokens
-                .verify(asked.caller.pod, token, self.clock.now())
-                .is_ok() =>
-            {
-                Session::Ours
-            }
-            Route::Read { .. } | Route::Token(_) | Route::Refused { .. } => Session::Theirs,
-        }
+    /// For how long the token that came still lives, if it is one of ours: until a pod is known it gets such a one.
+    fn left_of_ours(&self, asked: Asked<'_>) -> Option<u16> {
+        let Route::Read {
+            token: Some(token), ..
+        } = asked.route
+        else {
+            return None;
+        };
+        let left = self
+            .tokens
+            .verify(asked.caller.pod, token, self.clock.now());
+        left.ok()
     }
 }

@@ -565,6 +565,8 @@ async fn the_operator_may_require_tokens() {
     }
     let token = world.token(ANNOTATED).await;
     assert_eq!(world.get_with(ANNOTATED, LIST, &token).await.status, 200);
+    let unknown = world.get(LATE, LIST).await;
+    assert_eq!(unknown.status, 503, "its namespace may want none");
 }
 
 #[tokio::test(start_paused = true)]

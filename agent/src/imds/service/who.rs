@@ -79,9 +79,13 @@ impl<S: Supply> Service<S> {
         who: &Resolution,
     ) -> Result<Option<u16>, Outcome> {
         let Some(token) = token else {
-            return match self.token_use(who) {
-                TokenUse::Optional => Ok(None),
-                TokenUse::Required => Err(Outcome::TokenMissing),
+            return match (self.token_use(who), who) {
+                (TokenUse::Optional, _) => Ok(None),
+                // Its namespace may not want what the operator wants.
+                (TokenUse::Required, Resolution::Unsure(..)) => Err(Outcome::PodUnknown),
+                (TokenUse::Required, Resolution::Decided(..) | Resolution::NotHere) => {
+                    Err(Outcome::TokenMissing)
+                }
             };
         };
         let remaining = self.tokens.verify(caller.pod, token, self.clock.now());

@@ -50,12 +50,50 @@ fn what_cannot_be_there_is_refused() {
         "/latest/placement/region",
         "meta-data/instance-id/x",
         "Meta-Data/*",
+        "*",
+        "user*",
+        "*/",
+        "u*/**",
+        "latest*/meta-data/mac",
     ] {
         let told = format!(
             "\"{entry}\": there is nothing of the kind; paths begin with meta-data/ or dynamic/"
         );
         assert_eq!(refusal(entry), told);
         assert_eq!(wrong(entry), Some(told));
+    }
+}
+
+#[test]
+fn a_directory_that_every_pod_may_list_is_allowed_by_what_is_in_it() {
+    for entry in ["meta-data", "/latest/meta-data/placement/", "dynamic"] {
+        let told = format!("\"{entry}\": every pod may list it; write what is to be read in it, ");
+        assert!(refusal(entry).starts_with(&told), "{}", refusal(entry));
+        assert_eq!(wrong(entry), Some(refusal(entry)));
+    }
+    for entry in [
+        "meta-data/**",
+        "meta-data/*",
+        "meta-data/placement/**",
+        "meta-data/placement/group-name",
+        "meta-data/network",
+    ] {
+        assert_eq!(wrong(entry), None, "{entry}");
+    }
+}
+
+#[test]
+fn wildcards_are_seen_to_cover_proofs_that_nobody_named() {
+    for (entry, covered) in [
+        ("**", true),
+        ("dynamic/**", true),
+        ("dynamic/*/p*", true),
+        ("dynamic/instance-identity/pkcs7", false),
+        ("dynamic/instance-identity/signature/**", false),
+        ("dynamic/instance-identity/d*", false),
+        ("meta-data/**", false),
+    ] {
+        assert_eq!(allow(&[entry]).covers_proofs(), covered, "{entry}");
     }
 }
 
@@ -113,8 +151,8 @@ fn wildcards_that_cover_what_no_pod_gets_are_kept_and_do_not_mean_it() {
         "*/iam/**",
         "meta-data/iam*",
         "meta-data/i*/**",
-        "user*",
-        "u*/**",
+        "**/user-data",
+        "*/user*",
     ]);
     let view = View {
         operator: &everything,

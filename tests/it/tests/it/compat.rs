@@ -33,9 +33,22 @@
 //! IRSA has no tests of what happens here; that pods of its webhook stay as they are is in `irsa`. What their users
 //! reported about security and `IMDSv2` is in `reported`.
 //!
-//! Where compatibility and safety are two things: pods without a role, the list without its slash: `e2e`; namespaces that
-//! deny: `handlers`; expressions, and the default role: agent, `pods/restriction/tests.rs`; unknown paths: `proxy`;
-//! tokens: `tree/tokens`.
+//! kube2iam's HTTP surface (section 1.5 of the contract), beside what its tests have:
+//!
+//! | There | Here |
+//! |---|---|
+//! | any version, any method | EC2's versions: `tree/spelling`; GET and HEAD: `tokens`, beside this module |
+//! | cleaned paths are a 301 | `tree/spelling` |
+//! | no annotation and no base ARN: an empty list | `e2e` |
+//! | a failure's text, with names of pods, roles and namespaces | none: what is not 200 is empty or EC2's page, `iam`, beside this module |
+//! | a panic's text | agent: `imds/server/tests.rs`: it costs one connection, which says nothing |
+//! | `/metrics`, `/healthz`, `/debug/store` for pods | `paths`, beside this module, and `handlers` |
+//! | local time with a `Z` behind it | `iam`, beside this module |
+//! | requests that are cut off at the end | `drain`, beside this module |
+//!
+//! Where compatibility and safety are two things: pods without a role: `e2e`; the list without its slash: `reported`;
+//! namespaces that deny: `handlers`; expressions, and the default role: agent, `pods/restriction/tests.rs`; unknown
+//! paths: `proxy`; tokens: `tree/tokens`.
 
 mod e2e;
 mod handlers;

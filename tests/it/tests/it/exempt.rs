@@ -6,7 +6,10 @@ use bpf2iam::{
     explain::{Explanation, Outcome},
     status::{Role, Whose},
 };
-use bpf2iam_standins::{apiserver::Kind, imds};
+use bpf2iam_standins::{
+    apiserver::Kind,
+    imds::{self, Effect, Rule},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -73,6 +76,30 @@ async fn a_pod_that_keeps_the_nodes_role_is_logged_once_counted_and_shown() {
     let list = async || world.client(A).get(ROLES).await.status;
     until(list, |status| *status == 404).await;
     assert_eq!(world.log.records(KEEPS).len(), 1);
+}
+
+/// Also where it is a status that we have no word for, and where there is none.
+#[tokio::test]
+async fn the_log_has_what_the_real_service_said_or_why_it_said_nothing() {
+    let setup = Setup::default().metadata(imds::Config::default());
+    let world = setup.arg("--node-role-for=shop/hostNetwork").start().await;
+    world.write("node.yaml", &on_the_nodes_network(NODE).to_string());
+    let list = async || world.client(NODE).get(ROLES).await.body;
+    until(list, |list| list == "node-role").await;
+    for (effect, status, outcome) in [
+        (Effect::Status(429), 429, "passed"),
+        (Effect::Status(500), 500, "passed"),
+        (Effect::Close, 503, "upstream"),
+    ] {
+        world.imds().rules().set(vec![Rule::always(effect)]);
+        assert_eq!(world.client(NODE).get(ROLES).await.status, status);
+        let record = world.log.records("request").pop().unwrap();
+        assert_eq!(record["status"], status, "{record}");
+        assert_eq!(record["outcome"], outcome, "{record}");
+        let error = record["error"].as_str().unwrap_or_default();
+        let why = "cannot ask for what a pod of the node's own identity asks for: ";
+        assert_eq!(error.contains(why), outcome == "upstream", "{record}");
+    }
 }
 
 #[tokio::test]

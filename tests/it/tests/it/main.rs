@@ -25,6 +25,7 @@ mod drain;
 mod events;
 mod exempt;
 mod faults;
+mod iam;
 mod lifetime;
 mod manifests;
 mod paths;

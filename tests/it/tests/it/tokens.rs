@@ -1,8 +1,10 @@
 //! Tokens of `IMDSv2`.
 
+use bpf2iam_standins::imds;
+
 use crate::{
     client::{INFO, ROLES, TOKEN},
-    pod::Pod,
+    pod::{NAMESPACE, Pod},
     wait::until,
     world::{Setup, World},
 };
@@ -100,7 +102,7 @@ async fn a_token_that_has_had_its_time_is_refused() {
 
 // From here on: the rows of the contract of the metadata service about tokens and methods, "imds.md" 1.1 and 1.2, each
 // named by its case. What EC2 says where tokens are required and the request is wrong in another way as well is in 1.2
-// under "Ordering recommendation".
+// under "Ordering recommendation". "IMDS disabled for instance" (1.1) has no test: nobody can do that to a pod.
 
 /// Answers as they come, cut into status line, sorted fields and body. The time of day is left out.
 fn parts(answer: &str) -> (&str, Vec<&str>, &str) {
@@ -190,7 +192,8 @@ async fn a_wish_for_a_token_may_have_a_body() {
     }
 }
 
-/// imds.md 1.1: "TTL header absent" and "TTL non-integer, 0, negative, >21600".
+/// imds.md 1.1: "TTL header absent" and "TTL non-integer, 0, negative, >21600"; 1.3: "400", of which EC2's body is not
+/// known: empty.
 #[tokio::test]
 async fn a_life_that_ec2_gives_to_no_token_is_a_bad_request() {
     let world = start().await;
@@ -544,4 +547,27 @@ async fn of_several_faults_the_first_is_told() {
         let answer = world.client(A).request(method, path, &headers).await;
         assert_eq!(answer.status, status, "{method} {path} {headers}");
     }
+}
+
+/// imds.md 1.6: "rewrite TTL header to the client's own remaining TTL". Until a pod is known nobody can tell that it is
+/// the node's, so its first token is one of ours; the real service gets the agent's own in its place.
+#[tokio::test]
+async fn a_token_from_before_its_pod_was_known_is_good_for_one_of_the_nodes() {
+    let world = Setup::default()
+        .arg(format!("--node-role-for={NAMESPACE}/node-agent"))
+        .metadata(imds::Config::default())
+        .start()
+        .await;
+    let client = world.client(B);
+    let token = client.put_token(600).await;
+    assert_eq!((token.status, token.header(TTL)), (200, "600"));
+    let mut manifest = B.manifest(None);
+    manifest["spec"]["serviceAccountName"] = "node-agent".into();
+    world.write("node.yaml", &manifest.to_string());
+    let list = async || client.get(ROLES).await.body;
+    until(list, |list| list == "node-role").await;
+    let answer = client.get_with(ROLES, &token.body).await;
+    assert_eq!(answer.seen(), (200, "node-role"));
+    let left: u16 = answer.header(TTL).parse().unwrap();
+    assert!((500..=600).contains(&left), "{left}");
 }

@@ -5,8 +5,10 @@
 //!
 //! | Of | Rows | Where |
 //! |---|---|---|
+//! | 1.1, 1.2 | tokens, methods | `tokens` beside this module; on this tree: `tokens`, `wire` |
 //! | 1.3 | headers and bodies by kind | `wire`; user data, which only the node's own pods see: `node`; 400: `tokens` beside this module |
-//! | 1.4 | paths, slashes, listings | `spelling`, `listing`; role names: `spelling` and `roles` beside this module |
+//! | 1.4 | paths, slashes, listings | `spelling`, `listing`; role names: `spelling`, and `iam` beside this module |
+//! | 1.5 | the iam tree | `iam` beside this module |
 //! | 1.6 | what pods may see | `policy`, `allow`; how the real service is asked: `upstream` |
 //!
 //! What becomes of it when the real service misbehaves is in `outage`, the pods that have the node's own identity are in

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bpf2iam_standins::imds::{self, Effect, Rule};
+use tokio::task::JoinSet;
 
 use crate::{
     client::{Answer, ROLES},
@@ -65,11 +66,22 @@ async fn what_was_never_heard_is_told_as_soon_as_it_is() {
     ] {
         assert_unavailable(&world.client(A).get(path).await, path);
     }
+    assert_eq!(world.refusals("upstream").await, 3);
+    let unavailable = ("metadata".to_owned(), 503, "upstream".to_owned());
+    let requests = world.log.requests(&A.full_name());
+    assert_eq!(requests, vec![unavailable; 3]);
+    let silent = "pods get no metadata of the instance but what is remembered";
+    assert_eq!(world.log.records(silent).len(), 1, "said once");
+
     assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
     world.imds().rules().clear();
     let told = async || world.client(A).get(REGION).await;
     let told = until(told, |answer| answer.status == 200).await;
     assert_eq!(told.body, "eu-west-1");
+    world
+        .log
+        .wait_for("the metadata service answers again")
+        .await;
 }
 
 /// Every way to give something else than an answer.
@@ -117,12 +129,13 @@ async fn a_fault_of_the_real_service_is_a_503_and_never_an_answer() {
     let mut junk = Vec::new();
     for effect in FAULTS {
         let world = start_with(vec![Rule::always(effect).for_method("GET")]).await;
-        for path in [
-            REGION,
-            "/latest/dynamic/instance-identity/document",
-            "/latest/meta-data/",
-        ] {
-            let (answer, took) = timed(world.client(A).get(path)).await;
+        let document = "/latest/dynamic/instance-identity/document";
+        let mut asking = JoinSet::new();
+        for path in [REGION, document, "/latest/meta-data/"] {
+            let client = world.client(A);
+            asking.spawn(async move { (path, timed(client.get(path)).await) });
+        }
+        for (path, (answer, took)) in asking.join_all().await {
             if answer.status == 503 {
                 assert_no_junk(&answer, took, &format!("{effect:?}: {path}"));
             } else {

@@ -126,7 +126,7 @@ async fn what_cannot_be_answered_is_refused_as_by_a_real_server() {
         ),
         (
             "GET",
-            "/api/v1/nodes",
+            "/api/v1/secrets",
             404,
             "NotFound",
             "the server could not find the requested resource",
@@ -281,7 +281,7 @@ async fn every_request_is_remembered() {
         .with("accept", METADATA_LIST);
     client.get("/api/v1/namespaces?limit=500").await;
     client.get("/api/v1/namespaces?limit=500").await;
-    client.get("/api/v1/nodes").await;
+    client.get("/api/v1/secrets").await;
     let seen = &server.requests().entries()[0];
     assert_eq!((seen.method.as_str(), seen.verb), ("GET", Some(Verb::List)));
     assert_eq!(seen.path, "/api/v1/namespaces");
@@ -298,7 +298,7 @@ async fn every_request_is_remembered() {
         counts,
         [
             ("/api/v1/namespaces", Some(200), 2),
-            ("/api/v1/nodes", Some(404), 1)
+            ("/api/v1/secrets", Some(404), 1)
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! The metadata service where it misbehaves: each way as a client sees it.
+//! The metadata service where it misbehaves: each way as a client sees it. Where a client does, it goes on.
 
 use std::time::{Duration, Instant};
 
@@ -217,4 +217,22 @@ async fn every_version_has_the_whole_tree() {
     let addr = imds.addr();
     let odd = send(addr, &request("GET", "/latest/%75ser-data", "", "")).await;
     assert!(odd.unwrap().body.contains("AKIDNODE-BOOTSTRAP"));
+}
+
+#[tokio::test]
+async fn bad_clients_do_not_end_it() {
+    let imds = start(TokenPolicy::Optional);
+    for garbage in [
+        "\0\u{1}\u{2}\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9\r\n\r\n",
+    ] {
+        let answer = send(imds.addr(), garbage).await;
+        assert!(
+            answer.is_none_or(|answer| answer.status == 400),
+            "{garbage:?}"
+        );
+    }
+    drop(tokio::net::TcpStream::connect(imds.addr()).await.unwrap());
+    assert_eq!(get(&imds, "/").await.status, 200);
 }
