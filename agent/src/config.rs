@@ -111,7 +111,8 @@ impl Config {
         let base = roles.base.as_ref();
         let (place, misplaced) = place::here(metadata.as_ref(), zone, &machine, base, &pods)?;
         let (node_role_for, nobody_to_ask) = access::nodes(&args.roles, metadata.as_ref())?;
-        let (allow_paths, allowed) = access::allow(&args.metadata.access, metadata.as_ref())?;
+        let allow_paths = access::allow(&args.metadata.access)?;
+        let allowed = access::allowed(&allow_paths, metadata.as_ref());
         let (admin_listen, unused_port) = admin::listen(
             args.admin_listen.as_deref(),
             args.kube2iam.metrics_port,

@@ -62,7 +62,7 @@ pub(super) fn open(
 /// What `said` says, and from the API server what it does not say.
 fn learn(client: &Client, node: &str, said: Place) -> (watch::Receiver<Known>, Learner) {
     let (learner, facts) = node::Learner::new(client.clone(), node);
-    let (sender, known) = watch::channel(Known::Some(said.clone()));
+    let (sender, known) = watch::channel(Known::Part(said.clone()));
     let learner = NodeLearner {
         learner,
         facts,

@@ -15,19 +15,19 @@ fn entries(values: &[String]) -> Vec<&str> {
     all.filter(|entry| !entry.is_empty()).collect()
 }
 
-/// What pods may read beside what all may, with what whoever allowed it should know.
-pub(super) fn allow(
-    args: &args::Access,
-    metadata: Option<&MetadataAddr>,
-) -> Result<(Allow, Option<Warning>), Error> {
-    let allow = Allow::parse(entries(&args.allow_path)).map_err(Error::AllowPath)?;
+/// What pods may read beside what all may.
+pub(super) fn allow(args: &args::Access) -> Result<Allow, Error> {
+    Allow::parse(entries(&args.allow_path)).map_err(Error::AllowPath)
+}
+
+/// What whoever allowed it should know.
+pub(super) fn allowed(allow: &Allow, metadata: Option<&MetadataAddr>) -> Option<Warning> {
     let says = match metadata {
-        None if !allow.is_empty() => Some(NOTHING_MORE),
-        Some(_) if allow.covers_proofs() => Some(PROOFS),
-        None | Some(_) => None,
+        None if !allow.is_empty() => NOTHING_MORE,
+        Some(_) if allow.covers_proofs() => PROOFS,
+        None | Some(_) => return None,
     };
-    let warning = says.map(|says| Warning::new("allow-path", says));
-    Ok((allow, warning))
+    Some(Warning::new("allow-path", says))
 }
 
 const NOTHING_MORE: &str =
@@ -173,9 +173,11 @@ mod tests {
             (real, "dynamic/instance-identity/pkcs7", None),
             (real, "meta-data/**", None),
         ] {
-            let config = config(&[metadata, "--allow-path", path]).unwrap();
+            let warnings = config(&[metadata, "--pods=kube", "--allow-path", path])
+                .unwrap()
+                .warnings;
             let told = told.map(|says| Warning::new("allow-path", says));
-            assert_eq!(config.warnings, Vec::from_iter(told), "{path} {metadata}");
+            assert_eq!(warnings, Vec::from_iter(told), "{path} {metadata}");
         }
     }
 

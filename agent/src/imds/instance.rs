@@ -36,7 +36,7 @@ pub struct Made {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// This, and there may be more to learn.
-    Some(Place),
+    Part(Place),
     /// This, and no more.
     All(Place),
 }
@@ -74,7 +74,7 @@ impl Known {
     fn read(&self, path: &str, role: Option<&RoleArn>) -> Result<Option<String>, Outcome> {
         match self {
             Self::All(place) => Ok(place.read(path, role)),
-            Self::Some(place) => place.read(path, role).map(Some).ok_or(Outcome::Upstream),
+            Self::Part(place) => place.read(path, role).map(Some).ok_or(Outcome::Upstream),
         }
     }
 }

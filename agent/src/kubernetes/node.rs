@@ -32,8 +32,11 @@ const SOON: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_mins(1);
 /// No pause is shorter than this part of what it may be.
 const LEAST: f64 = 0.5;
-/// How long until the next look, when the node's region or zone is not known yet.
+/// How long until the next look, when the node's region or zone is not known yet: a cloud provider writes it in the
+/// node's first minutes. After each look twice as long, ...
 const LOOK: Duration = Duration::from_mins(3);
+/// ... up to this: on bare metal nobody ever writes it.
+const LAST_LOOK: Duration = Duration::from_hours(1);
 
 /// Asks about a node.
 pub struct Learner {
@@ -102,7 +105,7 @@ impl Learner {
     }
 
     async fn learn(&self) {
-        let mut trouble = Trouble::default();
+        let (mut trouble, mut look) = (Trouble::default(), LOOK);
         loop {
             let pause = match self.ask().await {
                 Ok(facts) => {
@@ -110,11 +113,27 @@ impl Learner {
                     if self.tell(facts) {
                         return;
                     }
-                    LOOK
+                    let pause = look;
+                    look = LAST_LOOK.min(look * 2);
+                    pause
                 }
-                Err(failure) => trouble.goes_on(&failure),
+                Err(failure) => {
+                    self.give_up_waiting(&failure);
+                    trouble.goes_on(&failure)
+                }
             };
             time::sleep(pause.mul_f64(LEAST + (1.0 - LEAST) * rand::random::<f64>())).await;
+        }
+    }
+
+    /// Without the right to ask, nothing is known, and nothing will be soon: nobody should wait for it.
+    fn give_up_waiting(&self, failure: &Failure) {
+        if matches!(failure, Failure::Forbidden(_)) {
+            self.facts.send_if_modified(|facts| {
+                let waits = facts.is_none();
+                facts.get_or_insert_default();
+                waits
+            });
         }
     }
 

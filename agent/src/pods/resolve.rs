@@ -103,7 +103,8 @@ impl Resolver {
         lookup.service_account(namespace, name).await.ok()
     }
 
-    /// What the container `id` of the pod `uid` gets, at the latest at `deadline`.
+    /// What the container `id` of the pod `uid` gets, at the latest at `deadline`. Nobody is asked for somebody who does
+    /// not wait.
     pub async fn resolve(
         &self,
         uid: PodUid,
@@ -112,7 +113,7 @@ impl Resolver {
         deadline: Instant,
     ) -> Resolution {
         let now = self.look(uid, id, need);
-        if matches!(now, Resolution::Decided(..)) {
+        if matches!(now, Resolution::Decided(..)) || deadline <= Instant::now() {
             return now;
         }
         let waited = async {

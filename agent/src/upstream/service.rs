@@ -14,7 +14,11 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{clock::Clock, config::MetadataAddr, metadata::Freshness};
+use crate::{
+    clock::Clock,
+    config::MetadataAddr,
+    metadata::{DOCUMENT, Freshness, without_secrets},
+};
 
 use super::{
     Item, Session, ask,
@@ -76,7 +80,7 @@ impl Service {
         if is_at_its_directory(&answer, target) {
             answer = self.get(what, &format!("{target}/"), bounds).await?;
         }
-        check(what, &answer, freshness)?;
+        check(what, &answer, (target, freshness))?;
         let modified = modified(&answer).unwrap_or_else(|| self.door.clock.now());
         let text = ask::found(what.clone(), answer)?;
         Ok(text.map(|text| Item {
@@ -172,13 +176,22 @@ fn is_at_its_directory(answer: &Response<Bytes>, target: &str) -> bool {
 
 /// What cannot be meant, though the status says so: a page for people, which some proxy on the way has written, and
 /// nothing at all where something always is. It would be remembered.
-fn check(what: &What, answer: &Response<Bytes>, freshness: Freshness) -> Result<(), Failure> {
+fn check(
+    what: &What,
+    answer: &Response<Bytes>,
+    (target, freshness): (&str, Freshness),
+) -> Result<(), Failure> {
     let kind = answer.headers().get(CONTENT_TYPE);
     let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let source = match answer.status() {
         StatusCode::OK if is_page => "it is a page for people",
         StatusCode::OK if answer.body().is_empty() && freshness == Freshness::Lasting => {
             "it is empty"
+        }
+        StatusCode::OK
+            if target.ends_with(DOCUMENT) && without_secrets(answer.body()).is_none() =>
+        {
+            "it is no identity document"
         }
         _ => return Ok(()),
     };

@@ -159,3 +159,28 @@ async fn the_end_does_not_wait_for_the_server() {
     assert!(signal.drain(Duration::from_millis(1)).await);
     task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_the_right_to_ask_nobody_waits_for_what_it_would_tell() {
+    let (client, _asked) = server(vec![refused(403, "Forbidden", "no")]);
+    let (learner, mut facts) = Learner::new(client, "node-1");
+    let (signal, drain) = drain::channel();
+    let task = tokio::spawn(learner.run(drain));
+    let known = facts.wait_for(Option::is_some).await.unwrap().clone();
+    assert_eq!(known, Some(NodeFacts::default()));
+    assert!(signal.drain(Duration::from_secs(1)).await);
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_ever_labels_nodes_the_server_is_soon_left_alone() {
+    let (client, asked) = server(vec![node(None)]);
+    let (learner, _facts) = Learner::new(client, "node-1");
+    let (signal, drain) = drain::channel();
+    let task = tokio::spawn(learner.run(drain));
+    time::sleep(Duration::from_hours(24)).await;
+    let times = asked.lock().unwrap().len();
+    assert!((24..=60).contains(&times), "{times}");
+    assert!(signal.drain(Duration::from_secs(1)).await);
+    task.await.unwrap();
+}

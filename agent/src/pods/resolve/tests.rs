@@ -141,6 +141,22 @@ async fn what_the_index_knows_is_answered_at_once_and_nobody_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn for_who_does_not_wait_nobody_is_asked() {
+    let world = World::new([Ok(Some(named()))]);
+    let told = async || {
+        let now = Instant::now();
+        world.resolver.resolve(uid(), None, Need::Role, now).await
+    };
+    assert!(matches!(
+        told().await,
+        Resolution::Unsure(None, Missing::Pod)
+    ));
+    assert_eq!(world.asked(), 0);
+    world.writer.reset([named()]);
+    assert!(matches!(told().await, Resolution::Decided(..)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_that_the_index_learns_of_ends_the_wait_and_another_does_not() {
     let world = World::new([Err(Unanswered)]);
     let learn = async {

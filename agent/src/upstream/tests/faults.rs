@@ -1,7 +1,10 @@
 //! A service that does not answer as it should.
 
 use super::*;
-use crate::upstream::testing::{Reply, giving_tokens, later, nobody, ok, status};
+use crate::{
+    metadata::DOCUMENT,
+    upstream::testing::{Reply, giving_tokens, later, nobody, ok, status},
+};
 
 const PATH: &str = "meta-data/a";
 const LIMIT: usize = 64 << 10;
@@ -73,6 +76,16 @@ async fn the_longest_answer_is_taken_whole() {
     let (upstream, _) = upstream(&service.addr);
     let read = upstream.read(PATH, Freshness::Brief).await;
     assert_eq!(text(read).unwrap().len(), LIMIT);
+}
+
+#[tokio::test]
+async fn an_identity_document_that_is_none_is_not_remembered() {
+    let service = giving_tokens(|_| ok("{\"region\": ")).await;
+    let (upstream, _) = upstream(&service.addr);
+    for _ in 0..2 {
+        let told = reason(upstream.read(DOCUMENT, Freshness::Lasting).await);
+        assert!(told.contains("it is no identity document"), "{told}");
+    }
 }
 
 /// As EC2 says that an instance has no public name.

@@ -138,7 +138,7 @@ async fn what_may_still_be_learned_of_the_machine_is_worth_another_try() {
         ..Place::default()
     };
     world.service.instance = Instance::Made(Made {
-        known: watch::channel(Known::Some(place)).1,
+        known: watch::channel(Known::Part(place)).1,
         since: start(),
     });
     assert_eq!(world.get(PLAIN, REGION).await.body, "eu-west-1");
