@@ -106,6 +106,7 @@ impl Config {
         if let (Some(_), Err(why)) = (&discover, &metadata) {
             return Err(Error::NothingToAsk(why));
         }
+        let off = metadata.as_ref().err().copied().and_then(metadata::warning);
         let metadata = metadata.ok();
         let zone = args.metadata.availability_zone;
         let base = roles.base.as_ref();
@@ -147,6 +148,7 @@ impl Config {
             log: log(&args.log, machine.log_format),
             warnings: warnings
                 .chain(unused_port)
+                .chain(off)
                 .chain(misplaced)
                 .chain(nobody_to_ask)
                 .chain(allowed)

@@ -9,6 +9,7 @@ pub mod args;
 pub mod config;
 pub mod discover;
 
+mod budget;
 mod chain;
 pub mod clock;
 mod digest;

@@ -16,6 +16,7 @@ mod pass;
 pub mod path;
 mod pause;
 mod service;
+mod share;
 mod store;
 mod token;
 mod warm;
@@ -31,7 +32,7 @@ use crate::{
     clock::Clock,
     config::MetadataAddr,
     drain,
-    id::Excerpt,
+    id::{Excerpt, PodUid},
     metadata::{Freshness, LASTING},
 };
 
@@ -91,12 +92,17 @@ impl Upstream {
     }
 
     /// What is at `path` below `latest`, as in `meta-data/placement/region`; none if there is no such thing. `path` is
-    /// decoded and canonical. It takes less than a second.
-    pub async fn read(&self, path: &str, freshness: Freshness) -> Result<Option<Item>, Error> {
+    /// decoded and canonical. It takes less than a second. What is asked for `pod` is bounded, but for what all may read.
+    pub async fn read(
+        &self,
+        path: &str,
+        freshness: Freshness,
+        pod: PodUid,
+    ) -> Result<Option<Item>, Error> {
         let Some(target) = path::target(path) else {
             return Ok(None);
         };
-        let flight = match self.way(path, target, (freshness, Wish::Any)) {
+        let flight = match self.way(path, target, (freshness, Wish::Any), Some(pod)) {
             Way::Known(item) => return Ok(self.came_from(Origin::Memory, item)),
             Way::Failing(failure) => return self.fall_back(path, Err(failure)),
             Way::Flight(flight) => flight,
@@ -130,7 +136,7 @@ impl Upstream {
         let Some(target) = path::target(path) else {
             return Ok(None);
         };
-        let answer = match self.way(path, target, (Freshness::Lasting, Wish::Newer)) {
+        let answer = match self.way(path, target, (Freshness::Lasting, Wish::Newer), None) {
             Way::Known(item) => Ok(item),
             Way::Failing(failure) => Err(failure),
             Way::Flight(flight) => flight.landed().await,
@@ -138,14 +144,20 @@ impl Upstream {
         answer.map_err(|failure| self.error(failure))
     }
 
-    fn way(&self, path: &str, target: String, wanted: (Freshness, Wish)) -> Way {
+    fn way(
+        &self,
+        path: &str,
+        target: String,
+        wanted: (Freshness, Wish),
+        pod: Option<PodUid>,
+    ) -> Way {
         let ask = || {
             let (service, asked) = (Arc::clone(&self.service), Instant::now());
             let what = What::Owned(Excerpt::of(path).to_string());
             let freshness = wanted.0;
             async move { service.read(&what, (&target, freshness), asked).await }
         };
-        self.flights.way(path, wanted, ask)
+        self.flights.way(path, wanted, pod, ask)
     }
 
     /// What was asked for, or what is remembered of it.

@@ -4,13 +4,23 @@ use std::{fmt, str::FromStr};
 
 use hyper::{Uri, http::uri::Authority};
 
-use super::{Error, Machine, given};
+use super::{Error, Machine, Warning, given};
 
 /// Where it is on EC2.
 const EC2: &str = "169.254.169.254";
 
 /// Why there is none: the flag or variable that says so.
 pub(super) type Off = &'static str;
+
+/// It is the SDKs' variable, and means ours as well.
+const DISABLED: Off = "$AWS_EC2_METADATA_DISABLED is true";
+const OFF: &str = "off, as $AWS_EC2_METADATA_DISABLED is true: pods see of the node what flags and Kubernetes say, and \
+                   nobody keeps the node's identity; give the address if there is a metadata service";
+
+/// What whoever did not say it by the flag should know.
+pub(super) fn warning(off: Off) -> Option<Warning> {
+    (off == DISABLED).then(|| Warning::new("metadata-addr", OFF))
+}
 
 /// The metadata service of this node: a host, and a port unless it is 80.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +33,14 @@ impl MetadataAddr {
         machine: &Machine,
     ) -> Result<Result<Self, Off>, Error> {
         match given(typed) {
-            Some(text) if text == "off" => return Ok(Err("--metadata-addr is off")),
+            Some(text) if text.eq_ignore_ascii_case("off") => {
+                return Ok(Err("--metadata-addr is off"));
+            }
             Some(text) => return Self::parse("--metadata-addr", text).map(Ok),
             None => {}
         }
         if is_true(machine.metadata_disabled.as_deref()) {
-            return Ok(Err("$AWS_EC2_METADATA_DISABLED is true"));
+            return Ok(Err(DISABLED));
         }
         match given(machine.metadata_endpoint.clone()) {
             Some(text) => Self::parse("$AWS_EC2_METADATA_SERVICE_ENDPOINT", text).map(Ok),
@@ -186,12 +198,19 @@ mod tests {
             ..machine()
         };
         assert_eq!(addr(machine(), &["--metadata-addr=off"]), None);
+        assert_eq!(addr(machine(), &["--metadata-addr=OFF"]), None);
         for value in ["true", "TRUE"] {
             assert_eq!(addr(disabled(value), &[]), None);
             assert_eq!(addr(disabled(value), &["--metadata-addr="]), None);
             let typed = addr(disabled(value), &["--metadata-addr=127.0.0.1:8"]);
             assert_eq!(typed.as_deref(), Some("http://127.0.0.1:8"));
         }
+        let warnings = config_on(disabled("true"), &[]).unwrap().warnings;
+        let said = warnings.iter().map(ToString::to_string);
+        let said: Vec<_> = said
+            .filter(|said| said.starts_with("--metadata-addr: off"))
+            .collect();
+        assert_eq!(said.len(), 1, "{warnings:?}");
         for value in ["", "false", "1"] {
             let by_variable = addr(disabled(value), &[]);
             assert_eq!(
@@ -202,8 +221,6 @@ mod tests {
         }
         let printed = config(&["--metadata-addr=off"]).unwrap().to_string();
         assert!(printed.contains(" --metadata-addr=off "), "{printed}");
-        let other_case = config(&["--metadata-addr=OFF"]).unwrap().metadata;
-        assert_eq!(other_case.unwrap().target(), ("OFF", 80), "a host's name");
     }
 
     #[test]

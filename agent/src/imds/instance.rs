@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use crate::{
     chain::chain,
-    id::RoleArn,
+    id::{PodUid, RoleArn},
     metadata::{Place, freshness},
-    upstream::{Item, Upstream},
+    upstream::{self, Item, Upstream},
 };
 
 use super::outcome::Outcome;
@@ -42,21 +42,26 @@ pub enum Known {
 }
 
 impl Instance {
-    /// What is at `path`, of a pod that has `role`.
+    /// What is at `path`, for `pod`, which has `role`.
     pub(super) async fn read(
         &self,
         path: &str,
-        role: Option<&RoleArn>,
+        (pod, role): (PodUid, Option<&RoleArn>),
     ) -> Result<Option<Item>, Outcome> {
         match self {
-            Self::Real(upstream) => upstream.read(path, freshness(path)).await.map_err(|error| {
-                let error = chain(&error);
-                tracing::debug!(error, "the real metadata service does not answer");
-                Outcome::Upstream
-            }),
+            Self::Real(upstream) => {
+                let item = upstream.read(path, freshness(path), pod).await;
+                item.map_err(|error| silent(&error))
+            }
             Self::Made(made) => made.read(path, role),
         }
     }
+}
+
+fn silent(error: &upstream::Error) -> Outcome {
+    let error = chain(error);
+    tracing::debug!(error, "the real metadata service does not answer");
+    Outcome::Upstream
 }
 
 impl Made {

@@ -1,7 +1,8 @@
 //! One request for all who ask for the same at the same time.
 //!
 //! It is a task of its own, so that no client's going away ends it. Only so many are under way at a time. What every pod
-//! may read has its own way, which no other path can block, however slow it is and however many pods ask for it.
+//! may read, listings among it, has its own way, which no other path can block, however slow it is and however many pods
+//! ask for it. Of all else each pod has its [share](super::share).
 
 use std::{
     collections::HashMap,
@@ -14,12 +15,16 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::metadata::Freshness;
+use crate::{
+    id::PodUid,
+    metadata::{Access, Freshness, access},
+};
 
 use super::{
     Item,
     http::Failure,
     metrics::{Metrics, Purpose},
+    share::Shares,
     store::{Look, Store},
 };
 
@@ -80,6 +85,7 @@ pub(super) struct Flights {
 #[derive(Debug)]
 struct State {
     store: Store,
+    shares: Shares,
     under_way: HashMap<Arc<str>, Flight>,
 }
 
@@ -90,6 +96,16 @@ impl State {
             self.under_way.retain(|_, flight| !flight.is_lost());
         }
         self.under_way.len() >= QUEUE
+    }
+}
+
+/// A request for a pod. Dropping it is its end.
+struct Entered(Arc<Flights>, PodUid);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let Self(flights, pod) = self;
+        flights.state().shares.leave(*pod);
     }
 }
 
@@ -107,6 +123,7 @@ impl Flights {
         Self {
             state: Mutex::new(State {
                 store: Store::new(pinned),
+                shares: Shares::default(),
                 under_way: HashMap::new(),
             }),
             first: Semaphore::new(FIRST),
@@ -115,11 +132,12 @@ impl Flights {
         }
     }
 
-    /// The way to what is at `path`; `ask` is how it is asked for.
+    /// The way to what is at `path`; `ask` is how it is asked for, and `pod` for whom.
     pub(super) fn way<Asked>(
         self: &Arc<Self>,
         path: &str,
         (freshness, wish): (Freshness, Wish),
+        pod: Option<PodUid>,
         ask: impl FnOnce() -> Asked,
     ) -> Way
     where
@@ -136,8 +154,10 @@ impl Flights {
         {
             return Way::Flight(flight.clone());
         }
-        let is_first = state.store.is_pinned(path);
-        if state.is_full() && !is_first {
+        let is_first = state.store.is_pinned(path) || access(path) == Access::Pods;
+        let pod = pod.filter(|_| !is_first);
+        let has_room = is_first || !state.is_full();
+        if !(has_room && pod.is_none_or(|pod| state.shares.enter(pod))) {
             drop(state);
             self.metrics.turned_away(Purpose::Read);
             return Way::Failing(Arc::new(Failure::Busy));
@@ -146,8 +166,10 @@ impl Flights {
         let (flight, path) = (Flight(flight), Arc::<str>::from(path));
         state.under_way.insert(Arc::clone(&path), flight.clone());
         drop(state);
+        let share = pod.map(|pod| Entered(Arc::clone(self), pod));
         let (this, asked) = (Arc::clone(self), ask());
         tokio::spawn(async move {
+            let _share = share;
             let answer = this.in_turn(is_first, asked).await;
             this.land(&path, freshness, &answer);
             landing.send_replace(Some(answer));

@@ -16,6 +16,11 @@ use super::{
 
 const REGION: &str = "meta-data/placement/region";
 
+/// Somebody who asks.
+fn pod() -> PodUid {
+    "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".parse().unwrap()
+}
+
 /// What was read, as text.
 fn text(read: Result<Option<Item>, Error>) -> Option<String> {
     let item = read.unwrap()?;
@@ -38,11 +43,15 @@ async fn the_real_service_is_asked_for_each_thing_once_with_one_token() {
         let addr = imds.addr().to_string().parse().ok().unwrap();
         let (upstream, metrics) = upstream(&addr);
         for _ in 0..3 {
-            let region = upstream.read(REGION, Freshness::Lasting).await;
+            let region = upstream.read(REGION, Freshness::Lasting, pod()).await;
             assert_eq!(text(region).as_deref(), Some("eu-west-1"));
-            let listing = upstream.read("meta-data/placement", Freshness::Brief).await;
+            let listing = upstream
+                .read("meta-data/placement", Freshness::Brief, pod())
+                .await;
             assert!(text(listing).unwrap().lines().any(|line| line == "region"));
-            let nothing = upstream.read("meta-data/nothing", Freshness::Brief).await;
+            let nothing = upstream
+                .read("meta-data/nothing", Freshness::Brief, pod())
+                .await;
             assert_eq!(text(nothing), None);
         }
         let asked = imds.requests().entries();
@@ -77,7 +86,10 @@ async fn when_it_changed_is_what_the_service_says() {
         let service =
             testing::giving_tokens(move |_| testing::status("200 OK", &[header], "x")).await;
         let (upstream, _) = upstream(&service.addr);
-        let item = upstream.read(REGION, Freshness::Brief).await.unwrap();
+        let item = upstream
+            .read(REGION, Freshness::Brief, pod())
+            .await
+            .unwrap();
         let told: Timestamp = modified.parse().unwrap();
         let off = item.unwrap().modified.duration_since(told);
         assert!(off.as_secs() == 0, "{header}");
@@ -89,7 +101,7 @@ async fn what_is_sent_is_a_get_with_our_token_and_nothing_else() {
     let service = testing::giving_tokens(|_| testing::ok("x")).await;
     let (upstream, _) = upstream(&service.addr);
     let odd = "meta-data/tags/instance/a b%2F?c";
-    upstream.read(odd, Freshness::Brief).await.unwrap();
+    upstream.read(odd, Freshness::Brief, pod()).await.unwrap();
     let host = service.addr.authority();
     assert_eq!(
         service.heads(),
@@ -111,7 +123,7 @@ async fn what_is_not_canonical_is_not_there_and_nobody_is_asked() {
     let service = testing::giving_tokens(|_| testing::ok("x")).await;
     let (upstream, _) = upstream(&service.addr);
     for path in ["meta-data/../user-data", "meta-data//iam", "/meta-data"] {
-        let read = upstream.read(path, Freshness::Brief).await;
+        let read = upstream.read(path, Freshness::Brief, pod()).await;
         assert_eq!(text(read), None, "{path}");
     }
     assert!(service.lines().is_empty());

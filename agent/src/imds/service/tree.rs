@@ -36,7 +36,7 @@ impl<S: Supply> Service<S> {
             return Err(Outcome::Method);
         }
         let role = role(binding);
-        let read = self.instance.read(path, role);
+        let read = self.instance.read(path, (subject.pod.uid, role));
         let item = time::timeout_at(deadline, read)
             .await
             .map_err(|_late| Outcome::Upstream)??

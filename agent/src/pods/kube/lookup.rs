@@ -4,7 +4,6 @@
 //! right after, gets the same answer; few questions are under way at a time, and there are only so many a second. Who
 //! gets none waits for the watch.
 
-mod budget;
 mod names;
 mod recent;
 
@@ -23,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    budget::{Budget, Rate},
     digest::Digest,
     id::{PodRef, PodUid},
     kubernetes::Client,
@@ -43,11 +43,16 @@ use super::{
     slim::{Metadata, SlimPod},
 };
 
-use budget::Budget;
 use recent::Recent;
 
 /// So many questions are under way at a time.
 const AT_A_TIME: usize = 4;
+
+/// The pods of a node that come while a watch is away, and then ten a second: an API server has some thousand nodes.
+const RATE: Rate = Rate {
+    burst: 40,
+    every: Duration::from_millis(100),
+};
 
 /// By then whoever asked cannot wait any longer.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -89,7 +94,7 @@ impl KubeLookup {
             turns: Semaphore::new(AT_A_TIME),
             under_way: Mutex::default(),
             recent: Mutex::default(),
-            budget: Mutex::default(),
+            budget: Mutex::new(Budget::new(RATE)),
             episode: Mutex::new(Episode::new(
                 "look-ups",
                 "get and list",

@@ -27,7 +27,7 @@ async fn each_kind_of_value_is_good_for_its_time() {
         .await;
         let (upstream, metrics) = upstream(&service.addr);
         let value = found.then_some("x");
-        let read = async || text(upstream.read(PATH, freshness).await);
+        let read = async || text(upstream.read(PATH, freshness, pod()).await);
         assert_eq!(read().await.as_deref(), value);
         later(Duration::from_secs(good)).await;
         assert_eq!(read().await.as_deref(), value);
@@ -44,7 +44,7 @@ async fn what_is_about_to_happen_is_asked_for_each_time() {
     let service = giving_tokens(|_| status("404 Not Found", &[], "")).await;
     let (upstream, metrics) = upstream(&service.addr);
     for _ in 0..3 {
-        let read = upstream.read(PATH, Freshness::Never).await;
+        let read = upstream.read(PATH, Freshness::Never, pod()).await;
         assert_eq!(text(read), None);
     }
     assert_eq!(service.lines()[1..], [GET, GET, GET]);
@@ -62,7 +62,7 @@ async fn when_the_service_is_gone_what_never_changes_is_still_there_and_nothing_
     ];
     for (path, freshness) in all {
         assert_eq!(
-            text(upstream.read(path, freshness).await).as_deref(),
+            text(upstream.read(path, freshness, pod()).await).as_deref(),
             Some("x")
         );
     }
@@ -71,10 +71,10 @@ async fn when_the_service_is_gone_what_never_changes_is_still_there_and_nothing_
         later(Duration::from_hours(hours)).await;
         for _ in 0..2 {
             let [lasting, brief, never] = all;
-            let read = upstream.read(lasting.0, lasting.1).await;
+            let read = upstream.read(lasting.0, lasting.1, pod()).await;
             assert_eq!(text(read).as_deref(), Some("x"));
             for (path, freshness) in [brief, never] {
-                let told = reason(upstream.read(path, freshness).await);
+                let told = reason(upstream.read(path, freshness, pod()).await);
                 assert!(told.contains("cannot connect"), "{told}");
             }
         }
@@ -96,11 +96,14 @@ async fn who_waits_for_what_never_changes_does_not_wait_for_a_service_that_hangs
     })
     .await;
     let (upstream, metrics) = upstream(&service.addr);
-    upstream.read(PATH, Freshness::Lasting).await.unwrap();
+    upstream
+        .read(PATH, Freshness::Lasting, pod())
+        .await
+        .unwrap();
     hangs.store(true, Ordering::Relaxed);
     later(Duration::from_hours(2)).await;
     let start = Instant::now();
-    let read = upstream.read(PATH, Freshness::Lasting).await;
+    let read = upstream.read(PATH, Freshness::Lasting, pod()).await;
     assert_eq!(text(read).as_deref(), Some("x"));
     let took = start.elapsed();
     assert!(took < Duration::from_millis(600), "{took:?}");
@@ -109,9 +112,15 @@ async fn who_waits_for_what_never_changes_does_not_wait_for_a_service_that_hangs
     hangs.store(false, Ordering::Relaxed);
     time::sleep(Duration::from_millis(700)).await;
     later(Duration::from_secs(1)).await;
-    upstream.read(PATH, Freshness::Lasting).await.unwrap();
+    upstream
+        .read(PATH, Freshness::Lasting, pod())
+        .await
+        .unwrap();
     assert_eq!(metrics.reads(Origin::Stale), 1);
-    upstream.read(PATH, Freshness::Lasting).await.unwrap();
+    upstream
+        .read(PATH, Freshness::Lasting, pod())
+        .await
+        .unwrap();
     assert_eq!(metrics.reads(Origin::Memory), 1);
 }
 
@@ -119,21 +128,32 @@ async fn who_waits_for_what_never_changes_does_not_wait_for_a_service_that_hangs
 async fn thousands_of_paths_displace_each_other_and_not_what_every_pod_reads() {
     let service = giving_tokens(|_| ok("x")).await;
     let (upstream, _) = upstream(&service.addr);
-    upstream.read(PINNED[0], Freshness::Lasting).await.unwrap();
+    upstream
+        .read(PINNED[0], Freshness::Lasting, pod())
+        .await
+        .unwrap();
     for number in 0..1000 {
         let path = format!("meta-data/tags/{number}");
-        upstream.read(&path, Freshness::Brief).await.unwrap();
+        let target = path::target(&path).unwrap();
+        // For no pod: one of them may not ask for so much.
+        let wanted = (Freshness::Brief, Wish::Any);
+        if let Way::Flight(flight) = upstream.way(&path, target, wanted, None) {
+            flight.landed().await.unwrap();
+        }
     }
     assert_eq!(upstream.flights.remembered(), [256 + PINNED.len(), 0]);
     service.forget();
-    upstream.read(PINNED[0], Freshness::Lasting).await.unwrap();
     upstream
-        .read("meta-data/tags/999", Freshness::Brief)
+        .read(PINNED[0], Freshness::Lasting, pod())
+        .await
+        .unwrap();
+    upstream
+        .read("meta-data/tags/999", Freshness::Brief, pod())
         .await
         .unwrap();
     assert!(service.lines().is_empty());
     upstream
-        .read("meta-data/tags/0", Freshness::Brief)
+        .read("meta-data/tags/0", Freshness::Brief, pod())
         .await
         .unwrap();
     assert_eq!(service.lines(), ["GET /latest/meta-data/tags/0"]);

@@ -62,7 +62,7 @@ async fn whatever_is_no_answer_is_an_error_that_names_it() {
     ] {
         let service = giving_tokens(move |_| reply.clone()).await;
         let (upstream, metrics) = upstream(&service.addr);
-        let told = reason(upstream.read(PATH, Freshness::Lasting).await);
+        let told = reason(upstream.read(PATH, Freshness::Lasting, pod()).await);
         let begin = format!("cannot ask the metadata service at {}: ", service.addr);
         assert!(told.starts_with(&begin) && told.contains(says), "{told}");
         assert_eq!(service.lines().len(), 2, "{says}: nobody asks again");
@@ -74,7 +74,7 @@ async fn whatever_is_no_answer_is_an_error_that_names_it() {
 async fn the_longest_answer_is_taken_whole() {
     let service = giving_tokens(|_| ok(&"x".repeat(LIMIT))).await;
     let (upstream, _) = upstream(&service.addr);
-    let read = upstream.read(PATH, Freshness::Brief).await;
+    let read = upstream.read(PATH, Freshness::Brief, pod()).await;
     assert_eq!(text(read).unwrap().len(), LIMIT);
 }
 
@@ -83,7 +83,7 @@ async fn an_identity_document_that_is_none_is_not_remembered() {
     let service = giving_tokens(|_| ok("{\"region\": ")).await;
     let (upstream, _) = upstream(&service.addr);
     for _ in 0..2 {
-        let told = reason(upstream.read(DOCUMENT, Freshness::Lasting).await);
+        let told = reason(upstream.read(DOCUMENT, Freshness::Lasting, pod()).await);
         assert!(told.contains("it is no identity document"), "{told}");
     }
 }
@@ -94,7 +94,7 @@ async fn what_may_change_may_also_be_empty() {
     let service = giving_tokens(|_| ok("")).await;
     let (upstream, _) = upstream(&service.addr);
     let read = upstream
-        .read("meta-data/public-hostname", Freshness::Brief)
+        .read("meta-data/public-hostname", Freshness::Brief, pod())
         .await;
     assert_eq!(text(read).as_deref(), Some(""));
 }
@@ -116,7 +116,7 @@ async fn a_directory_that_wants_its_slash_gets_it() {
             })
             .await;
             let (upstream, _) = upstream(&service.addr);
-            let read = upstream.read(PATH, Freshness::Brief).await;
+            let read = upstream.read(PATH, Freshness::Brief, pod()).await;
             assert_eq!(text(read).as_deref(), Some("b"));
             assert_eq!(service.lines().len(), 3);
         }
@@ -139,7 +139,7 @@ async fn nobody_is_led_elsewhere() {
         let header = format!("Location: {location}");
         let service = giving_tokens(move |_| status("301 Moved Permanently", &[&header], "")).await;
         let (upstream, _) = upstream(&service.addr);
-        let told = reason(upstream.read(PATH, Freshness::Brief).await);
+        let told = reason(upstream.read(PATH, Freshness::Brief, pod()).await);
         assert!(told.contains("status 301"), "{told}");
         assert_eq!(service.lines().len(), 2, "{location}");
     }
@@ -151,7 +151,7 @@ async fn nobody_is_led_elsewhere() {
         })
         .await;
         let (upstream, _) = upstream(&service.addr);
-        assert!(upstream.read(PATH, Freshness::Brief).await.is_err());
+        assert!(upstream.read(PATH, Freshness::Brief, pod()).await.is_err());
         assert_eq!(service.lines().len(), 3);
     }
 }
@@ -161,7 +161,7 @@ async fn who_hangs_is_waited_for_less_than_a_second_and_then_not_at_all() {
     let service = giving_tokens(|_| Reply::Hang).await;
     let (upstream, metrics) = upstream(&service.addr);
     let start = Instant::now();
-    let told = reason(upstream.read(PATH, Freshness::Brief).await);
+    let told = reason(upstream.read(PATH, Freshness::Brief, pod()).await);
     let took = start.elapsed();
     assert!(
         told.ends_with("no answer to \"meta-data/a\" within 0.7 s"),
@@ -173,14 +173,14 @@ async fn who_hangs_is_waited_for_less_than_a_second_and_then_not_at_all() {
     );
     time::pause();
     for _ in 0..100 {
-        let again = reason(upstream.read(PATH, Freshness::Brief).await);
+        let again = reason(upstream.read(PATH, Freshness::Brief, pod()).await);
         assert_eq!(again, told);
     }
     time::resume();
     assert_eq!(service.lines().len(), 2);
     assert_eq!(metrics.requests(Purpose::Read, Outcome::TimedOut), 1);
     later(Duration::from_secs(1)).await;
-    assert!(upstream.read(PATH, Freshness::Brief).await.is_err());
+    assert!(upstream.read(PATH, Freshness::Brief, pod()).await.is_err());
     assert_eq!(service.lines().len(), 3, "then it is asked again");
 }
 
@@ -196,14 +196,15 @@ async fn one_slow_path_makes_no_other_unavailable() {
     .await;
     let (upstream, _) = upstream(&service.addr);
     let slow = upstream.clone();
-    let slow = tokio::spawn(async move { slow.read("meta-data/slow", Freshness::Brief).await });
+    let slow =
+        tokio::spawn(async move { slow.read("meta-data/slow", Freshness::Brief, pod()).await });
     tokio::task::yield_now().await;
     for _ in 0..2 {
-        let read = upstream.read(PATH, Freshness::Never).await;
+        let read = upstream.read(PATH, Freshness::Never, pod()).await;
         assert_eq!(text(read).as_deref(), Some("x"));
     }
     assert!(slow.await.unwrap().is_err());
-    let read = upstream.read(PATH, Freshness::Never).await;
+    let read = upstream.read(PATH, Freshness::Never, pod()).await;
     assert_eq!(text(read).as_deref(), Some("x"));
 }
 
@@ -212,7 +213,7 @@ async fn where_nobody_is_nobody_knocks_for_a_moment() {
     let (upstream, metrics) = upstream(&nobody().await);
     for number in 0..100 {
         let path = format!("meta-data/{number}");
-        let told = reason(upstream.read(&path, Freshness::Brief).await);
+        let told = reason(upstream.read(&path, Freshness::Brief, pod()).await);
         assert!(told.contains("cannot connect: "), "{told}");
         if number == 0 {
             time::pause();
@@ -221,7 +222,7 @@ async fn where_nobody_is_nobody_knocks_for_a_moment() {
     time::resume();
     assert_eq!(metrics.requests(Purpose::Token, Outcome::Unreachable), 1);
     later(Duration::from_secs(1)).await;
-    assert!(upstream.read(PATH, Freshness::Brief).await.is_err());
+    assert!(upstream.read(PATH, Freshness::Brief, pod()).await.is_err());
     assert_eq!(metrics.requests(Purpose::Token, Outcome::Unreachable), 2);
 }
 
@@ -232,7 +233,7 @@ async fn an_error_repeats_no_junk() {
     let (there, _) = testing::upstream(&service.addr);
     let junk = format!("meta-data/\n\u{1b}[2J{}", "x".repeat(9000));
     for upstream in [upstream, there] {
-        let told = reason(upstream.read(&junk, Freshness::Brief).await);
+        let told = reason(upstream.read(&junk, Freshness::Brief, pod()).await);
         assert!(
             told.len() < 300 && !told.contains(char::is_control),
             "{told}"

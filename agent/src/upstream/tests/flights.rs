@@ -27,7 +27,7 @@ async fn who_hangs_up_ends_no_request_that_others_wait_for() {
         let (upstream, metrics) = upstream(&service.addr);
         let ask = || {
             let upstream = upstream.clone();
-            tokio::spawn(async move { upstream.read(PATH, freshness).await })
+            tokio::spawn(async move { upstream.read(PATH, freshness, pod()).await })
         };
         let first = ask();
         until(|| service.lines().len() == 2).await;
@@ -47,11 +47,11 @@ async fn who_hangs_up_ends_no_request_that_others_wait_for() {
 async fn what_was_asked_for_by_somebody_who_is_gone_is_remembered() {
     let service = giving_tokens(|_| ok("x")).await;
     let (upstream, metrics) = upstream(&service.addr);
-    let read = upstream.read(PATH, Freshness::Brief).now_or_never();
+    let read = upstream.read(PATH, Freshness::Brief, pod()).now_or_never();
     assert!(read.is_none(), "gone at once");
     until(|| metrics.requests(Purpose::Read, Outcome::Success) == 1).await;
     tokio::task::yield_now().await;
-    let read = upstream.read(PATH, Freshness::Brief).await;
+    let read = upstream.read(PATH, Freshness::Brief, pod()).await;
     assert_eq!(text(read).as_deref(), Some("x"));
     assert_eq!(service.lines().len(), 2);
 }
@@ -73,7 +73,7 @@ async fn a_pod_that_asks_for_ten_thousand_things_blocks_nothing_that_all_may_rea
                 open.fetch_sub(1, Ordering::Relaxed);
                 Ok(None)
             };
-            flights.way(&format!("meta-data/tags/{number}"), wanted, hang)
+            flights.way(&format!("meta-data/tags/{number}"), wanted, None, hang)
         })
         .collect();
     let refused = flood.iter().filter(|way| matches!(way, Way::Failing(_)));
@@ -83,7 +83,7 @@ async fn a_pod_that_asks_for_ten_thousand_things_blocks_nothing_that_all_may_rea
         "who would wait in vain, does not"
     );
     let start = Instant::now();
-    match flights.way(PINNED[0], wanted, || async { Ok(None) }) {
+    match flights.way(PINNED[0], wanted, None, || async { Ok(None) }) {
         Way::Flight(flight) => assert_eq!(flight.landed().await.unwrap(), None),
         Way::Known(_) | Way::Failing(_) => panic!("it is not known"),
     }
@@ -101,12 +101,44 @@ async fn a_pod_that_asks_for_ten_thousand_things_blocks_nothing_that_all_may_rea
     assert!(paths <= 257 && under_way == 0, "{paths} {under_way}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_asks_for_everything_leaves_the_others_and_all_listings_their_turn() {
+    let metrics = Metrics::new();
+    let flights = Arc::new(Flights::new(PINNED, metrics.clone()));
+    let wanted = (Freshness::Brief, Wish::Any);
+    let slow = || async {
+        time::sleep(Duration::from_millis(100)).await;
+        Ok(None)
+    };
+    let other: PodUid = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f1".parse().unwrap();
+    for number in 0..200 {
+        let _way = flights.way(&format!("meta-data/x{number}"), wanted, Some(pod()), slow);
+    }
+    assert_eq!(metrics.turned(Purpose::Read), 200 - 4);
+    for (path, asker) in [("meta-data/mac", other), ("meta-data/placement", pod())] {
+        let Way::Flight(flight) = flights.way(path, wanted, Some(asker), slow) else {
+            panic!("{path} has no turn");
+        };
+        assert_eq!(flight.landed().await.unwrap(), None, "{path}");
+    }
+    let way = flights.way(
+        "meta-data/x0",
+        (Freshness::Never, Wish::Newer),
+        Some(pod()),
+        slow,
+    );
+    assert!(
+        matches!(way, Way::Flight(_)),
+        "what has landed counts no more: {way:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_task_that_is_lost_blocks_nobody() {
     let flights = Arc::new(Flights::new(&[], Metrics::new()));
     let way = |ask: fn() -> Answer| {
         let wanted = (Freshness::Brief, Wish::Any);
-        match flights.way(PATH, wanted, || async move { ask() }) {
+        match flights.way(PATH, wanted, None, || async move { ask() }) {
             Way::Flight(flight) => flight.landed(),
             Way::Known(_) | Way::Failing(_) => panic!("it is not known"),
         }

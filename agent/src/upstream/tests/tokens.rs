@@ -11,7 +11,7 @@ const GET: &str = "GET /latest/meta-data/a";
 
 /// Asks, without anything being remembered.
 async fn read(upstream: &Upstream) -> Result<Option<Item>, Error> {
-    upstream.read("meta-data/a", Freshness::Never).await
+    upstream.read("meta-data/a", Freshness::Never, pod()).await
 }
 
 #[tokio::test]
@@ -73,7 +73,8 @@ async fn many_who_ask_at_once_get_one_token() {
     let tasks: Vec<_> = (0..8)
         .map(|number| {
             let (upstream, path) = (upstream.clone(), format!("meta-data/{number}"));
-            tokio::spawn(async move { upstream.read(&path, Freshness::Brief).await })
+            let pod = format!("{number:032}").parse().unwrap();
+            tokio::spawn(async move { upstream.read(&path, Freshness::Brief, pod).await })
         })
         .collect();
     for task in tasks {
@@ -164,7 +165,7 @@ async fn a_service_that_cannot_give_a_token_now_is_not_asked_for_one_by_everybod
     let (upstream, _) = upstream(&service.addr);
     for number in 0..100 {
         let path = format!("meta-data/{number}");
-        let says = reason(upstream.read(&path, Freshness::Brief).await);
+        let says = reason(upstream.read(&path, Freshness::Brief, pod()).await);
         assert!(
             says.contains("/latest/api/token is answered with status 500"),
             "{says}"
@@ -193,7 +194,7 @@ async fn the_token_is_in_no_debug_text_no_error_and_no_log() {
     .await;
     let (upstream, _) = upstream(&service.addr);
     read(&upstream).await.unwrap();
-    let error = upstream.read("meta-data/b", Freshness::Brief).await;
+    let error = upstream.read("meta-data/b", Freshness::Brief, pod()).await;
     let told = format!("{upstream:?} {:?} {error:?}", upstream.service);
     assert!(told.contains("Sensitive"), "it is there: {told}");
     assert!(service.heads().concat().contains("token-1"));

@@ -44,7 +44,7 @@ async fn trouble_is_said_once_and_that_it_is_over() {
     later(Duration::from_secs(31)).await;
     asked(Outcome::Success, 1).await;
     service.forget();
-    let read = upstream.read(PINNED[0], Freshness::Lasting).await;
+    let read = upstream.read(PINNED[0], Freshness::Lasting, pod()).await;
     assert_eq!(text(read).as_deref(), Some("x"));
     assert!(service.lines().is_empty(), "it was there before");
     assert_eq!(logged.lines("WARN").len(), 1);
@@ -72,7 +72,7 @@ async fn what_is_about_to_be_old_is_read_again_and_an_outage_harms_nobody() {
     service.stop().await;
     later(Duration::from_hours(24)).await;
     for _ in 0..3 {
-        let read = upstream.read(PINNED[0], Freshness::Lasting).await;
+        let read = upstream.read(PINNED[0], Freshness::Lasting, pod()).await;
         assert_eq!(text(read).as_deref(), Some("x"));
     }
     assert_eq!(metrics.reads(Origin::Nothing), 0);
