@@ -28,7 +28,7 @@ mod memory;
 
 use agent::Agent;
 use figure::Figure;
-use load::Ask;
+use load::{Ask, Rest};
 
 /// What the node is set up and asked with.
 const NEEDS: [install::Package; 2] = [install::CURL, install::IPROUTE2];
@@ -110,6 +110,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     judge(&figures, args)
 }
 
+/// What a pod asks of an agent that has its keys.
+const ASKS: [Ask; 4] = [
+    Ask::Credentials,
+    Ask::Token,
+    Ask::Sdk(Rest::Pause),
+    Ask::Sdk(Rest::None),
+];
+
 /// What one agent shows that has all keys of its pods.
 fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
@@ -123,7 +131,7 @@ fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
         figures.extend([memory::measure(&mut agent)?]);
     }
     if args.wants(What::Credentials) {
-        for ask in [Ask::Credentials, Ask::Token, Ask::Sdk] {
+        for ask in ASKS {
             let servers = (&agent, bare_server);
             let bench = credentials::Bench::new(stage, &pod, servers, (ask, args))?;
             figures.extend(bench.measure(args)?);

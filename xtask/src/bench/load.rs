@@ -31,7 +31,16 @@ pub(super) enum Ask {
     /// A token.
     Token,
     /// A token, the name of the role and its credentials, over three connections.
-    Sdk,
+    Sdk(Rest),
+}
+
+/// What a client does after it has its credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Something else for a while.
+    Pause,
+    /// It asks again.
+    None,
 }
 
 /// A pod, and what it asks.
@@ -76,7 +85,7 @@ impl<'a> Load<'a> {
         let in_session = ["--path", &path, "--header", &header, "--expect", &keys];
         let words = match ask {
             Ask::Credentials => in_session.to_vec(),
-            Ask::Sdk => [&in_session[..], &["--sdk"]].concat(),
+            Ask::Sdk(_) => [&in_session[..], &["--sdk"]].concat(),
             // All tokens end alike.
             Ask::Token => {
                 let put = ["--path", TOKEN, "--method", "PUT", "--header", TOKEN_TTL];
