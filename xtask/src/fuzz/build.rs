@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::target::Target;
 use crate::{
     cache::{self, Tool},
     cargo,
@@ -30,9 +29,9 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The program of a target.
-    pub(super) fn of(&self, target: Target) -> PathBuf {
-        self.dir.join(target.as_str())
+    /// The program of the target with this name.
+    pub(super) fn of(&self, target: &str) -> PathBuf {
+        self.dir.join(target)
     }
 }
 

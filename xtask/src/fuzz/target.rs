@@ -21,6 +21,10 @@ const BOUNDS: [&str; 4] = [
     "-print_funcs=0",
 ];
 
+/// What is kept are few inputs and short ones, as every clone has all of them: one for each place that is reached, however
+/// often an input comes there.
+const KEPT: [&str; 3] = ["-set_cover_merge=1", "-use_counters=0", "-max_len=512"];
+
 /// Something that is fuzzed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Target {
@@ -50,7 +54,7 @@ impl Target {
         let source = cx.root.join("tests/fuzz");
         let output = cx.target_dir().join("fuzz");
         let places = Places {
-            program: programs.of(self),
+            program: programs.of(self.as_str()),
             words: source.join("words").join(self.as_str()),
             seeds: source.join("seeds").join(self.as_str()),
             corpus: source.join("corpus").join(self.as_str()),
@@ -118,9 +122,7 @@ impl Places {
         let merged = self.found.with_extension("merged");
         refill(&merged, &self.seeds)?;
         let mut merge = self.program();
-        merge
-            .arg("-set_cover_merge=1")
-            .args([&merged, &self.corpus, &self.found]);
+        merge.args(KEPT).args([&merged, &self.corpus, &self.found]);
         exec::lines_of_both(&mut merge, |_| {}, |_| {})
             .and_then(|status| exec::succeeded(&merge, status))?;
         for seed in names(&self.seeds)? {
