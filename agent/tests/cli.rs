@@ -74,7 +74,7 @@ fn wrong_usage_ends_with_2_and_wrong_values_too() {
 }
 
 /// A variable, a wrong value, and what is said of it.
-const WRONG: [(&str, &str, &str); 23] = [
+const WRONG: [(&str, &str, &str); 27] = [
     ("BPF2IAM_NODE_NAME", "a_b", "--node-name is \"a_b\""),
     ("NODE_NAME", "a_b", "$NODE_NAME is \"a_b\""),
     (
@@ -149,6 +149,22 @@ const WRONG: [(&str, &str, &str); 23] = [
         "--default-role cannot be used: \"d\"",
     ),
     (
+        "BPF2IAM_IMDS_TOKENS",
+        "always",
+        "invalid value 'always' for '--imds-tokens <USE>'",
+    ),
+    ("BPF2IAM_ALLOW_PATH", "user-data", "--allow-path"),
+    (
+        "BPF2IAM_NODE_ROLE_FOR",
+        "Net",
+        "--node-role-for cannot be used: \"Net\"",
+    ),
+    (
+        "BPF2IAM_AVAILABILITY_ZONE",
+        "a b",
+        "--availability-zone is \"a b\"",
+    ),
+    (
         "BPF2IAM_LOG_LEVEL",
         "loud",
         "invalid value 'loud' for '--log-level <LEVEL>'",
@@ -165,6 +181,10 @@ fn every_variable_is_read() {
     let right = [("BPF2IAM_PODS", "file:/"), ("BPF2IAM_NODE_IP", "10.0.0.1")];
     for (variable, value, says) in WRONG {
         let mut variables = right.to_vec();
+        if variable == "AWS_EC2_METADATA_SERVICE_ENDPOINT" {
+            // Else nobody looks where the service is.
+            variables.push(("AWS_EC2_METADATA_DISABLED", "false"));
+        }
         variables.push((variable, value));
         let (code, _stdout, stderr) = outcome(bpf2iam(&["run"], &variables));
         assert!(stderr.contains(says), "{variable}: {stderr}");
