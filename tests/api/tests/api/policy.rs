@@ -7,8 +7,9 @@ use crate::scene::{ROLE_ARN, Scene, arn};
 
 const SECONDS_OF_A_DAY: u32 = 86_400;
 /// What the account may do, and nobody else: resource and verbs.
-const SHIPPED: [(&str, &str, &[&str]); 5] = [
+const SHIPPED: [(&str, &str, &[&str]); 6] = [
     ("", "namespaces", &["get", "list", "watch"]),
+    ("", "nodes", &["get"]),
     ("", "pods", &["get", "list", "watch"]),
     ("", "serviceaccounts", &["get", "list", "watch"]),
     ("", "serviceaccounts/token", &["create"]),
