@@ -1,6 +1,14 @@
 //! How a stand-in is told to misbehave: a list of rules, which may be changed while it runs.
 
+use std::ops::ControlFlow;
+
 use crate::shared::Shared;
+
+/// A rule that may be for so many requests only.
+pub(crate) trait Counted {
+    /// For how many more; for all, if it does not say.
+    fn times(&mut self) -> &mut Option<u32>;
+}
 
 /// The rules in force. Earlier ones come first.
 #[derive(Debug)]
@@ -31,8 +39,26 @@ impl<R: Clone> Rules<R> {
         self.0.with(|rules| rules.clone())
     }
 
-    /// All of them, to be used up.
-    pub(crate) fn with<T>(&self, use_up: impl FnOnce(&mut Vec<R>) -> T) -> T {
-        self.0.with(use_up)
+    /// Plays those that `fit` a request, in their order, until one says that this is enough. Each that was played counts,
+    /// and goes when it has had its times.
+    pub(crate) fn play(
+        &self,
+        fit: impl Fn(&R) -> bool,
+        mut play: impl FnMut(&mut R) -> ControlFlow<()>,
+    ) where
+        R: Counted,
+    {
+        self.0.with(|rules| {
+            for rule in rules.iter_mut().filter(|rule| fit(rule)) {
+                if *rule.times() == Some(0) {
+                    continue;
+                }
+                *rule.times() = rule.times().map(|times| times.saturating_sub(1));
+                if play(rule).is_break() {
+                    break;
+                }
+            }
+            rules.retain_mut(|rule| *rule.times() != Some(0));
+        });
     }
 }

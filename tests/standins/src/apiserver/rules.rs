@@ -1,11 +1,11 @@
 //! How the API server shall misbehave: rules for all requests or some, for a while or for ever.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as spelled;
 use serde::{Deserialize, Serialize};
 
-use crate::pattern::looks_like;
+use crate::{pattern::looks_like, rules::Counted};
 
 use super::{ask::Verb, failure::Failure, mangle::Mangle};
 
@@ -106,7 +106,13 @@ impl Rule {
         let for_path = self.path.as_ref().is_none_or(|only| looks_like(only, path));
         // A watch can only go wrong where there is one.
         let for_kind = !matches!(self.effect, Effect::Watch(_)) || verb == Some(Verb::Watch);
-        self.times != Some(0) && for_verb && for_path && for_kind
+        for_verb && for_path && for_kind
+    }
+}
+
+impl Counted for Rule {
+    fn times(&mut self) -> &mut Option<u32> {
+        &mut self.times
     }
 }
 
@@ -124,15 +130,15 @@ pub(super) struct Script {
 
 impl Rules {
     /// What becomes of a request. Counts it.
-    pub(super) fn play(&self, verb: Option<Verb>, path: &str) -> Script {
-        self.with(|rules| {
-            let mut script = Script::default();
-            for rule in rules.iter_mut().filter(|rule| rule.fits(verb, path)) {
-                rule.times = rule.times.map(|times| times.saturating_sub(1));
+    pub(super) fn script(&self, verb: Option<Verb>, path: &str) -> Script {
+        let mut script = Script::default();
+        self.play(
+            |rule| rule.fits(verb, path),
+            |rule| {
                 match &rule.effect {
                     Effect::Latency(delay) => script.delay += *delay,
                     Effect::Watch(mangle) => script.mangles.push(*mangle),
-                    Effect::Pass => break,
+                    Effect::Pass => return ControlFlow::Break(()),
                     fault @ (Effect::Status(_)
                     | Effect::Slow(_)
                     | Effect::Cut
@@ -140,13 +146,13 @@ impl Rules {
                     | Effect::Close
                     | Effect::Hang) => {
                         script.fault = Some(fault.clone());
-                        break;
+                        return ControlFlow::Break(());
                     }
                 }
-            }
-            rules.retain(|rule| rule.times != Some(0));
-            script
-        })
+                ControlFlow::Continue(())
+            },
+        );
+        script
     }
 }
 

@@ -104,7 +104,7 @@ impl Service for State {
                 (Duration::ZERO, refuse(&stranger(bearer, ask)))
             }
             Some(ask) => {
-                let script = self.rules.play(verb, &ask.path);
+                let script = self.rules.script(verb, &ask.path);
                 let answer = || {
                     let answer = self.answer(ask, &request, script.mangles);
                     answer.unwrap_or_else(|refusal| refuse(&refusal))

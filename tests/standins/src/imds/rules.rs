@@ -1,11 +1,11 @@
 //! How the metadata service shall misbehave: rules for all requests or some, for a while or for ever.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as spelled;
 use serde::{Deserialize, Serialize};
 
-use crate::pattern::looks_like;
+use crate::{pattern::looks_like, rules::Counted};
 
 use super::token::Bearing;
 
@@ -118,7 +118,13 @@ impl Rule {
         let for_method = self.method.as_ref().is_none_or(|only| only == method);
         let for_path = self.path.as_ref().is_none_or(|only| looks_like(only, path));
         let for_bearer = self.effect != Effect::RefuseTokens || bearing != Bearing::None;
-        self.times != Some(0) && for_method && for_path && for_bearer
+        for_method && for_path && for_bearer
+    }
+}
+
+impl Counted for Rule {
+    fn times(&mut self) -> &mut Option<u32> {
+        &mut self.times
     }
 }
 
@@ -135,24 +141,18 @@ pub(super) struct Script {
 
 impl Rules {
     /// What becomes of a request. Counts it.
-    pub(super) fn play(&self, method: &str, path: &str, bearing: Bearing) -> Script {
-        self.with(|rules| {
-            let mut script = Script::default();
-            let fitting = rules
-                .iter_mut()
-                .filter(|rule| rule.fits(method, path, bearing));
-            for rule in fitting {
-                rule.times = rule.times.map(|times| times.saturating_sub(1));
-                if let Effect::Latency(delay) = rule.effect {
-                    script.delay += delay;
-                    continue;
-                }
-                script.fault = Some(rule.effect).filter(|effect| *effect != Effect::Pass);
-                break;
+    pub(super) fn script(&self, method: &str, path: &str, bearing: Bearing) -> Script {
+        let mut script = Script::default();
+        let fits = |rule: &Rule| rule.fits(method, path, bearing);
+        self.play(fits, |rule| {
+            if let Effect::Latency(delay) = rule.effect {
+                script.delay += delay;
+                return ControlFlow::Continue(());
             }
-            rules.retain(|rule| rule.times != Some(0));
-            script
-        })
+            script.fault = Some(rule.effect).filter(|effect| *effect != Effect::Pass);
+            ControlFlow::Break(())
+        });
+        script
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
     const PATH: &str = "/latest/meta-data/placement/region";
 
     fn fault(rules: &Rules, method: &str, path: &str) -> Option<Effect> {
-        rules.play(method, path, Bearing::None).fault
+        rules.script(method, path, Bearing::None).fault
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
                 Rule::always(Effect::Hang),
             ]);
             let delay = Duration::from_millis(400);
-            let script = rules.play("GET", PATH, Bearing::None);
+            let script = rules.script("GET", PATH, Bearing::None);
             assert_eq!(script, Script { delay, fault });
         }
     }
@@ -206,7 +206,7 @@ mod tests {
             (Bearing::Good, Some(Effect::RefuseTokens)),
             (Bearing::Bad, Some(Effect::RefuseTokens)),
         ] {
-            assert_eq!(rules.play("GET", PATH, bearing).fault, fault);
+            assert_eq!(rules.script("GET", PATH, bearing).fault, fault);
         }
     }
 

@@ -78,7 +78,7 @@ impl Service for State {
         let at = self.metadata.clock.now();
         let bearing = self.metadata.tokens.bearing(request.headers(), at);
         let (method, path) = (request.method().as_str(), request.uri().path());
-        let script = self.rules.play(method, path, bearing);
+        let script = self.rules.script(method, path, bearing);
         let (status, reply) = self.answer(&request, script.fault, at);
         // Before the delay: a test may want to see a request that waits.
         self.requests

@@ -1,6 +1,6 @@
 //! How STS shall misbehave: rules for all calls or some, for a while or for ever.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -10,6 +10,8 @@ use jiff::{
     },
 };
 use serde::{Deserialize, Serialize};
+
+use crate::rules::Counted;
 
 use super::{bucket::Bucket, code::Code, protocol::Action};
 
@@ -119,13 +121,8 @@ impl Rule {
     }
 
     fn fits(&self, action: Option<Action>, role: Option<&str>) -> bool {
-        self.times != Some(0)
-            && self.action.is_none_or(|only| Some(only) == action)
+        self.action.is_none_or(|only| Some(only) == action)
             && self.role.as_deref().is_none_or(|only| Some(only) == role)
-    }
-
-    fn count(&mut self) {
-        self.times = self.times.map(|times| times.saturating_sub(1));
     }
 }
 
@@ -136,6 +133,12 @@ impl Effect {
             self,
             Self::Clock(_) | Self::MaxSession(_) | Self::NoTagSession
         )
+    }
+}
+
+impl Counted for Rule {
+    fn times(&mut self) -> &mut Option<u32> {
+        &mut self.times
     }
 }
 
@@ -171,35 +174,27 @@ pub(super) enum Tagging {
 impl Rules {
     /// What is right for a call that may be wrong. Counts it.
     pub(super) fn conditions(&self, action: Option<Action>, role: Option<&str>) -> Conditions {
-        self.with(|rules| {
-            let mut conditions = Conditions::default();
-            let fitting = rules.iter_mut().filter(|rule| rule.fits(action, role));
-            for rule in fitting.filter(|rule| rule.effect.is_condition()) {
-                rule.count();
-                conditions.add(&rule.effect);
-            }
-            rules.retain(|rule| rule.times != Some(0));
-            conditions
-        })
+        let mut conditions = Conditions::default();
+        let fits = |rule: &Rule| rule.effect.is_condition() && rule.fits(action, role);
+        self.play(fits, |rule| {
+            conditions.add(&rule.effect);
+            ControlFlow::Continue(())
+        });
+        conditions
     }
 
     /// What becomes of a call that comes at `now`. Counts it.
-    pub(super) fn play(&self, action: Action, role: Option<&str>, now: Timestamp) -> Script {
-        self.with(|rules| {
-            let mut script = Script::default();
-            let fitting = rules
-                .iter_mut()
-                .filter(|rule| rule.fits(Some(action), role));
-            for rule in fitting.filter(|rule| !rule.effect.is_condition()) {
-                rule.count();
-                script.add(&mut rule.effect, now);
-                if script.fault.is_some() {
-                    break;
-                }
+    pub(super) fn script(&self, action: Action, role: Option<&str>, now: Timestamp) -> Script {
+        let mut script = Script::default();
+        let fits = |rule: &Rule| !rule.effect.is_condition() && rule.fits(Some(action), role);
+        self.play(fits, |rule| {
+            script.add(&mut rule.effect, now);
+            match script.fault {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
             }
-            rules.retain(|rule| rule.times != Some(0));
-            script
-        })
+        });
+        script
     }
 }
 

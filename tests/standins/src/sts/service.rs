@@ -78,7 +78,7 @@ impl TokenService {
         let (script, reply) = match asked {
             Err(refusal) => (Script::default(), refuse(&mut call, &refusal)),
             Ok(asked) => {
-                let script = self.rules.play(asked.action(), asked.role(), now);
+                let script = self.rules.script(asked.action(), asked.role(), now);
                 (script, self.play(asked, script, &mut call))
             }
         };

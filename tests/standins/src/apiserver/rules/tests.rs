@@ -3,7 +3,7 @@ use super::*;
 const PODS: &str = "/api/v1/pods";
 
 fn list(rules: &Rules) -> Option<Effect> {
-    rules.play(Some(Verb::List), PODS).fault
+    rules.script(Some(Verb::List), PODS).fault
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_rule_is_for_its_verb_and_path_only() {
         (Some(Verb::List), "/api/v1/namespaces", false),
         (None, PODS, false),
     ] {
-        let fault = rules.play(verb, path).fault;
+        let fault = rules.script(verb, path).fault;
         assert_eq!(fault.is_some(), fails, "{verb:?} {path}");
     }
 }
@@ -49,10 +49,10 @@ fn mangles_are_for_watches_and_add_up() {
         Rule::watch(Mangle::Repeat(3)),
         Rule::always(Effect::Latency(Duration::from_secs(1))),
     ]);
-    let script = rules.play(Some(Verb::List), PODS);
+    let script = rules.script(Some(Verb::List), PODS);
     assert_eq!(script.mangles, []);
     assert_eq!(script.delay, Duration::from_secs(1));
-    let mangles = || rules.play(Some(Verb::Watch), PODS).mangles;
+    let mangles = || rules.script(Some(Verb::Watch), PODS).mangles;
     assert_eq!(mangles(), [Mangle::Drop(1), Mangle::Repeat(3)]);
     assert_eq!(mangles(), [Mangle::Repeat(3)]);
 }

@@ -3,7 +3,7 @@ use super::*;
 const ROLE: &str = "arn:aws:iam::123456789012:role/app";
 
 fn play(rules: &Rules) -> Script {
-    rules.play(Action::AssumeRole, Some(ROLE), Timestamp::UNIX_EPOCH)
+    rules.script(Action::AssumeRole, Some(ROLE), Timestamp::UNIX_EPOCH)
 }
 
 fn conditions(rules: &Rules) -> Conditions {
@@ -27,7 +27,7 @@ fn a_rule_is_for_its_role_and_action_only() {
             .for_action(Action::AssumeRole)
             .times(1),
     ]);
-    let fault = |action, role| rules.play(action, role, Timestamp::UNIX_EPOCH).fault;
+    let fault = |action, role| rules.script(action, role, Timestamp::UNIX_EPOCH).fault;
     assert_eq!(
         fault(
             Action::AssumeRole,
@@ -102,7 +102,7 @@ fn a_bucket_keeps_its_level_among_the_rules() {
     let faults = [(); 4].map(|()| play(&rules).fault);
     assert_eq!(faults, [None, None, throttled, throttled]);
     let later = Timestamp::from_second(1).unwrap();
-    let fault = |now| rules.play(Action::AssumeRole, Some(ROLE), now).fault;
+    let fault = |now| rules.script(Action::AssumeRole, Some(ROLE), now).fault;
     assert_eq!([fault(later), fault(later)], [None, throttled]);
 }
 
