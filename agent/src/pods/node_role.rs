@@ -50,6 +50,11 @@ impl NodeRoleFor {
         }])
     }
 
+    /// Whether it may be anybody.
+    pub const fn is_nobody(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The entry that names `pod`, if one does.
     pub fn find(&self, pod: &Pod) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.is_for(pod))

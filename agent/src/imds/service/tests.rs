@@ -26,6 +26,7 @@ use crate::{
         binding::Policy,
         compat::Compat,
         index,
+        node_role::NodeRoleFor,
         resolve::{Found, Lookup, Unanswered},
         restriction,
     },
@@ -417,13 +418,22 @@ async fn what_does_not_exist_waits_for_nothing_unless_the_pod_may_have_the_nodes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_nobody_knows_gets_a_token_soon() {
-    let world = world();
-    let got = world.send(LATE, request(Method::PUT, TOKEN, None)).await;
-    assert_eq!((got.status, got.body.len()), (200, 56));
-    assert!(got.after.abs_diff(Duration::from_millis(300)) < Duration::from_millis(2));
-    let got = world.send(PLAIN, request(Method::PUT, TOKEN, None)).await;
-    assert_eq!((got.status, got.after), (200, Duration::ZERO));
+async fn a_token_waits_only_for_a_pod_that_may_have_the_nodes_identity() {
+    for (node_role, late) in [
+        (NodeRoleFor::default(), Duration::ZERO),
+        (NodeRoleFor::usual(), Duration::from_millis(300)),
+    ] {
+        let policy = Policy {
+            node_role,
+            ..Policy::new("node")
+        };
+        let world = world_with(policy, None);
+        let got = world.send(LATE, request(Method::PUT, TOKEN, None)).await;
+        assert_eq!((got.status, got.body.len()), (200, 56));
+        assert!(got.after.abs_diff(late) < Duration::from_millis(2));
+        let got = world.send(PLAIN, request(Method::PUT, TOKEN, None)).await;
+        assert_eq!((got.status, got.after), (200, Duration::ZERO));
+    }
 }
 
 #[tokio::test(start_paused = true)]

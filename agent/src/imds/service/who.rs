@@ -14,7 +14,7 @@ use crate::{
     metadata::{Allow, TokenUse, View},
     pods::{
         Subject,
-        binding::Binding,
+        binding::{Binding, Missing},
         resolve::{Need, Resolution},
     },
 };
@@ -29,11 +29,10 @@ impl<S: Supply> Service<S> {
     /// Who asks, after waiting for it as long as the answer may depend on it.
     pub(super) async fn who(&self, asked: Asked<'_>, seen: &mut Seen) -> Resolution {
         let (pod, container) = (asked.caller.pod, asked.caller.container);
-        if let Some(known) = &seen.pod
-            && !matches!(asked.route, Route::Read { .. })
-            && self.pods.policy().node_role.find(&known.pod).is_none()
+        if !matches!(asked.route, Route::Read { .. })
+            && let Some(anybody) = self.anybody(seen.pod.as_ref())
         {
-            return Resolution::Decided(Arc::clone(known), Binding::Nothing(None));
+            return anybody;
         }
         let (deadline, need) = match asked.route {
             Route::Refused { .. } => (Instant::now(), Need::Role),
@@ -55,6 +54,19 @@ impl<S: Supply> Service<S> {
             Resolution::NotHere => seen.pod = None,
         }
         who
+    }
+
+    /// Tokens, and refusals that are the same for all, are everybody's who has not the node's own identity.
+    fn anybody(&self, known: Option<&Arc<Subject>>) -> Option<Resolution> {
+        let node_role = &self.pods.policy().node_role;
+        match known {
+            Some(known) if node_role.find(&known.pod).is_none() => {
+                let binding = Binding::Nothing(None);
+                Some(Resolution::Decided(Arc::clone(known), binding))
+            }
+            None if node_role.is_nobody() => Some(Resolution::Unsure(None, Missing::Pod)),
+            Some(_) | None => None,
+        }
     }
 
     /// What must be known for this. A namespace may want tokens, and may allow paths.
