@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use jiff::Timestamp;
@@ -30,7 +30,8 @@ pub struct Cache(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     office: Arc<Office>,
-    entries: Mutex<HashMap<Identity, Entry>>,
+    /// Each request looks into it: readers must not wait for each other, for one of them may have lost its CPU.
+    entries: RwLock<HashMap<Identity, Entry>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Cache {
     pub fn new(source: impl Source, clock: Clock, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             office: Arc::new(Office::new(source, clock, metrics)),
-            entries: Mutex::default(),
+            entries: RwLock::default(),
         }))
     }
 
@@ -68,17 +69,21 @@ impl Cache {
     ///
     /// Meant for one request: once no pod needs the identity any more it ends with [`State::Failed`].
     pub fn watch(&self, identity: &Identity) -> watch::Receiver<State> {
-        let mut entries = self.entries();
-        match entries.get(identity) {
-            Some(entry) if !entry.task.is_finished() => entry.readers.ask(),
+        let alive = |entries: &HashMap<_, Entry>| {
+            let entry = entries.get(identity)?;
             // A finished task has panicked. Whoever asks starts another.
-            Some(_) | None => self.start(&mut entries, identity, Beginning::New),
+            (!entry.task.is_finished()).then(|| entry.readers.ask())
+        };
+        if let Some(states) = alive(&self.entries()) {
+            return states;
         }
+        let mut entries = self.entries_mut();
+        alive(&entries).unwrap_or_else(|| self.start(&mut entries, identity, Beginning::New))
     }
 
     /// Keeps the credentials of `wanted`, and of nobody else: starts what is missing, ends what is left over.
     pub fn retain(&self, wanted: &Wanted) {
-        let mut entries = self.entries();
+        let mut entries = self.entries_mut();
         entries
             .retain(|identity, entry| wanted.contains_key(identity) && !entry.task.is_finished());
         for (identity, beginning) in wanted {
@@ -128,12 +133,16 @@ impl Cache {
         states
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Identity, Entry>> {
-        // Nothing panics while it is held, and every change leaves a whole map.
-        self.0
-            .entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    // Nothing panics while these are held, and every change leaves a whole map.
+
+    fn entries(&self) -> RwLockReadGuard<'_, HashMap<Identity, Entry>> {
+        let entries = self.0.entries.read();
+        entries.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, HashMap<Identity, Entry>> {
+        let entries = self.0.entries.write();
+        entries.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

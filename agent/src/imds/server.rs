@@ -24,11 +24,11 @@ use tokio::{
     io,
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time,
+    time::{self, Instant},
 };
 
 use crate::{
-    attest::{Attest, Caller},
+    attest::{Attest, Caller, Refusal},
     digest::Digest,
     drain,
 };
@@ -198,35 +198,50 @@ where
         let server = Arc::clone(self);
         let drain = drain.clone();
         tokio::spawn(async move {
-            let served = time::timeout(CONNECTION_PATIENCE, server.serve(stream, peer));
-            if served.await.is_err() {
-                server.service.metrics.broken_connection(Breakage::Timeout);
-                tracing::debug!(%peer, "a connection took too long");
-            }
+            server.serve(stream, peer).await;
             drop((entered, drain));
         });
     }
 
     /// One connection from its start to its end.
     async fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
-        let caller = match self.attest.attest(&stream, peer).await {
+        let end = Instant::now() + CONNECTION_PATIENCE;
+        let attested = time::timeout_at(end, self.attest.attest(&stream, peer)).await;
+        let caller = match attested.unwrap_or(Err(Refusal::Busy)) {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse(refusal.reason(), &refusal, peer),
         };
         let Some(_entered) = self.gate.enter_pod(caller.pod) else {
             return self.refuse("too_many_of_pod", &"too many connections of one pod", peer);
         };
-        let opening = match Opening::read(&mut stream).await {
-            Ok(opening) => opening,
-            Err(error) => return self.unopened(error, (stream, peer), &caller).await,
+        // The head has a shorter limit of its own. The limit of the whole becomes a timer only where there is something
+        // else to wait for, and that is rare.
+        let opening = Opening::read(&mut stream).await;
+        let rest = async {
+            match opening {
+                Ok(opening) => self.request(opening, (stream, peer), &caller).await,
+                Err(error) => self.unopened(error, (stream, peer), &caller).await,
+            }
         };
+        if time::timeout_at(end, rest).await.is_err() {
+            self.broke(Breakage::Timeout, &"it took too long", peer, &caller);
+        }
+    }
+
+    /// The one request of a connection.
+    async fn request(
+        &self,
+        opening: Opening,
+        (mut stream, peer): (TcpStream, SocketAddr),
+        caller: &Caller,
+    ) {
         let answer = service_fn(async |request: Request<Incoming>| {
-            Ok::<_, Infallible>(self.service.respond(&caller, request).await)
+            Ok::<_, Infallible>(self.service.respond(caller, request).await)
         });
         let (from, to) = stream.split();
         let stream = TokioIo::new(io::join(opening.replay(from), to));
         if let Err(error) = self.http.serve_connection(stream, answer).await {
-            self.broke(Breakage::from(&error), &error, peer, &caller);
+            self.broke(Breakage::from(&error), &error, peer, caller);
         }
     }
 

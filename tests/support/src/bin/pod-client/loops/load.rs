@@ -23,7 +23,7 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// `load --threads N --seconds N --expect BODY [--method METHOD] [--path PATH] [--header LINE]... [--sdk]
 /// [--pause MICROSECONDS] [--to ADDRESS]`: each thread asks over a new connection as soon as its last one has ended, or
-/// so much later. So many connections there are at a time. With `--sdk` it asks for a token and for the role before,
+/// about so much later: between half of it and one and a half, so that the threads do not fall into step. So many connections there are at a time. With `--sdk` it asks for a token and for the role before,
 /// over connections of their own, and the three of them count as one.
 pub(super) fn run(args: &Args) -> Result<Tally, Trouble> {
     let threads: u32 = args.required("--threads")?;
@@ -36,8 +36,10 @@ pub(super) fn run(args: &Args) -> Result<Tally, Trouble> {
     };
     let mut all = Score::new();
     thread::scope(|scope| {
-        let one = || question.ask_for(duration);
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let one = |thread| question.ask_for(duration, Pauses::new(question.pause, thread));
+        let running: Vec<_> = (0..threads)
+            .map(|thread| scope.spawn(move || one(thread)))
+            .collect();
         for thread in running {
             let score = thread.join();
             all.add(score.unwrap_or_else(|panic| panic::resume_unwind(panic)));
@@ -71,12 +73,12 @@ struct Question {
     requests: Vec<Vec<u8>>,
     /// What the last answer must end with.
     expect: String,
-    /// How long a thread waits before it asks again.
+    /// About how long a thread waits before it asks again.
     pause: Duration,
 }
 
 impl Question {
-    fn ask_for(&self, duration: Duration) -> Score {
+    fn ask_for(&self, duration: Duration, mut pauses: Pauses) -> Score {
         let mut score = Score::new();
         let mut answer = Vec::with_capacity(ROOM);
         let start = Instant::now();
@@ -86,9 +88,7 @@ impl Question {
                 Ok(()) => score.bad(String::from_utf8_lossy(&answer).into_owned()),
                 Err(error) => score.failed(&error),
             }
-            if !self.pause.is_zero() {
-                thread::sleep(self.pause);
-            }
+            pauses.rest();
         }
         score
     }
@@ -116,5 +116,31 @@ impl Question {
         stream.write_all(request)?;
         stream.read_to_end(answer)?;
         Ok(())
+    }
+}
+
+/// Pauses of different lengths, the same in every run.
+#[derive(Debug)]
+struct Pauses {
+    usual: Duration,
+    /// Between 0 and 1.
+    phase: f64,
+}
+
+impl Pauses {
+    /// Its multiples lie evenly between whole numbers (the golden ratio, less 1).
+    const STEP: f64 = 0.618_033_988_749_895;
+
+    fn new(usual: Duration, thread: u32) -> Self {
+        let phase = (f64::from(thread) * Self::STEP).fract();
+        Self { usual, phase }
+    }
+
+    fn rest(&mut self) {
+        if self.usual.is_zero() {
+            return;
+        }
+        thread::sleep(self.usual.mul_f64(0.5 + self.phase));
+        self.phase = (self.phase + Self::STEP).fract();
     }
 }
