@@ -334,7 +334,7 @@ async fn a_panic_costs_one_connection() {
 async fn whoever_says_nothing_or_not_all_is_let_go() {
     let world = start(Fake::default()).await;
     for bytes in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n"] {
-        let before = time::Instant::now();
+        let before = Instant::now();
         assert_eq!(world.send(bytes).await, "", "{bytes:?}");
         let elapsed = before.elapsed();
         assert!(
@@ -348,7 +348,7 @@ async fn whoever_says_nothing_or_not_all_is_let_go() {
 #[tokio::test(start_paused = true)]
 async fn whoever_speaks_slowly_has_no_more_time_than_others() {
     let world = start(Fake::default()).await;
-    let before = time::Instant::now();
+    let before = Instant::now();
     let (from, mut to) = world.connect().await.into_split();
     let speaking = async {
         for byte in LIST.as_bytes() {
@@ -378,7 +378,7 @@ async fn no_connection_lives_for_ever() {
         ..Fake::default()
     })
     .await;
-    let before = time::Instant::now();
+    let before = Instant::now();
     assert_eq!(world.send(LIST).await, "");
     assert_eq!(before.elapsed().as_secs(), CONNECTION_PATIENCE.as_secs());
 }
@@ -387,7 +387,7 @@ async fn no_connection_lives_for_ever() {
 async fn a_body_that_does_not_come_is_not_waited_for_longer_than_anything_else() {
     let world = start(Fake::default()).await;
     let body = "PUT /latest/api/token HTTP/1.1\r\nContent-Length: 9\r\n\r\nx";
-    let before = time::Instant::now();
+    let before = Instant::now();
     let answer = world.send(body).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     let waited = before.elapsed();
@@ -578,7 +578,7 @@ async fn chunks_that_are_none_are_no_body() {
         ("0\r\n".to_owned(), "400 "),
     ] {
         let shown: String = body.escape_debug().take(60).collect();
-        let before = time::Instant::now();
+        let before = Instant::now();
         let answer = world.send(format!("{head}{body}")).await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status}")),
@@ -761,7 +761,7 @@ async fn accepting_outlives_errors() {
     };
     let address = flaky.listener.local_addr().unwrap();
     let (_signal, watch) = drain::channel();
-    let before = time::Instant::now();
+    let before = Instant::now();
     let _accepting = tokio::spawn(Arc::new(server).accept(flaky, watch));
 
     let mut client = TcpStream::connect(address).await.unwrap();
