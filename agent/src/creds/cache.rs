@@ -74,7 +74,8 @@ impl Cache {
             // A finished task has panicked. Whoever asks starts another.
             (!entry.task.is_finished()).then(|| entry.readers.ask())
         };
-        if let Some(states) = alive(&self.entries()) {
+        let found = alive(&self.entries());
+        if let Some(states) = found {
             return states;
         }
         let mut entries = self.entries_mut();

@@ -116,12 +116,13 @@ impl Resolver {
         if matches!(now, Resolution::Decided(..)) || deadline <= Instant::now() {
             return now;
         }
-        let waited = async {
+        // Boxed, as it is rare: every request has room for what its own future may hold.
+        let waited = Box::pin(async {
             tokio::select! {
                 learned = self.learn(uid, id, need) => learned,
                 asked = self.ask(uid, id, need) => asked,
             }
-        };
+        });
         match time::timeout_at(deadline, waited).await {
             Ok(decided) => decided,
             Err(_late) => self.look(uid, id, need),

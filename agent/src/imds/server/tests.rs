@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{opening::HEAD_PATIENCE, *};
 use crate::{
-    attest::{Refusal, Via},
+    attest::Via,
     clock::Clock,
     creds::{Credentials, Derived, Identity, Secret, State},
     id::{CgroupId, NetnsCookie, PodRef},

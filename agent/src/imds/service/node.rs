@@ -34,7 +34,8 @@ impl<S: Supply> Service<S> {
             Some(_) => Session::Ours,
             None => Session::Theirs,
         };
-        let passed = upstream.pass(asked.head, session);
+        // Boxed, as few take this way: every request has room for what its own future may hold.
+        let passed = Box::pin(upstream.pass(asked.head, session));
         Some(match time::timeout_at(asked.deadline, passed).await {
             Ok(Ok(response)) => Answer::passed(response).for_session(left),
             Ok(Err(error)) => {

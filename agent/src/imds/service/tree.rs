@@ -36,7 +36,8 @@ impl<S: Supply> Service<S> {
             return Err(Outcome::Method);
         }
         let role = role(binding);
-        let read = self.instance.read(path, (subject.pod.uid, role));
+        // Boxed, so that requests for credentials need no room for it.
+        let read = Box::pin(self.instance.read(path, (subject.pod.uid, role)));
         let item = time::timeout_at(deadline, read)
             .await
             .map_err(|_late| Outcome::Upstream)??
