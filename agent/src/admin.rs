@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use hyper::{StatusCode, Uri};
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     drain,
@@ -15,6 +15,9 @@ use crate::{
     metrics,
     readiness::Readiness,
 };
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 128;
 
 /// Why there is no admin port.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +52,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the port.
-    pub async fn bind(address: SocketAddr) -> Result<Self, Error> {
+    /// Opens the port. During an upgrade two agents share it.
+    pub fn bind(address: SocketAddr) -> Result<Self, Error> {
         let error = |source| Error::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(error)?;
+        let listener = listen(address).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         Ok(Self { listener, address })
     }
@@ -66,6 +69,18 @@ impl Server {
     pub async fn run(self, pages: Pages, drain: drain::Watch) {
         http::serve(self.listener, pages, drain).await;
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    // The kernel lets only processes of one user do so.
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl http::Pages for Pages {

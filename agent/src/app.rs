@@ -2,63 +2,166 @@
 //!
 //! In this order: everything that can fail for good is tried first (the kernel side is loaded, doors are opened, pods
 //! and keys are found); then the pods' cgroup is waited for; then connections are served; only then the programs are
-//! attached, and the agent is ready. At the end the programs go first, then what is under way is finished.
+//! attached, or ours put in the place of those that an agent before us has left, and the agent is ready. At the end the
+//! programs stay, and what is under way is finished.
 
 mod agent;
 mod api;
+mod doors;
 mod instance;
+mod keeper;
 mod kernel;
 mod listen;
 mod parts;
 mod pods;
 mod policy;
 mod report;
+mod token_key;
 
-use std::{path::PathBuf, pin::pin};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
 
-use crate::{clock::Clock, config::Config, creds::sts::Sts};
+use crate::{
+    clock::Clock, config::Config, control::Standing, creds::sts::Sts, imds::token::KeyStore as _,
+};
 
+use keeper::{Displaced, Keeper};
 use kernel::Kernel;
 
-pub use agent::{Agent, Bound};
+pub use agent::Agent;
+pub use doors::{Bound, Doors};
 pub use listen::Error as ListenError;
 pub use report::Attachment;
 
-/// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies.
+/// How long an agent goes on serving after another one has taken over: connects that were sent to it are still on their
+/// way, and a mesh's sidecar may come to it a little later.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long a successor waits for the keys of the pods that run, before it takes over without them.
+const WARM: Duration = Duration::from_secs(10);
+/// How often an agent that was displaced looks whether its successor lives.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// How the agent came to its end.
+enum Ended {
+    /// By a signal.
+    Told(Told),
+    /// Another one serves now.
+    Displaced,
+    /// A part of it died.
+    Died(anyhow::Error),
+}
+
+/// Which signal it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// SIGTERM: from a kubelet or a service manager, who may start the next agent at once.
+    Terminate,
+    /// SIGINT: from somebody at a terminal.
+    Interrupt,
+}
+
+/// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies. The programs stay, for the
+/// next agent, unless somebody at a terminal ends it.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut end = pin!(told_to_end()?);
     allow_many_files();
-    let (mut kernel, counters) = Kernel::prepare(&config)?;
-    let (config, source) = tokio::select! {
-        found = find_out(config) => found?,
-        signal = &mut end => {
-            say_ending(signal);
+    let (mut kernel, mut agent) = tokio::select! {
+        begun = begin(config) => begun?,
+        told = &mut end => {
+            told.say();
             return Ok(());
         }
     };
-    let mut agent = tokio::select! {
-        // A plugin that proves who we are to the API server may take its time.
-        opened = Agent::open(&config, source, Some(counters)) => opened?,
-        signal = &mut end => {
-            say_ending(signal);
-            return Ok(());
-        }
-    };
-    kernel.point_at(agent.bound())?;
     let ended = tokio::select! {
-        error = live(&mut kernel, &mut agent) => Err(error),
-        signal = &mut end => {
-            say_ending(signal);
-            Ok(())
-        }
+        ended = live(&mut kernel, &mut agent) => ended,
+        told = &mut end => Ended::Told(told),
     };
-    kernel.detach();
+    match ended {
+        Ended::Told(told) => {
+            told.say();
+            finish(kernel, agent, told).await
+        }
+        Ended::Displaced => {
+            tracing::info!("another agent has taken over; serving what is under way");
+            retire(&mut kernel, agent).await;
+            tokio::select! {
+                gone = stand_by(&kernel) => Err(gone),
+                told = &mut end => {
+                    told.say();
+                    Ok(())
+                }
+            }
+        }
+        Ended::Died(error) => {
+            agent.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Everything that can fail for good, and opens the doors. Where programs are attached already and nobody answers for
+/// them, connects are sent to us at once: they wait at our doors rather than being refused.
+async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
+    let (mut kernel, mut parts) = Kernel::prepare(&config).await?;
+    let doors = Doors::open(&config, kernel.standing()).await?;
+    if kernel.is_orphaned() {
+        let bound = doors.bound().context("cannot tell where we listen")?;
+        kernel.switch(&bound)?;
+    }
+    let (config, source) = find_out(config).await?;
+    let key = parts.token_key.key()?;
+    let agent = Agent::open(&config, doors, source, &key, Some(parts.counters)).await?;
+    Ok((kernel, agent))
+}
+
+/// The end that was wanted.
+async fn finish(kernel: Kernel, agent: Agent, told: Told) -> anyhow::Result<()> {
+    match told {
+        // The programs go first: what connects from now on gets the real service, not a closed door.
+        Told::Interrupt => {
+            if kernel.remove()? {
+                tracing::info!("the programs are gone: pods reach the real metadata service");
+            } else {
+                tracing::info!("the programs stay for another agent, which is starting");
+            }
+        }
+        Told::Terminate => tracing::info!(
+            "the programs stay: connects to the metadata address fail until the next agent starts; `bpf2iam uninstall` \
+             removes them"
+        ),
+    }
     agent.stop().await;
-    ended
+    Ok(())
+}
+
+/// Another agent serves. Finishes what was begun.
+async fn retire(kernel: &mut Kernel, mut agent: Agent) {
+    tokio::select! {
+        () = time::sleep(LINGER) => {}
+        error = agent.died() => tracing::warn!("{error:#}"),
+    }
+    agent.stop().await;
+    kernel.retire();
+}
+
+/// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew.
+async fn stand_by(kernel: &Kernel) -> anyhow::Error {
+    let mut gone = Duration::ZERO;
+    while gone < kernel.grace() {
+        time::sleep(GLANCE).await;
+        gone = if kernel.is_served() {
+            Duration::ZERO
+        } else {
+            gone + GLANCE
+        };
+    }
+    anyhow!("no agent serves this node any more")
 }
 
 /// What the node itself has to say: who it is, and with which keys it calls STS.
@@ -67,8 +170,14 @@ async fn find_out(config: Config) -> anyhow::Result<(Config, Sts)> {
     Ok((config, Sts::from_env(Clock::system()).await?))
 }
 
-fn say_ending(signal: &'static str) {
-    tracing::info!(signal, "ending");
+impl Told {
+    fn say(self) {
+        let signal = match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        };
+        tracing::info!(signal, "ending");
+    }
 }
 
 /// Each connection is a file, and the soft limit is low for the sake of programs that use select(2). We do not.
@@ -83,38 +192,57 @@ fn allow_many_files() {
     }
 }
 
-fn told_to_end() -> anyhow::Result<impl Future<Output = &'static str>> {
+fn told_to_end() -> anyhow::Result<impl Future<Output = Told>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => Told::Terminate,
+            _ = interrupt.recv() => Told::Interrupt,
         }
     })
 }
 
-/// Serves the pods, from when there are any. Ends only with what it died of.
-async fn live(kernel: &mut Kernel, agent: &mut Agent) -> anyhow::Error {
-    let kubepods = tokio::select! {
-        found = kernel.wait_for_pods() => found,
-        error = agent.died() => return error,
+/// Serves the pods, from when there are any. Says why it ended.
+async fn live(kernel: &mut Kernel, agent: &mut Agent) -> Ended {
+    let serve = async {
+        let kubepods = kernel.wait_for_pods().await?;
+        if kernel.standing() == Standing::Successor {
+            // Until then the one before us serves.
+            agent.warm(WARM).await;
+        }
+        anyhow::Ok(kubepods)
     };
-    match kubepods.and_then(|kubepods| start(kernel, agent, kubepods)) {
-        Ok(()) => agent.died().await,
-        Err(error) => error,
+    let kubepods = match serve.await {
+        Ok(kubepods) => kubepods,
+        Err(error) => return Ended::Died(error),
+    };
+    let keeper = match start(kernel, agent, kubepods) {
+        Ok(keeper) => keeper,
+        Err(error) => return Ended::Died(error),
+    };
+    tokio::select! {
+        kept = keeper.run() => kept.map_or_else(Ended::Died, |Displaced| Ended::Displaced),
+        error = agent.died() => Ended::Died(error),
     }
 }
 
-fn start(kernel: &mut Kernel, agent: &mut Agent, kubepods: PathBuf) -> anyhow::Result<()> {
+fn start<'a>(
+    kernel: &'a mut Kernel,
+    agent: &mut Agent,
+    kubepods: PathBuf,
+) -> anyhow::Result<Keeper<'a>> {
     let (attest, search) = kernel.attest(kubepods.clone())?;
     agent.spawn("the search for records", search);
     agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
-    // First noted which cgroup it is: if it is made anew before we are attached, that is noticed.
-    let watch = kernel::watch(kubepods.clone(), agent.drain())?;
-    kernel.attach(&kubepods)?;
-    agent.spawn("the pods' cgroup", watch);
-    agent.ready(Attachment::new(kubepods, kernel.attached()));
-    Ok(())
+    kernel.switch(agent.bound())?;
+    let attached = kernel.attach(&kubepods)?;
+    kernel.supersede()?;
+    let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
+    Ok(Keeper {
+        kernel,
+        kubepods,
+        attachment,
+    })
 }

@@ -6,10 +6,13 @@
 mod explain;
 mod go;
 mod kube2iam;
+mod lifetime;
 mod metadata;
+mod ready;
 mod run;
 mod sessions;
 mod status;
+mod uninstall;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -20,10 +23,13 @@ use clap::{
 pub use explain::Explain;
 pub use go::Switch;
 pub use kube2iam::Kube2iam;
+pub use lifetime::{Lifetime, PinDir};
 pub use metadata::{Access, Metadata};
+pub use ready::Ready;
 pub use run::{Kubernetes, Log, Roles, Run};
 pub use sessions::Sessions;
 pub use status::Status;
+pub use uninstall::Uninstall;
 
 /// Gives each Kubernetes pod its own AWS credentials through the instance metadata address.
 #[derive(Debug, Parser)]
@@ -43,6 +49,10 @@ pub enum Command {
     Status(Status),
     /// Show why a pod has its role, rule by rule, and what it would have otherwise
     Explain(Box<Explain>),
+    /// Ask whether the agent of this node is ready: for probes
+    Ready(Ready),
+    /// Take away everything that agents have left on this node, also those that crashed and those of other versions
+    Uninstall(Uninstall),
 }
 
 /// How something is printed.

@@ -1,15 +1,16 @@
-//! The commands that look: what they ask, and whom.
+//! The commands beside `run`: those that look, whom they ask and what; and the one that removes what is left.
 
 use std::{io, path::Path, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::{
-    args::{Explain, Output, Status},
+    args::{Explain, Output, Ready, Status, Uninstall},
     clock::Clock,
     config, control,
     explain::{Explanation, Question},
     pods::{binding::Policy, offline::Manifests},
+    redirect::{Lock, pins},
     terminal::{self, Colour},
 };
 
@@ -57,6 +58,54 @@ fn explain_offline(
     let supposed = question.suppose(subject, account, &policy.keys);
     let words = question.in_words();
     Ok(Explanation::new(&supposed, words, policy, |_| None))
+}
+
+/// Ends well when the agent is ready.
+pub async fn ready(args: &Ready) -> anyhow::Result<()> {
+    let status = control::Client::new(&args.runtime.dir).status().await?;
+    if status.pending.is_empty() {
+        return print("ready\n");
+    }
+    bail!("not ready: waiting for {}", status.pending.join(", "))
+}
+
+/// Takes away what agents have left on this node. Not while one serves: it would be back, or its pods without keys.
+pub fn uninstall(args: &Uninstall) -> anyhow::Result<()> {
+    let root = config::pin_dir(&args.pin_dir.path)?;
+    let pinned = pins::list(&root)?;
+    if !args.dry_run && root.exists() {
+        let _nobody_starts = free(&root)?;
+        pins::remove(&root)?;
+    }
+    let what = if args.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let lines = pinned
+        .iter()
+        .map(|pin| format!("{what} {}\n", pin.display()));
+    let page: String = lines.collect();
+    if page.is_empty() {
+        return print(&format!("nothing is pinned at {}\n", root.display()));
+    }
+    print(&page)
+}
+
+/// Makes sure that no agent of any version lives, and that none starts meanwhile.
+fn free(root: &Path) -> anyhow::Result<Lock> {
+    let lock = |dir: &Path| {
+        let lock = Lock::try_take(dir);
+        lock.with_context(|| format!("cannot lock {}", dir.display()))
+    };
+    let starting = lock(root)?.context("an agent is starting on this node; end it first")?;
+    for version in pins::versions(root)? {
+        lock(&root.join(version.to_string()))?.context(
+            "an agent serves this node; end it first (delete its DaemonSet, or stop its service), and what it leaves can \
+             be removed",
+        )?;
+    }
+    Ok(starting)
 }
 
 fn print(page: &str) -> anyhow::Result<()> {

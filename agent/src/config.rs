@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod error;
+mod lifetime;
 mod machine;
 mod metadata;
 mod node;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub use error::Error;
+pub use lifetime::{Lifetime, pin_dir};
 pub use machine::Machine;
 pub use metadata::{MetadataAddr, NoMetadataAddr};
 pub use node::{NodeIps, NodeName};
@@ -65,6 +67,8 @@ pub struct Config {
     pub kubepods: Option<PathBuf>,
     /// Where the control socket is.
     pub runtime_dir: PathBuf,
+    /// What outlives the agent.
+    pub lifetime: Lifetime,
     /// Where the admin port is, if there is to be one.
     pub admin_listen: Option<SocketAddr>,
     /// Where this node's metadata service is, if there is one.
@@ -133,6 +137,7 @@ impl Config {
                 .transpose()?,
             cgroup_root: directory("--cgroup-root", args.cgroup_root)?,
             runtime_dir: absolute(args.runtime.dir)?,
+            lifetime: Lifetime::new(&args.lifetime)?,
             admin_listen,
             metadata,
             place,
@@ -189,6 +194,7 @@ impl Config {
                 or(given(Some(self.allow_paths.to_string())), "(none)"),
             ),
         ];
+        settings.extend(self.lifetime.settings());
         settings.extend(self.pods.settings());
         settings.extend(self.role_settings());
         settings.extend(sessions::settings(&self.sessions));

@@ -9,7 +9,7 @@ mod server;
 use std::path::{Path, PathBuf};
 
 pub use client::{Client, Error as ClientError};
-pub use server::{Answers, Error, NoSuchPod, Server};
+pub use server::{Answers, Error, NoSuchPod, Server, Standing};
 
 /// Where the agent's status is.
 const STATUS: &str = "/v1/status";

@@ -26,11 +26,17 @@ fn main() -> ExitCode {
         },
         Command::Status(args) => look(command::status(&args)),
         Command::Explain(args) => look(command::explain(&args)),
+        Command::Ready(args) => look(command::ready(&args)),
+        Command::Uninstall(args) => end(command::uninstall(&args)),
     }
 }
 
 fn look(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    match block_on(runtime::command(), command) {
+    end(block_on(runtime::command(), command))
+}
+
+fn end(done: anyhow::Result<()>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<config::Error>() => fail(&error, 2),
         Err(error) => fail(&error, 1),

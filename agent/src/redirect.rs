@@ -1,20 +1,25 @@
 //! The kernel side: loads the programs, sets them, attaches them to the pods' cgroup, and takes them away again.
 //!
-//! Nobody else touches BPF. The programs are attached as links that belong to this process: when it ends, however
-//! it ends, the kernel detaches them.
+//! Nobody else touches BPF. Maps and links are pinned: when the agent ends, however it ends, the programs stay, and pods do
+//! not reach the real service. The next agent puts its own programs in their place without a gap.
 
 mod attach;
 mod conflict;
+mod lease;
+mod lock;
 mod logs;
 mod maps;
 mod object;
+pub mod pins;
 pub mod preflight;
+mod sys;
 
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aya::{Ebpf, EbpfLoader};
@@ -23,10 +28,13 @@ use tracing::level_filters::LevelFilter;
 
 use crate::id::CgroupId;
 
-pub use attach::Attached;
+pub use attach::{Attached, Hold};
 pub use conflict::Conflict;
+pub use lease::{LeaseLength, NoLeaseLength, WhenGone};
+pub use lock::Lock;
 pub use logs::Logs;
-pub use maps::{Conns, Counters, Record, Via};
+pub use maps::{Conns, Counters, Record, TokenKey, Via};
+pub use pins::Pins;
 
 /// Why the kernel side does not work.
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +96,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What outlives the agent cannot be kept.
+    #[error(transparent)]
+    Pins(#[from] pins::Error),
     /// The programs' log cannot be read.
     #[error("cannot read the programs' log")]
     Logs(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Where the proxy listens, and who is exempt.
+/// Where the proxy listens, and what happens when nobody does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// The proxy's IPv4 address; without one, connects over IPv4 are refused.
@@ -102,20 +113,37 @@ pub struct Target {
     pub ip6: Option<Ipv6Addr>,
     /// The proxy's port, the same for both.
     pub port: u16,
-    /// The agent's own cgroup, whose calls reach the real metadata service.
-    pub agent: Option<CgroupId>,
+    /// What connects do once the lease has expired.
+    pub when_gone: WhenGone,
+}
+
+/// Which agent it is that the programs obey: a random number, never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// The agent that wrote this configuration, if any did.
+    const fn of(config: &Config) -> Option<Self> {
+        match config.owner {
+            0 => None,
+            owner => Some(Self(owner)),
+        }
+    }
+
+    fn random() -> Self {
+        Self(rand::random_range(1..=u64::MAX))
+    }
 }
 
 impl Target {
-    /// As the programs read it. The links end with this process, so there is no lease.
-    fn config(self) -> Config {
+    /// As the programs read it.
+    fn config(self, owner: Owner) -> Config {
         Config {
-            lease_deadline_ns: Config::NO_LEASE,
-            agent_cgroup_id: self.agent.map_or(0, CgroupId::get),
+            owner: owner.0,
             proxy_ip6: self.ip6.unwrap_or(Ipv6Addr::UNSPECIFIED).octets(),
             proxy_ip4: self.ip4.unwrap_or(Ipv4Addr::UNSPECIFIED).octets(),
             proxy_port: self.port,
-            on_expiry: Config::DENY,
+            on_expiry: self.when_gone.code(),
             mode: Config::REDIRECT,
         }
     }
@@ -125,25 +153,30 @@ impl Target {
 #[derive(Debug)]
 pub struct Redirect {
     ebpf: Ebpf,
-    attached: Vec<Attached>,
+    rules: maps::Rules,
+    pins: Pins,
+    us: Owner,
 }
 
 impl Redirect {
-    /// Loads the programs. They log what the agent logs, and what it does not log costs nothing in them.
-    pub fn load(level: LevelFilter) -> Result<Self, Error> {
+    /// Loads the programs, with the maps that are pinned, and pins those that are not. They log what the agent logs, and
+    /// what it does not log costs nothing in them.
+    pub fn load(level: LevelFilter, pins: Pins) -> Result<Self, Error> {
         let object = object::bytes().ok_or(Error::NoObject)?;
         let level = logs::level(level);
         let mut loader = EbpfLoader::new();
         let loader = loader.override_global(aya_log::LEVEL, &level, false);
-        let ebpf = loader
+        maps::keep(loader, &pins)?;
+        let mut ebpf = loader
             .load(object)
             .map_err(|error| Error::Load(Box::new(error)))?;
-        let mut redirect = Self {
+        attach::load_all(&mut ebpf)?;
+        Ok(Self {
+            rules: maps::Rules::take(&mut ebpf)?,
             ebpf,
-            attached: Vec::new(),
-        };
-        attach::load_all(&mut redirect.ebpf)?;
-        Ok(redirect)
+            pins,
+            us: Owner::random(),
+        })
     }
 
     /// The records of connections. They can be taken once.
@@ -156,33 +189,62 @@ impl Redirect {
         Counters::take(&mut self.ebpf)
     }
 
+    /// What holds the key of session tokens. It can be taken once.
+    pub fn token_key(&mut self) -> Result<TokenKey, Error> {
+        TokenKey::take(&mut self.ebpf)
+    }
+
     /// The programs' log. It can be taken once.
     pub fn logs(&mut self) -> Result<Logs, Error> {
         Logs::take(&mut self.ebpf)
     }
 
-    /// Says where connects go. Until then the programs refuse.
-    pub fn point_at(&mut self, target: Target) -> Result<(), Error> {
-        maps::write_config(&mut self.ebpf, target.config())
+    /// Calls from this cgroup reach the real service from now on, whichever agent the programs obey.
+    pub fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        self.rules.exempt(cgroup)
     }
 
-    /// Attaches all programs to the cgroup at `path`, or none.
-    pub fn attach(&mut self, path: &Path) -> Result<(), Error> {
+    /// Calls from no other cgroup do.
+    pub fn exempt_only(&mut self, cgroup: Option<CgroupId>) -> Result<(), Error> {
+        self.rules.exempt_only(cgroup)
+    }
+
+    /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
+    pub fn switch(&mut self, target: Target, lease: Duration) -> Result<(), Error> {
+        self.renew(lease)?;
+        self.rules.switch(target.config(self.us))
+    }
+
+    /// The programs go on for so long.
+    pub fn renew(&mut self, lease: Duration) -> Result<(), Error> {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::try_from(now).unwrap_or_default();
+        let deadline = now.saturating_add(lease).as_nanos();
+        self.rules
+            .lease(u64::try_from(deadline).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the programs obey us, and not an agent that came after us.
+    pub fn is_ours(&self) -> Result<bool, Error> {
+        Ok(Owner::of(&self.rules.config()?) == Some(self.us))
+    }
+
+    /// The agent before us has ended: nobody connects to it any more.
+    pub fn forget_before(&mut self) -> Result<(), Error> {
+        self.rules.forget_before()
+    }
+
+    /// Attaches all programs to the cgroup at `path`, or none; where they are attached, puts ours in their place.
+    pub fn attach(&mut self, path: &Path) -> Result<Vec<Attached>, Error> {
         let cgroup = std::fs::File::open(path).map_err(|source| Error::Cgroup {
             cgroup: path.to_owned(),
             source,
         })?;
-        self.attached = attach::attach_all(&mut self.ebpf, cgroup.as_fd(), path)?;
-        Ok(())
+        attach::attach_all(&mut self.ebpf, cgroup.as_fd(), path, &self.pins)
     }
 
-    /// What is attached.
-    pub fn attached(&self) -> &[Attached] {
-        &self.attached
-    }
-
-    /// Detaches all programs, in the reverse order, and unloads them.
-    pub fn detach(mut self) {
-        while self.attached.pop().is_some() {}
+    /// Whether all programs are attached to the cgroup with this id.
+    pub fn hold(&self, cgroup: CgroupId) -> io::Result<Hold> {
+        attach::hold(&self.pins, cgroup.get())
     }
 }

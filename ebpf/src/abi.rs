@@ -6,14 +6,34 @@
 
 use core::mem::offset_of;
 
-/// How the programs treat connects, as `IMDS_CONFIG` says it. One entry, at key 0.
+/// The number of this layout. It is part of the path under which the maps are pinned: programs of two layouts never
+/// share a map.
+pub const VERSION: u32 = 1;
+
+/// How long the programs trust the agent, in `IMDS_LEASE` at key 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Lease {
+    /// When its word ends, in nanoseconds of `CLOCK_MONOTONIC`. It renews it as long as it lives.
+    pub deadline_ns: u64,
+}
+
+/// Which configuration counts, in `IMDS_ACTIVE` at key 0. Whoever takes over writes the other configuration first, and then
+/// switches everything at once by this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Active {
+    /// The key in `IMDS_CONFIG`.
+    pub config: u32,
+}
+
+/// How the programs treat connects, as one agent says it. `IMDS_CONFIG` has two: the one that counts ([`Active`]), and
+/// the one before it, whose proxy is still told who connects until its agent has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Config {
-    /// When the agent's word ends, in nanoseconds of `CLOCK_MONOTONIC`; [`Config::NO_LEASE`] for never.
-    pub lease_deadline_ns: u64,
-    /// The agent's own cgroup, whose calls reach the real service; 0 for none.
-    pub agent_cgroup_id: u64,
+    /// Which agent wrote this: a random number; 0 for nobody.
+    pub owner: u64,
     /// Where the proxy listens for IPv6; all zero for nowhere.
     pub proxy_ip6: [u8; 16],
     /// Where the proxy listens for IPv4; all zero for nowhere.
@@ -26,9 +46,15 @@ pub struct Config {
     pub mode: u8,
 }
 
+impl core::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("<key>")
+    }
+}
+
 impl Config {
-    /// `lease_deadline_ns` of an agent whose programs end with it.
-    pub const NO_LEASE: u64 = u64::MAX;
+    /// How many there are.
+    pub const COUNT: usize = 2;
     /// `on_expiry`: connects to the metadata address fail.
     pub const DENY: u8 = 0;
     /// `on_expiry`: connects go on to the real service, as if there were no agent.
@@ -38,6 +64,18 @@ impl Config {
     /// `mode`: connects to the metadata address go to the proxy.
     pub const REDIRECT: u8 = 1;
 }
+
+/// The key of session tokens, in `IMDS_TOKEN_KEY` at key 0; all zero for none. No program reads it: it is there so that it
+/// outlives the agent, in kernel memory and on no disk.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct TokenKey {
+    /// As the agent made them.
+    pub bytes: [u8; 32],
+}
+
+/// How many cgroups `IMDS_EXEMPT` holds: those of agents, of which two are there during an upgrade.
+pub const MAX_EXEMPT: usize = 1024;
 
 /// What a socket's `connect()` was about; `IMDS_SOCKETS` keeps it as long as the socket lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +87,15 @@ pub struct Socket {
     pub netns_cookie: u64,
     /// The address that the client asked for, IPv4 mapped into IPv6.
     pub dst_ip: [u8; 16],
+    /// The address of the proxy it was sent to, IPv4 mapped into IPv6. By the time of the next hook another proxy may
+    /// count.
+    pub proxy_ip: [u8; 16],
+    /// That proxy's port. Host order.
+    pub proxy_port: u16,
     /// 1 when the client asked for the proxy itself.
     pub direct: u8,
     /// Zero.
-    pub pad: [u8; 7],
+    pub pad: [u8; 5],
 }
 
 /// A connection to the proxy; `IMDS_CONNS` has it under the client socket's cookie until the socket closes.
@@ -107,7 +150,7 @@ counters! {
     redirected,
     /// Connects to the proxy's own address.
     direct,
-    /// Connects and messages of the agent itself to the metadata address.
+    /// Connects and messages of exempt cgroups, such as the agent's own, to the metadata address.
     exempt,
     /// Connects and messages to the metadata address that passed because the lease had expired.
     lease_passed,
@@ -158,14 +201,18 @@ pub mod syn_option {
 }
 
 const _: () = {
-    assert!(size_of::<Config>() == 40);
-    assert!(offset_of!(Config, proxy_ip6) == 16);
-    assert!(offset_of!(Config, proxy_ip4) == 32);
-    assert!(offset_of!(Config, proxy_port) == 36);
-    assert!(offset_of!(Config, mode) == 39);
-    assert!(size_of::<Socket>() == 40);
+    assert!(size_of::<Lease>() == 8);
+    assert!(size_of::<Active>() == 4);
+    assert!(size_of::<Config>() == 32);
+    assert!(offset_of!(Config, proxy_ip6) == 8);
+    assert!(offset_of!(Config, proxy_ip4) == 24);
+    assert!(offset_of!(Config, proxy_port) == 28);
+    assert!(offset_of!(Config, mode) == 31);
+    assert!(size_of::<Socket>() == 56);
     assert!(offset_of!(Socket, dst_ip) == 16);
-    assert!(offset_of!(Socket, direct) == 32);
+    assert!(offset_of!(Socket, proxy_ip) == 32);
+    assert!(offset_of!(Socket, proxy_port) == 48);
+    assert!(offset_of!(Socket, direct) == 50);
     assert!(size_of::<Conn>() == 48);
     assert!(offset_of!(Conn, client_ip) == 24);
     assert!(offset_of!(Conn, client_port) == 40);
@@ -176,10 +223,16 @@ const _: () = {
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "user space promises that any bytes are a value")]
 mod user {
-    use super::{Config, Conn, Counters};
+    use super::{Active, Config, Conn, Counters, Lease, TokenKey};
 
     // SAFETY: repr(C), every bit pattern is valid, and there is no padding (asserted above).
+    unsafe impl aya::Pod for Lease {}
+    // SAFETY: repr(C), every bit pattern is valid, and there is no padding (asserted above).
+    unsafe impl aya::Pod for Active {}
+    // SAFETY: repr(C), every bit pattern is valid, and there is no padding (asserted above).
     unsafe impl aya::Pod for Config {}
+    // SAFETY: repr(C), every bit pattern is valid, and there is no padding (only bytes).
+    unsafe impl aya::Pod for TokenKey {}
     // SAFETY: repr(C), every bit pattern is valid, and there is no padding (asserted above).
     unsafe impl aya::Pod for Conn {}
     // SAFETY: repr(C), every bit pattern is valid, and there is no padding (only u64).

@@ -15,8 +15,8 @@ use crate::{Outcome, context::SockAddr, count::count, maps};
 
 /// Why a connect that should go on cannot.
 enum Error {
-    /// The map of the configuration has no element: cannot be, but the verifier wants to see it handled.
-    NoConfig,
+    /// The maps of the configuration have no elements: cannot be, but the verifier wants to see it handled.
+    NoRules,
     /// The kernel gave no socket, or no memory for its storage.
     NoStorage,
 }
@@ -25,7 +25,7 @@ enum Error {
 pub(crate) fn on_connect(call: &SockAddr) -> Outcome {
     match decided(call) {
         Ok(outcome) => outcome,
-        Err(Error::NoConfig) => Outcome::Deny,
+        Err(Error::NoRules) => Outcome::Deny,
         Err(Error::NoStorage) => {
             count(|counters| &mut counters.failed_storage);
             Outcome::Deny
@@ -36,15 +36,17 @@ pub(crate) fn on_connect(call: &SockAddr) -> Outcome {
 #[inline(always)]
 fn decided(call: &SockAddr) -> Result<Outcome, Error> {
     let (address, port) = (call.address(), call.port());
-    let config = maps::config().ok_or(Error::NoConfig)?;
-    let Some(destination) = decide::destination(address, port, &config) else {
+    let rules = maps::rules().ok_or(Error::NoRules)?;
+    let Some(destination) = decide::destination(address, port, &rules) else {
         return Ok(Outcome::Allow);
     };
     let caller = caller();
     let asked = (address, port);
-    match decide::connect(destination, asked, call.transport(), caller, &config) {
-        Verdict::Redirect(proxy) => redirect(call, caller, address, (proxy, config.proxy_port)),
-        Verdict::Record => record(call, caller, address),
+    match decide::connect(destination, asked, call.transport(), caller, &rules) {
+        Verdict::Redirect(proxy) => {
+            redirect(call, caller, address, (proxy, rules.config.proxy_port))
+        }
+        Verdict::Record => record(call, caller, asked),
         Verdict::Pass(why) => {
             forget(call);
             passed(why);
@@ -68,7 +70,7 @@ fn redirect(
     asked: Address,
     (proxy, port): (Address, u16),
 ) -> Result<Outcome, Error> {
-    remember(call, caller, asked, 0)?;
+    remember(call, caller, asked, (proxy, port, 0))?;
     call.set(proxy, port);
     debug!(
         call.context(),
@@ -79,8 +81,12 @@ fn redirect(
 }
 
 #[inline(always)]
-fn record(call: &SockAddr, caller: Caller, asked: Address) -> Result<Outcome, Error> {
-    remember(call, caller, asked, 1)?;
+fn record(
+    call: &SockAddr,
+    caller: Caller,
+    (proxy, port): (Address, u16),
+) -> Result<Outcome, Error> {
+    remember(call, caller, proxy, (proxy, port, 1))?;
     trace!(
         call.context(),
         "recorded a direct connect from cgroup {}", caller.cgroup_id
@@ -94,8 +100,15 @@ fn record(call: &SockAddr, caller: Caller, asked: Address) -> Result<Outcome, Er
 pub(crate) fn caller() -> Caller {
     // SAFETY: the helper takes nothing.
     let cgroup_id = unsafe { bpf_get_current_cgroup_id() };
+    of_cgroup(cgroup_id)
+}
+
+/// Whoever is in this cgroup, at this moment.
+#[inline(always)]
+pub(crate) fn of_cgroup(cgroup_id: u64) -> Caller {
     Caller {
         cgroup_id,
+        exempt: maps::is_exempt(cgroup_id),
         now_ns: now_ns(),
     }
 }
@@ -108,14 +121,21 @@ pub(crate) fn now_ns() -> u64 {
 }
 
 #[inline(always)]
-fn remember(call: &SockAddr, caller: Caller, dst: Address, direct: u8) -> Result<(), Error> {
+fn remember(
+    call: &SockAddr,
+    caller: Caller,
+    dst: Address,
+    (proxy, proxy_port, direct): (Address, u16, u8),
+) -> Result<(), Error> {
     let sk = call.sk().ok_or(Error::NoStorage)?;
     let socket = Socket {
         cgroup_id: caller.cgroup_id,
         netns_cookie: call.netns_cookie(),
         dst_ip: dst.octets(),
+        proxy_ip: proxy.octets(),
+        proxy_port,
         direct,
-        pad: [0; 7],
+        pad: [0; 5],
     };
     maps::keep_socket(sk, socket)
         .then_some(())
@@ -134,7 +154,7 @@ fn forget(call: &SockAddr) {
 #[inline(always)]
 pub(crate) fn passed(why: Pass) {
     match why {
-        Pass::Agent => count(|counters| &mut counters.exempt),
+        Pass::Exempt => count(|counters| &mut counters.exempt),
         Pass::LeaseExpired => count(|counters| &mut counters.lease_passed),
         Pass::NotForUs => {}
     }

@@ -1,9 +1,12 @@
 //! What a program does with a connect, a message or a packet. Pure, so that every case is a test.
 //!
 //! The guarantee: a pod's traffic for the metadata address goes to the proxy or nowhere. The exceptions are
-//! the agent itself, and an expired lease where the operator wanted it so.
+//! exempt cgroups, such as the agent's own, and an expired lease where the operator wanted it so.
 
-use crate::{abi::Config, address::Address};
+use crate::{
+    abi::{Active, Config, Lease},
+    address::Address,
+};
 
 /// The port of the metadata service.
 pub const METADATA_PORT: u16 = 80;
@@ -26,11 +29,41 @@ pub enum Transport {
     Other,
 }
 
+/// What counts at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub lease_deadline_ns: u64,
+    /// The configuration that counts.
+    pub config: Config,
+    /// The one before it, whose proxy may still have clients.
+    pub before: Config,
+}
+
+impl Rules {
+    /// The rules of `configs`, as `active` picks them.
+    #[inline(always)]
+    pub const fn new(lease: Lease, active: Active, configs: [Config; Config::COUNT]) -> Self {
+        let [first, second] = configs;
+        let (config, before) = match active.config {
+            0 => (first, second),
+            _ => (second, first),
+        };
+        Self {
+            lease_deadline_ns: lease.deadline_ns,
+            config,
+            before,
+        }
+    }
+}
+
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The cgroup of the calling process.
     pub cgroup_id: u64,
+    /// Whether it keeps its way to the real service: the agent itself.
+    pub exempt: bool,
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now_ns: u64,
 }
@@ -51,8 +84,8 @@ pub enum Verdict {
 /// Why something passes that concerns us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// The agent's own call to the real service.
-    Agent,
+    /// The call of an exempt cgroup to the real service.
+    Exempt,
     /// The agent is gone, and the operator wanted this to open the way.
     LeaseExpired,
     /// To the proxy, but in no way that the proxy answers.
@@ -76,16 +109,17 @@ pub enum Refusal {
 
 /// Whether `address` and `port` concern us. Everything else is none of our business.
 #[inline(always)]
-pub fn destination(address: Address, port: u16, config: &Config) -> Option<Destination> {
+pub fn destination(address: Address, port: u16, rules: &Rules) -> Option<Destination> {
     if address.is_metadata() {
         return Some(Destination::Metadata);
     }
-    is_proxy(address, port, config).then_some(Destination::Proxy)
+    let proxy = is_proxy(address, port, &rules.config) || is_proxy(address, port, &rules.before);
+    proxy.then_some(Destination::Proxy)
 }
 
-/// Whether `address` and `port` are where the proxy listens.
+/// Whether `address` and `port` are where the proxy of `config` listens.
 #[inline(always)]
-pub fn is_proxy(address: Address, port: u16, config: &Config) -> bool {
+fn is_proxy(address: Address, port: u16, config: &Config) -> bool {
     port == config.proxy_port && proxy_for(address, config).is_some_and(|proxy| proxy.same(address))
 }
 
@@ -108,15 +142,15 @@ pub fn connect(
     (address, port): (Address, u16),
     transport: Transport,
     caller: Caller,
-    config: &Config,
+    rules: &Rules,
 ) -> Verdict {
     if let Destination::Proxy = destination {
-        return to_proxy(transport, caller, config);
+        return to_proxy(transport, caller, rules);
     }
-    if let Err(verdict) = guarded(caller, config) {
+    if let Err(verdict) = guarded(caller, rules) {
         return verdict;
     }
-    match (transport, port, proxy_for(address, config)) {
+    match (transport, port, proxy_for(address, &rules.config)) {
         (Transport::Other, ..) => Verdict::Refuse(Refusal::NotTcp),
         (Transport::Tcp, METADATA_PORT, Some(proxy)) => Verdict::Redirect(proxy),
         (Transport::Tcp, METADATA_PORT, None) => Verdict::Refuse(Refusal::NoProxy),
@@ -127,8 +161,8 @@ pub fn connect(
 /// What becomes of a message or a packet to the metadata address that is no `connect()`: a datagram, a raw socket,
 /// a connection that is older than the programs.
 #[inline(always)]
-pub fn send(caller: Caller, config: &Config) -> Verdict {
-    match guarded(caller, config) {
+pub fn send(caller: Caller, rules: &Rules) -> Verdict {
+    match guarded(caller, rules) {
         Ok(()) => Verdict::Refuse(Refusal::NotTcp),
         Err(verdict) => verdict,
     }
@@ -136,17 +170,17 @@ pub fn send(caller: Caller, config: &Config) -> Verdict {
 
 /// Whether the proxy is to be asked at all; if not, what happens instead.
 #[inline(always)]
-fn guarded(caller: Caller, config: &Config) -> Result<(), Verdict> {
-    if is_agent(caller, config) {
-        return Err(Verdict::Pass(Pass::Agent));
+fn guarded(caller: Caller, rules: &Rules) -> Result<(), Verdict> {
+    if caller.exempt {
+        return Err(Verdict::Pass(Pass::Exempt));
     }
-    if config.mode != Config::REDIRECT {
+    if rules.config.mode != Config::REDIRECT {
         return Err(Verdict::Refuse(Refusal::Off));
     }
-    if caller.now_ns <= config.lease_deadline_ns {
+    if caller.now_ns <= rules.lease_deadline_ns {
         return Ok(());
     }
-    Err(match config.on_expiry {
+    Err(match rules.config.on_expiry {
         Config::ALLOW => Verdict::Pass(Pass::LeaseExpired),
         _ => Verdict::Refuse(Refusal::LeaseExpired),
     })
@@ -154,17 +188,12 @@ fn guarded(caller: Caller, config: &Config) -> Result<(), Verdict> {
 
 /// A connect to the proxy is refused only when it cannot be recorded: without an agent the port may be somebody else's.
 #[inline(always)]
-fn to_proxy(transport: Transport, caller: Caller, config: &Config) -> Verdict {
-    let alive = config.mode == Config::REDIRECT && caller.now_ns <= config.lease_deadline_ns;
+fn to_proxy(transport: Transport, caller: Caller, rules: &Rules) -> Verdict {
+    let alive = rules.config.mode == Config::REDIRECT && caller.now_ns <= rules.lease_deadline_ns;
     match transport {
-        Transport::Tcp if alive && !is_agent(caller, config) => Verdict::Record,
+        Transport::Tcp if alive && !caller.exempt => Verdict::Record,
         Transport::Tcp | Transport::Other => Verdict::Pass(Pass::NotForUs),
     }
-}
-
-#[inline(always)]
-fn is_agent(caller: Caller, config: &Config) -> bool {
-    config.agent_cgroup_id != 0 && caller.cgroup_id == config.agent_cgroup_id
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! What a pod sends through the proxy carries the proxy's address and is never looked at twice.
 
 use aya_log_ebpf::debug;
-use bpf2iam_ebpf::decide::{self, Caller, Verdict};
+use bpf2iam_ebpf::decide::{self, Verdict};
 
-use crate::{Outcome, connect::now_ns, context::Packet, count::count, maps};
+use crate::{Outcome, connect::of_cgroup, context::Packet, count::count, maps};
 
 #[inline(always)]
 pub(crate) fn on_packet(packet: &Packet) -> Outcome {
@@ -20,14 +20,11 @@ pub(crate) fn on_packet(packet: &Packet) -> Outcome {
 
 #[inline(always)]
 fn guard(packet: &Packet) -> Outcome {
-    let Some(config) = maps::config() else {
+    let Some(rules) = maps::rules() else {
         return Outcome::Deny;
     };
-    let caller = Caller {
-        cgroup_id: packet.cgroup_id(),
-        now_ns: now_ns(),
-    };
-    match decide::send(caller, &config) {
+    let caller = of_cgroup(packet.cgroup_id());
+    match decide::send(caller, &rules) {
         // The connect that it belongs to was counted.
         Verdict::Pass(_) => Outcome::Allow,
         Verdict::Refuse(_) | Verdict::Redirect(_) | Verdict::Record => {

@@ -1,11 +1,8 @@
 //! `getpeername()`: a client that was redirected sees the address that it asked for.
 
-use bpf2iam_ebpf::{
-    address::Address,
-    decide::{self, METADATA_PORT},
-};
+use bpf2iam_ebpf::{address::Address, decide::METADATA_PORT};
 
-use crate::{context::SockAddr, maps};
+use crate::{context::SockAddr, maps, record::leads_to_proxy};
 
 #[inline(always)]
 pub(crate) fn on_getpeername(call: &SockAddr) {
@@ -19,8 +16,6 @@ pub(crate) fn on_getpeername(call: &SockAddr) {
 fn asked_for(call: &SockAddr) -> Option<Address> {
     let (address, port) = (call.address(), call.port());
     let socket = maps::socket(call.sk()?)?;
-    let config = maps::config()?;
-    // connect(AF_UNSPEC) frees a socket for another server, and leaves its storage.
-    let ours = socket.direct == 0 && decide::is_proxy(address, port, &config);
+    let ours = socket.direct == 0 && leads_to_proxy(&socket, address, port);
     ours.then_some(Address::from_octets(socket.dst_ip))
 }

@@ -5,14 +5,26 @@ use core::ptr::{self, NonNull};
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
-    btf_maps::{Array, LruHashMap, PerCpuArray, SkStorage},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, SkStorage},
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
     macros::btf_map,
 };
-use bpf2iam_ebpf::abi::{Config, Conn, Counters, MAX_CONNS, Socket};
+use bpf2iam_ebpf::{
+    abi::{Active, Config, Conn, Counters, Lease, MAX_CONNS, MAX_EXEMPT, Socket, TokenKey},
+    decide::Rules,
+};
 
 #[btf_map]
-static IMDS_CONFIG: Array<Config, 1> = Array::new();
+static IMDS_LEASE: Array<Lease, 1> = Array::new();
+
+#[btf_map]
+static IMDS_ACTIVE: Array<Active, 1> = Array::new();
+
+#[btf_map]
+static IMDS_CONFIG: Array<Config, { Config::COUNT }> = Array::new();
+
+#[btf_map]
+static IMDS_EXEMPT: HashMap<u64, u32, MAX_EXEMPT> = HashMap::new();
 
 #[btf_map]
 static IMDS_SOCKETS: SkStorage<Socket> = SkStorage::new();
@@ -23,13 +35,30 @@ static IMDS_CONNS: LruHashMap<u64, Conn, MAX_CONNS> = LruHashMap::new();
 #[btf_map]
 static IMDS_COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 
-/// The configuration at this moment.
+/// No program reads it: user space keeps here, in kernel memory, what must survive an agent.
+#[btf_map]
+static IMDS_TOKEN_KEY: Array<TokenKey, 1> = Array::new();
+
+/// What counts at this moment.
 #[inline(always)]
-pub(crate) fn config() -> Option<Config> {
-    let config = IMDS_CONFIG.get_ptr(0)?;
-    // SAFETY: the pointer is to an element of an array map, which lives as long as the program. User space may
-    // write at the same time, hence volatile: each field is read once.
-    Some(unsafe { config.read_volatile() })
+pub(crate) fn rules() -> Option<Rules> {
+    let (lease, active) = (read(IMDS_LEASE.get_ptr(0)?), read(IMDS_ACTIVE.get_ptr(0)?));
+    let configs = [read(IMDS_CONFIG.get_ptr(0)?), read(IMDS_CONFIG.get_ptr(1)?)];
+    Some(Rules::new(lease, active, configs))
+}
+
+/// The element of an array map at this moment.
+#[inline(always)]
+fn read<T: Copy>(element: *const T) -> T {
+    // SAFETY: the pointer is to an element of an array map, which lives as long as the program. User space may write at
+    // the same time, hence volatile: each field is read once.
+    unsafe { element.read_volatile() }
+}
+
+/// Whether the cgroup keeps its way to the real service.
+#[inline(always)]
+pub(crate) fn is_exempt(cgroup_id: u64) -> bool {
+    IMDS_EXEMPT.get_ptr(cgroup_id).is_some()
 }
 
 /// This CPU's counters.

@@ -12,7 +12,7 @@ use aya_ebpf::bindings::{
 use aya_log_ebpf::trace;
 use bpf2iam_ebpf::{
     abi::{Conn, Socket, syn_option},
-    decide,
+    address::Address,
 };
 
 use crate::{
@@ -46,13 +46,19 @@ fn is_our_syn(event: &SockOps) -> bool {
     event.segment_flags() & SYN_ACK == SYN && bound_for_proxy(event).is_some()
 }
 
-/// What `connect()` kept at the socket, if it is on its way to the proxy.
+/// What `connect()` kept at the socket, if it is on its way to the proxy that it was sent to.
 #[inline(always)]
 fn bound_for_proxy(event: &SockOps) -> Option<(Socket, Ends)> {
     let socket = event.sk().and_then(maps::socket)?;
-    let config = maps::config()?;
     let ends = event.ends();
-    decide::is_proxy(ends.remote, ends.remote_port, &config).then_some((socket, ends))
+    leads_to_proxy(&socket, ends.remote, ends.remote_port).then_some((socket, ends))
+}
+
+/// Whether `address` and `port` are those of the proxy that the socket was sent to. `connect(AF_UNSPEC)` frees a socket
+/// for another server, and leaves its storage.
+#[inline(always)]
+pub(crate) fn leads_to_proxy(socket: &Socket, address: Address, port: u16) -> bool {
+    port == socket.proxy_port && Address::from_octets(socket.proxy_ip).same(address)
 }
 
 #[inline(always)]

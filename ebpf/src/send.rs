@@ -16,11 +16,11 @@ pub(crate) fn on_sendmsg(call: &SockAddr) -> Outcome {
     if !call.address().is_metadata() {
         return Outcome::Allow;
     }
-    let Some(config) = maps::config() else {
+    let Some(rules) = maps::rules() else {
         return Outcome::Deny;
     };
     let caller = caller();
-    match decide::send(caller, &config) {
+    match decide::send(caller, &rules) {
         Verdict::Pass(why) => {
             passed(why);
             Outcome::Allow

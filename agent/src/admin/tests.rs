@@ -15,7 +15,7 @@ fn pages() -> (Pages, Readiness) {
 
 #[tokio::test]
 async fn the_port_answers_until_the_drain() {
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = server.address();
     let (signal, watch) = drain::channel();
     let running = tokio::spawn(server.run(pages().0, watch));
@@ -83,7 +83,7 @@ async fn metrics_are_open_metrics() {
 async fn a_port_in_use_says_which_flag_to_change() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = anyhow::Error::from(Server::bind(address).await.unwrap_err());
+    let error = anyhow::Error::from(Server::bind(address).unwrap_err());
     assert_eq!(
         format!("{error:#}"),
         format!(

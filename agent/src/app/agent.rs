@@ -2,11 +2,11 @@
 //!
 //! It does not ask where callers come from: that is [`Attest`]'s business. So the tests run it whole, without privileges.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     admin::{self, Pages},
@@ -18,7 +18,7 @@ use crate::{
     drain,
     imds::{
         self, Server, Service,
-        token::{Authority, BootId, Fresh, KeyStore as _},
+        token::{Authority, BootId, Key},
     },
     metrics, notices,
     pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
@@ -28,8 +28,8 @@ use crate::{
 
 use super::{
     api::Api,
+    doors::{Bound, Doors},
     instance,
-    listen::listen,
     parts::Parts,
     pods,
     policy::policy,
@@ -38,15 +38,8 @@ use super::{
 
 /// How long the end waits for requests that are under way; each has [`crate::imds::service::PATIENCE`] for its answer.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// Where the agent can be reached.
-#[derive(Clone, Debug)]
-pub struct Bound {
-    /// Where redirected connections arrive.
-    pub listeners: Vec<SocketAddr>,
-    /// The admin port.
-    pub admin: Option<SocketAddr>,
-}
+/// How often it is looked whether there are keys.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The agent, from when its doors are open.
 #[derive(Debug)]
@@ -62,17 +55,19 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Opens all doors and starts everything but the service. `kernel` are the programs' counters, if there are any.
+    /// Starts everything but the service. Session tokens are made with `key`; `kernel` are the programs' counters, if there
+    /// are any.
     pub async fn open(
         config: &Config,
+        doors: Doors,
         sts: Sts,
+        key: &Key,
         kernel: Option<redirect::Counters>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let mut registry = metrics::registry(clock.now());
         let readiness = Readiness::new();
         let pending = readiness.guard("the programs to be attached");
-        let doors = Doors::open(config).await?;
         let bound = doors.bound().context("cannot tell where we listen")?;
         let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
         let node = config.node_name.as_str();
@@ -90,7 +85,7 @@ impl Agent {
         let service = Service {
             pods: resolver.clone(),
             credentials: cache.clone(),
-            tokens: Authority::new(&Fresh.key()?, BootId::current()?),
+            tokens: Authority::new(key, BootId::current()?),
             instance,
             clock,
             metrics: imds_metrics(&mut registry),
@@ -102,7 +97,7 @@ impl Agent {
             since: clock.now(),
             listeners: bound.listeners.clone(),
             readiness: readiness.clone(),
-            attachment: Arc::default(),
+            attachment: watch::Sender::new(None),
             pods: store.clone(),
             resolver,
             cache: cache.clone(),
@@ -207,8 +202,26 @@ impl Agent {
         }
     }
 
-    /// The programs are in place: `attachment` is. Says that the agent is ready when nothing else is waited for.
-    pub fn ready(&mut self, attachment: Attachment) {
+    /// Waits until all pods are known and there are keys for those that run, as far as there are any; at most `patience`.
+    pub async fn warm(&self, patience: Duration) {
+        let warm = async {
+            let mut snapshots = self.report.pods.watch();
+            // Nobody writes it any more at the end only.
+            let _complete = snapshots.wait_for(|now| now.complete()).await.is_ok();
+            while !self.report.has_keys() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(patience, warm).await.is_err() {
+            tracing::warn!(
+                "taking over without the keys of some pods: they did not come within {patience:?}"
+            );
+        }
+    }
+
+    /// The programs are in place: `attachment` is. Says that the agent is ready when nothing else is waited for. What it
+    /// gives is told when that changes.
+    pub fn ready(&mut self, attachment: Attachment) -> watch::Sender<Option<Attachment>> {
         let listeners: Vec<_> = self
             .bound
             .listeners
@@ -217,8 +230,8 @@ impl Agent {
             .collect();
         let listeners = listeners.join(",");
         let cgroup = attachment.kubepods.display().to_string();
-        // Said once; a second attachment would be a fault of ours, and the first stays.
-        let _first = self.report.attachment.set(attachment).is_ok();
+        let attached = self.report.attachment.clone();
+        attached.send_replace(Some(attachment));
         self.pending = None;
         tracing::info!(cgroup, "attached");
         let (readiness, mut drain) = (self.report.readiness.clone(), self.drain());
@@ -230,6 +243,7 @@ impl Agent {
             drain.signaled().await;
             Ok(())
         });
+        attached
     }
 
     /// Waits for a part to die, and says of what.
@@ -251,34 +265,6 @@ impl Agent {
             tracing::warn!("some requests were cut off: they took longer than {DRAIN:?}");
         }
         drop(parts);
-    }
-}
-
-/// All that is listened on.
-struct Doors {
-    listeners: Vec<TcpListener>,
-    admin: Option<admin::Server>,
-    control: control::Server,
-}
-
-impl Doors {
-    async fn open(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self {
-            listeners: listen(config.node_ips, config.listen_port)?,
-            admin: match config.admin_listen {
-                Some(address) => Some(admin::Server::bind(address).await?),
-                None => None,
-            },
-            control: control::Server::bind(&config.runtime_dir).await?,
-        })
-    }
-
-    fn bound(&self) -> io::Result<Bound> {
-        let addresses = self.listeners.iter().map(TcpListener::local_addr);
-        Ok(Bound {
-            listeners: addresses.collect::<io::Result<_>>()?,
-            admin: self.admin.as_ref().map(admin::Server::address),
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use prometheus_client::{
     metrics::counter::ConstCounter,
     registry::Registry,
 };
+use tokio::sync::watch;
 
 use crate::{
     control::{Answers, NoSuchPod},
@@ -61,7 +62,7 @@ pub(super) struct Report {
     pub(super) since: Timestamp,
     pub(super) listeners: Vec<SocketAddr>,
     pub(super) readiness: Readiness,
-    pub(super) attachment: Arc<OnceLock<Attachment>>,
+    pub(super) attachment: watch::Sender<Option<Attachment>>,
     pub(super) pods: index::Store,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
@@ -72,7 +73,8 @@ pub(super) struct Report {
 impl Report {
     /// The agent at this moment.
     pub(super) fn status(&self) -> Status {
-        let attachment = self.attachment.get();
+        let attachment = self.attachment.borrow().clone();
+        let attachment = attachment.as_ref();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: self.node.clone(),
@@ -94,6 +96,19 @@ impl Report {
                 agent: self.counters(),
             },
         }
+    }
+
+    /// Whether there is something to tell about the keys of all that pods may have.
+    pub(super) fn has_keys(&self) -> bool {
+        let held = self.keys();
+        let pods = self.pods.snapshot();
+        let wanted = pods
+            .pods()
+            .flat_map(|subject| binding::identities(subject, self.resolver.policy()));
+        wanted.into_iter().all(|identity| {
+            let keys = held.get(&identity);
+            keys.is_some_and(|keys| !matches!(keys, Keys::Fetching { .. }))
+        })
     }
 
     /// What there is for every identity, at one moment.

@@ -8,7 +8,7 @@ use crate::{
     telemetry,
 };
 
-use super::{Kube2iam, Metadata, Runtime, Sessions, Switch};
+use super::{Kube2iam, Lifetime, Metadata, Runtime, Sessions, Switch};
 
 /// How to run the agent.
 #[derive(Debug, clap::Args)]
@@ -64,6 +64,10 @@ pub struct Run {
     /// Where /metrics, /healthz and /readyz are served; `off` for nowhere [default: 0.0.0.0:9998]
     #[arg(long, env = "BPF2IAM_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
     pub admin_listen: Option<String>,
+
+    /// What outlives the agent.
+    #[command(flatten)]
+    pub lifetime: Lifetime,
 
     /// The node's metadata service, and what pods see of it.
     #[command(flatten)]

@@ -143,7 +143,7 @@ fn every_flag_of_run_has_its_environment_variable() {
     }
     // A contract: what is added here has to stay.
     let contract = "node-name node-ip listen-port cgroup-root kubepods runtime-dir admin-listen \
-        metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
+        pin-dir lease when-agent-gone metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
         api-token insecure base-role-arn \
         auto-discover-base-arn default-role auto-discover-default-role iam-role-key \
         iam-external-id namespace-key namespace-restrictions namespace-restriction-format compat \
@@ -226,7 +226,6 @@ fn wrong_usage_is_told_by_its_flag_and_value() {
             "--default-role",
             "a value is required for '--default-role <ROLE>'",
         ),
-        ("--pin-dir=/x", "unexpected argument '--pin-dir' found"),
         ("anything", "unexpected argument 'anything' found"),
     ] {
         let error = run(&[flag]).unwrap_err();
@@ -247,6 +246,19 @@ fn wrong_usage_is_told_by_its_flag_and_value() {
         assert!(error.to_string().contains(says), "{words:?}: {error}");
         assert_eq!(error.exit_code(), 2, "{words:?}");
     }
+}
+
+#[test]
+fn a_lease_has_bounds() {
+    for length in ["500ms", "61m", "soon"] {
+        let error = run(&[&format!("--lease={length}")]).unwrap_err();
+        let says = format!(
+            "invalid value '{length}' for '--lease <DURATION>': a lease lasts from 1s to 1h"
+        );
+        assert!(error.to_string().contains(&says), "{error}");
+    }
+    let error = run(&["--when-agent-gone=open"]).unwrap_err();
+    assert!(error.to_string().contains("[possible values: deny, allow]"));
 }
 
 #[test]

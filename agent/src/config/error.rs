@@ -30,6 +30,9 @@ pub enum Error {
         /// What was given.
         value: String,
     },
+    /// Nothing can be pinned there.
+    #[error("--pin-dir is {}, which is no absolute path below /; give one, such as /sys/fs/bpf/bpf2iam", .0.display())]
+    PinDir(PathBuf),
     /// The machine does not say its name.
     #[error("cannot read the host name; give --node-name")]
     HostName(#[source] io::Error),

@@ -232,6 +232,16 @@ fn the_admin_port_is_an_address_or_off() {
 }
 
 #[test]
+fn pins_are_at_an_absolute_path_below_the_root() {
+    for given in ["pins", "./pins", "/"] {
+        let says = format!(
+            "--pin-dir is {given}, which is no absolute path below /; give one, such as /sys/fs/bpf/bpf2iam"
+        );
+        assert_eq!(refusal(&["--pin-dir", given]), says);
+    }
+}
+
+#[test]
 fn the_log_is_as_loud_as_the_louder_of_two_flags() {
     for (flags, level) in [
         (&["--log-level=warning"] as &[_], Level::Warn),
@@ -267,7 +277,7 @@ fn all_settings_are_printed() {
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \
          --kubepods=(to be found) --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
          --metadata-addr=http://169.254.169.254 --availability-zone=(none) --imds-tokens=optional \
-         --allow-path=(none) --pods=kube --api-server=https://10.0.0.1:6443/ \
+         --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --pods=kube --api-server=https://10.0.0.1:6443/ \
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \
          --iam-role-key=iam.amazonaws.com/role --iam-external-id=iam.amazonaws.com/external-id \
          --namespace-key=iam.amazonaws.com/allowed-roles --namespace-restrictions=glob \

@@ -61,6 +61,15 @@ pub enum Error {
     },
 }
 
+/// How an agent stands to others on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is to be no other.
+    Alone,
+    /// It takes over from one that still serves.
+    Successor,
+}
+
 /// What the agent says to those who may open its socket.
 pub trait Answers: Send + Sync + 'static {
     /// The agent as it is now.
@@ -93,15 +102,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the socket below `runtime_dir`, which is made if it is not there. The socket of an agent
-    /// that died is replaced.
-    pub async fn bind(runtime_dir: &Path) -> Result<Self, Error> {
+    /// Opens the socket below `runtime_dir`, which is made if it is not there. The socket of an agent that died is
+    /// replaced, and that of a living one only by who takes over from it.
+    pub async fn bind(runtime_dir: &Path, standing: Standing) -> Result<Self, Error> {
         make_private(runtime_dir).map_err(|source| Error::Directory {
             path: runtime_dir.to_owned(),
             source,
         })?;
         let path = socket_path(runtime_dir);
-        refuse_if_taken(&path).await?;
+        match refuse_if_taken(&path).await {
+            Err(Error::Alive { .. }) if standing == Standing::Successor => {}
+            free => free?,
+        }
         listen(&path).map_err(|source| Error::Bind { path, source })
     }
 

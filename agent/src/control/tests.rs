@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// An agent that runs in `dir`.
 async fn agent(dir: &Path) -> (drain::Signal, JoinHandle<()>) {
     let (signal, watch) = drain::channel();
-    let server = Server::bind(dir).await.unwrap();
+    let server = Server::bind(dir, Standing::Alone).await.unwrap();
     (signal, tokio::spawn(server.run(Example, watch)))
 }
 
@@ -132,7 +132,7 @@ async fn the_command_gets_what_the_agent_says() {
 async fn only_the_owner_can_open_the_socket() {
     let parent = TempDir::new().unwrap();
     let dir = parent.path().join("run/bpf2iam");
-    let _server = Server::bind(&dir).await.unwrap();
+    let _server = Server::bind(&dir, Standing::Alone).await.unwrap();
     assert_eq!(mode(&socket_path(&dir)), 0o600);
     assert_eq!(mode(&dir), 0o700);
 }
@@ -141,7 +141,7 @@ async fn only_the_owner_can_open_the_socket() {
 async fn a_directory_that_is_there_keeps_its_mode() {
     let dir = TempDir::new().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let _server = Server::bind(dir.path()).await.unwrap();
+    let _server = Server::bind(dir.path(), Standing::Alone).await.unwrap();
     assert_eq!(mode(dir.path()), 0o755);
 }
 
@@ -183,7 +183,10 @@ async fn the_socket_of_a_living_agent_is_left_alone() {
     let (_signal, _running) = agent(dir.path()).await;
     let path = socket_path(dir.path());
     assert_eq!(
-        Server::bind(dir.path()).await.unwrap_err().to_string(),
+        Server::bind(dir.path(), Standing::Alone)
+            .await
+            .unwrap_err()
+            .to_string(),
         format!(
             "another agent answers at {}; stop it, or give this one another --runtime-dir",
             path.display()
@@ -198,7 +201,10 @@ async fn what_no_agent_has_left_is_not_removed() {
     let path = socket_path(dir.path());
     fs::write(&path, "precious").unwrap();
     assert_eq!(
-        Server::bind(dir.path()).await.unwrap_err().to_string(),
+        Server::bind(dir.path(), Standing::Alone)
+            .await
+            .unwrap_err()
+            .to_string(),
         format!(
             "{} is in the way and no socket; remove it, or give another --runtime-dir",
             path.display()
@@ -211,7 +217,7 @@ async fn what_no_agent_has_left_is_not_removed() {
 async fn a_successors_socket_is_not_removed() {
     let dir = TempDir::new().unwrap();
     let path = socket_path(dir.path());
-    let server = Server::bind(dir.path()).await.unwrap();
+    let server = Server::bind(dir.path(), Standing::Alone).await.unwrap();
     fs::rename(&path, dir.path().join("before")).unwrap();
     let _successor = UnixListener::bind(&path).unwrap();
     drop(server);
@@ -223,7 +229,11 @@ async fn a_directory_that_cannot_be_made_is_told_by_its_flag() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = anyhow::Error::from(Server::bind(&file.join("run")).await.unwrap_err());
+    let error = anyhow::Error::from(
+        Server::bind(&file.join("run"), Standing::Alone)
+            .await
+            .unwrap_err(),
+    );
     assert_eq!(
         format!("{error:#}"),
         format!(
@@ -232,7 +242,7 @@ async fn a_directory_that_cannot_be_made_is_told_by_its_flag() {
         )
     );
     let long = dir.path().join("x".repeat(100));
-    let error = anyhow::Error::from(Server::bind(&long).await.unwrap_err());
+    let error = anyhow::Error::from(Server::bind(&long, Standing::Alone).await.unwrap_err());
     assert_eq!(
         format!("{error:#}"),
         format!(

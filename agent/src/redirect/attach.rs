@@ -1,9 +1,15 @@
-//! Attaches the programs, as links in mode Single: no other link is touched, and none touches ours.
+//! Attaches the programs, as pinned links in mode Single: no other link is touched, and none touches ours.
 //!
 //! The order matters. What records a connection is there before anything is redirected, and packets are dropped
 //! only when connects no longer make them.
 
-use std::{fmt, os::fd::BorrowedFd, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, ErrorKind},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf,
@@ -13,7 +19,11 @@ use aya::{
     },
 };
 
-use super::{Error, conflict};
+use super::{
+    Error, conflict,
+    pins::{self, Pins},
+    sys::{self, LinkInfo},
+};
 
 /// One of our programs.
 struct Hook {
@@ -24,6 +34,17 @@ struct Hook {
     attach_type: u32,
     /// As `bpftool` calls the place.
     place: &'static str,
+}
+
+impl Hook {
+    const fn attached(&self, program_id: u32, link_id: u32) -> Attached {
+        Attached {
+            name: self.name,
+            place: self.place,
+            program_id,
+            link_id,
+        }
+    }
 }
 
 /// The type of a program.
@@ -65,7 +86,8 @@ const HOOKS: [Hook; 8] = [
     hook("imds_egress", Kind::Egress, 1, "cgroup_inet_egress"),
 ];
 
-/// A program that is attached as long as this lives.
+/// A program that is attached, and stays so when we end: the link is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attached {
     /// The program's name.
     pub name: &'static str,
@@ -75,13 +97,17 @@ pub struct Attached {
     pub program_id: u32,
     /// The link's id in the kernel.
     pub link_id: u32,
-    _link: FdLink,
 }
 
-impl fmt::Debug for Attached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.name, self.place)
-    }
+/// Whether what was attached still is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// All of it.
+    Whole,
+    /// The cgroup is gone or another one, and the links with it.
+    CgroupGone,
+    /// Somebody took the pins away.
+    Released,
 }
 
 /// Loads all programs into the kernel.
@@ -104,17 +130,128 @@ fn load(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), Error> {
     })
 }
 
-/// Attaches all programs to `cgroup`, which is at `path`. When one cannot be attached, those before it are
-/// detached again.
+/// Attaches all programs to `cgroup`, which is at `path`, and pins the links. A link that is pinned already and leads
+/// there gets the new program, and no connect falls between the two. When one cannot be attached, those that were not
+/// there before are detached again.
 pub(super) fn attach_all(
     ebpf: &mut Ebpf,
     cgroup: BorrowedFd<'_>,
     path: &Path,
+    pins: &Pins,
 ) -> Result<Vec<Attached>, Error> {
-    HOOKS
-        .iter()
-        .map(|hook| attach(ebpf, hook, cgroup).map_err(|error| explained(error, hook, path)))
-        .collect()
+    let id = cgroup_id(cgroup, path)?;
+    let mut fresh = Fresh::default();
+    let mut attached = Vec::new();
+    for hook in &HOOKS {
+        let pin = pins.link(hook.name);
+        let found = match pinned(hook, &pin, id)? {
+            Some(link) => update(ebpf, hook, link.as_fd(), &pin)?,
+            None => attach(ebpf, hook, (cgroup, path), &pin, &mut fresh)?,
+        };
+        attached.push(found);
+    }
+    fresh.0.clear();
+    Ok(attached)
+}
+
+/// Where the link called `name` comes when they are taken away: in the reverse order of attaching, strangers first.
+pub(super) fn order(name: &OsStr) -> usize {
+    let at = HOOKS.iter().position(|hook| name == hook.name);
+    at.map_or(0, |at| HOOKS.len() - at)
+}
+
+/// Whether all links are pinned, and lead to the cgroup with this id.
+pub(super) fn hold(pins: &Pins, cgroup: u64) -> io::Result<Hold> {
+    for hook in &HOOKS {
+        let link = match sys::object_at(&pins.link(hook.name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Hold::Released),
+            link => link?,
+        };
+        if sys::link_info(link.as_fd())?.cgroup_id != cgroup {
+            return Ok(Hold::CgroupGone);
+        }
+    }
+    Ok(Hold::Whole)
+}
+
+/// Pins that are taken away again, unless all went well.
+#[derive(Default)]
+struct Fresh(Vec<PathBuf>);
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        for pin in self.0.iter().rev() {
+            if let Err(error) = fs::remove_file(pin) {
+                tracing::warn!(%error, pin = %pin.display(), "cannot take the link away again");
+            }
+        }
+    }
+}
+
+/// The link that is pinned for `hook`, if it leads to the cgroup with this id. Others of ours are as good as none.
+fn pinned(hook: &Hook, pin: &Path, cgroup: u64) -> Result<Option<OwnedFd>, Error> {
+    let link = match sys::object_at(pin) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        link => link.map_err(|source| pins::failed("look at", pin, source))?,
+    };
+    let failed = |source| pins::failed("look at", pin, source);
+    if sys::kind(link.as_fd()).map_err(failed)? != Some(sys::Kind::Link) {
+        return Err(pins::foreign(pin, "it is no link"));
+    }
+    let info = sys::link_info(link.as_fd()).map_err(failed)?;
+    if info.kind != LinkInfo::CGROUP || info.attach_type != hook.attach_type {
+        return Err(pins::foreign(pin, "the link leads to another kind of hook"));
+    }
+    Ok((info.cgroup_id == cgroup).then_some(link))
+}
+
+fn update(
+    ebpf: &mut Ebpf,
+    hook: &Hook,
+    link: BorrowedFd<'_>,
+    pin: &Path,
+) -> Result<Attached, Error> {
+    let program = ebpf.program(hook.name).ok_or(Error::Missing(hook.name))?;
+    let program = program.fd().map_err(|source| Error::Program {
+        name: hook.name,
+        source: Box::new(source),
+    })?;
+    let failed = |source| pins::failed("update the link", pin, source);
+    sys::update(link, program.as_fd()).map_err(failed)?;
+    let info = sys::link_info(link).map_err(failed)?;
+    Ok(hook.attached(info.program_id, info.id))
+}
+
+fn attach(
+    ebpf: &mut Ebpf,
+    hook: &Hook,
+    (cgroup, path): (BorrowedFd<'_>, &Path),
+    pin: &Path,
+    fresh: &mut Fresh,
+) -> Result<Attached, Error> {
+    let link = link(ebpf, hook, cgroup).map_err(|error| explained(error, hook, path))?;
+    let info = link
+        .info()
+        .map_err(|error| explained(error.into(), hook, path))?;
+    let attached = hook.attached(info.program_id(), info.id());
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(pins::failed("replace", pin, error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let pinned = link.pin(pin);
+    pinned.map_err(|error| pins::failed("pin a link at", pin, io::Error::other(error)))?;
+    fresh.0.push(pin.to_owned());
+    Ok(attached)
+}
+
+fn cgroup_id(cgroup: BorrowedFd<'_>, path: &Path) -> Result<u64, Error> {
+    let found = rustix::fs::fstat(cgroup).map_err(|errno| Error::Cgroup {
+        cgroup: path.to_owned(),
+        source: errno.into(),
+    })?;
+    Ok(found.st_ino)
 }
 
 /// Why an attachment failed.
@@ -136,21 +273,13 @@ impl From<LinkError> for Failure {
     }
 }
 
-fn attach(ebpf: &mut Ebpf, hook: &Hook, cgroup: BorrowedFd<'_>) -> Result<Attached, Failure> {
+fn link(ebpf: &mut Ebpf, hook: &Hook, cgroup: BorrowedFd<'_>) -> Result<FdLink, Failure> {
     let program = ebpf.program_mut(hook.name).ok_or(Failure::Missing)?;
-    let link = match hook.kind {
-        Kind::SockAddr => sock_addr(program.try_into()?, cgroup)?,
-        Kind::SockOps => sock_ops(program.try_into()?, cgroup)?,
-        Kind::Egress => skb(program.try_into()?, cgroup)?,
-    };
-    let info = link.info()?;
-    Ok(Attached {
-        name: hook.name,
-        place: hook.place,
-        program_id: info.program_id(),
-        link_id: info.id(),
-        _link: link,
-    })
+    match hook.kind {
+        Kind::SockAddr => sock_addr(program.try_into()?, cgroup),
+        Kind::SockOps => sock_ops(program.try_into()?, cgroup),
+        Kind::Egress => skb(program.try_into()?, cgroup),
+    }
 }
 
 fn sock_addr(program: &mut CgroupSockAddr, cgroup: BorrowedFd<'_>) -> Result<FdLink, Failure> {

@@ -13,6 +13,8 @@ use std::{
 
 use aya::programs::{ProgramError, loaded_programs};
 
+use super::sys;
+
 /// A program in our way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -69,62 +71,4 @@ fn name_of(id: u32) -> String {
     name.filter(|name| !name.is_empty())
         .unwrap_or("without a name")
         .to_owned()
-}
-
-mod sys {
-    //! `BPF_PROG_QUERY`, which aya keeps to itself.
-    #![expect(unsafe_code, reason = "aya 0.14 does not export BPF_PROG_QUERY")]
-
-    use std::{
-        io,
-        os::fd::{AsRawFd as _, BorrowedFd},
-    };
-
-    /// Attach flags of a program that excludes all others.
-    pub(super) const EXCLUSIVE: u32 = 0;
-    /// `BPF_F_ALLOW_OVERRIDE`: cgroups below may have their own.
-    pub(super) const ALLOW_OVERRIDE: u32 = 1;
-
-    /// `BPF_PROG_QUERY` of `enum bpf_cmd`.
-    const PROG_QUERY: libc::c_int = 16;
-
-    /// The `query` member of `union bpf_attr`, as of Linux 4.16; later kernels take the shorter one.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Query {
-        target_fd: u32,
-        attach_type: u32,
-        flags: u32,
-        attach_flags: u32,
-        programs: u64,
-        count: u32,
-        pad: u32,
-    }
-
-    /// What is attached to a cgroup itself.
-    pub(super) struct Attachment {
-        pub(super) flags: u32,
-        pub(super) program: Option<u32>,
-    }
-
-    pub(super) fn query(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Attachment> {
-        let mut ids = [0_u32; 64];
-        let mut query = Query {
-            target_fd: u32::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
-            attach_type,
-            programs: (&raw mut ids).addr() as u64,
-            count: 64,
-            ..Query::default()
-        };
-        let (attr, size) = (&raw mut query, size_of::<Query>());
-        // SAFETY: `query` is laid out as bpf(2) wants it, and `ids` has room for as many ids as it says.
-        if unsafe { libc::syscall(libc::SYS_bpf, PROG_QUERY, attr, size) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let program = (query.count > 0).then_some(ids[0]);
-        Ok(Attachment {
-            flags: query.attach_flags,
-            program,
-        })
-    }
 }

@@ -4,27 +4,116 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::{Ipv6Addr, SocketAddr},
+    os::fd::AsFd as _,
+    path::Path,
 };
 
 use aya::{
-    Ebpf,
-    maps::{Array, MapData, MapError, PerCpuArray},
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData, MapError, MapType, PerCpuArray},
 };
 use bpf2iam_ebpf::abi;
 
 use crate::id::{CgroupId, NetnsCookie, SocketCookie};
 
-use super::Error;
+use super::{
+    Error,
+    pins::{self, Pins},
+    sys,
+};
 
+const LEASE: &str = "IMDS_LEASE";
+const ACTIVE: &str = "IMDS_ACTIVE";
 const CONFIG: &str = "IMDS_CONFIG";
+const EXEMPT: &str = "IMDS_EXEMPT";
+const SOCKETS: &str = "IMDS_SOCKETS";
 const CONNS: &str = "IMDS_CONNS";
 const COUNTERS: &str = "IMDS_COUNTERS";
+const TOKEN_KEY: &str = "IMDS_TOKEN_KEY";
 
-/// Replaces the programs' configuration.
-pub(super) fn write_config(ebpf: &mut Ebpf, config: abi::Config) -> Result<(), Error> {
-    let map = ebpf.map_mut(CONFIG).ok_or(Error::Missing(CONFIG))?;
-    let mut map: Array<_, abi::Config> = Array::try_from(map).map_err(of(CONFIG))?;
-    map.set(0, config, 0).map_err(of(CONFIG))
+/// What a map must be like to be ours.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    name: &'static str,
+    kind: MapType,
+    key: usize,
+    value: usize,
+    entries: usize,
+}
+
+const fn shape(
+    name: &'static str,
+    kind: MapType,
+    (key, value): (usize, usize),
+    entries: usize,
+) -> Shape {
+    Shape {
+        name,
+        kind,
+        key,
+        value,
+        entries,
+    }
+}
+
+/// All maps, which outlive the agent.
+const SHAPES: [Shape; 8] = {
+    use MapType as M;
+    use abi::{Active, Config, Conn, Counters, Lease, Socket};
+    [
+        shape(LEASE, M::Array, (4, size_of::<Lease>()), 1),
+        shape(ACTIVE, M::Array, (4, size_of::<Active>()), 1),
+        shape(CONFIG, M::Array, (4, size_of::<Config>()), Config::COUNT),
+        shape(EXEMPT, M::Hash, (8, 4), abi::MAX_EXEMPT),
+        shape(SOCKETS, M::SkStorage, (4, size_of::<Socket>()), 0),
+        shape(CONNS, M::LruHash, (8, size_of::<Conn>()), abi::MAX_CONNS),
+        shape(COUNTERS, M::PerCpuArray, (4, size_of::<Counters>()), 1),
+        shape(TOKEN_KEY, M::Array, (4, size_of::<abi::TokenKey>()), 1),
+    ]
+};
+
+/// Lets `loader` use the maps that are pinned, and pin those that are not. What is pinned must be ours.
+pub(super) fn keep(loader: &mut EbpfLoader<'_>, pins: &Pins) -> Result<(), Error> {
+    for shape in &SHAPES {
+        let pin = pins.map(shape.name);
+        shape.check(&pin)?;
+        loader.map_pin_path(shape.name, pin);
+    }
+    Ok(())
+}
+
+impl Shape {
+    /// Whether what is pinned there, if anything is, is this map.
+    fn check(&self, pin: &Path) -> Result<(), Error> {
+        let map = match sys::object_at(pin) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            map => map.map_err(|source| pins::failed("look at", pin, source))?,
+        };
+        let failed = |source| pins::failed("look at", pin, source);
+        if sys::kind(map.as_fd()).map_err(failed)? != Some(sys::Kind::Map) {
+            return Err(pins::foreign(pin, "it is no map"));
+        }
+        let found = sys::map_info(map.as_fd()).map_err(failed)?;
+        let (kind, key) = (self.kind as u32, self.key);
+        let is = |found: u32, wanted: usize| usize::try_from(found).is_ok_and(|is| is == wanted);
+        let same = found.kind == kind
+            && is(found.key_size, key)
+            && is(found.value_size, self.value)
+            && is(found.max_entries, self.entries);
+        if same {
+            return Ok(());
+        }
+        let why = format!(
+            "the map has the type {} with {} bytes a key, {} a value and {} entries; ours has {kind}, {key}, {} and {}",
+            found.kind,
+            found.key_size,
+            found.value_size,
+            found.max_entries,
+            self.value,
+            self.entries
+        );
+        Err(pins::foreign(pin, why))
+    }
 }
 
 fn of(name: &'static str) -> impl FnOnce(MapError) -> Error {
@@ -32,6 +121,123 @@ fn of(name: &'static str) -> impl FnOnce(MapError) -> Error {
         name,
         source: Box::new(source),
     }
+}
+
+/// What the agent tells the programs.
+pub(super) struct Rules {
+    lease: Array<MapData, abi::Lease>,
+    active: Array<MapData, abi::Active>,
+    config: Array<MapData, abi::Config>,
+    exempt: aya::maps::HashMap<MapData, u64, u32>,
+}
+
+impl Rules {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        Ok(Self {
+            lease: array(ebpf, LEASE)?,
+            active: array(ebpf, ACTIVE)?,
+            config: array(ebpf, CONFIG)?,
+            exempt: take(ebpf, EXEMPT)?.try_into().map_err(of(EXEMPT))?,
+        })
+    }
+
+    /// From now on `config` counts, at once for every connect.
+    pub(super) fn switch(&mut self, config: abi::Config) -> Result<(), Error> {
+        let next = 1 - self.active()?.config.min(1);
+        self.config.set(next, config, 0).map_err(of(CONFIG))?;
+        let active = abi::Active { config: next };
+        self.active.set(0, active, 0).map_err(of(ACTIVE))
+    }
+
+    /// The configuration that counts.
+    pub(super) fn config(&self) -> Result<abi::Config, Error> {
+        let active = self.active()?.config.min(1);
+        self.config.get(&active, 0).map_err(of(CONFIG))
+    }
+
+    /// Forgets the configuration before the one that counts: its proxy has no clients any more.
+    pub(super) fn forget_before(&mut self) -> Result<(), Error> {
+        let before = 1 - self.active()?.config.min(1);
+        let nothing = abi::Config::default();
+        self.config.set(before, nothing, 0).map_err(of(CONFIG))
+    }
+
+    /// The programs trust the agent until `deadline_ns` of `CLOCK_MONOTONIC`.
+    pub(super) fn lease(&mut self, deadline_ns: u64) -> Result<(), Error> {
+        let lease = abi::Lease { deadline_ns };
+        self.lease.set(0, lease, 0).map_err(of(LEASE))
+    }
+
+    /// Calls from this cgroup reach the real service.
+    pub(super) fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        let inserted = self.exempt.insert(cgroup.get(), 1, 0);
+        inserted.map_err(of(EXEMPT))
+    }
+
+    /// Calls from no other cgroup than this do.
+    pub(super) fn exempt_only(&mut self, cgroup: Option<CgroupId>) -> Result<(), Error> {
+        let all: Result<Vec<_>, _> = self.exempt.keys().collect();
+        let others = all.map_err(of(EXEMPT))?.into_iter();
+        for other in others.filter(|id| cgroup.is_none_or(|own| own.get() != *id)) {
+            match self.exempt.remove(&other) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(of(EXEMPT)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn active(&self) -> Result<abi::Active, Error> {
+        self.active.get(&0, 0).map_err(of(ACTIVE))
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rules")
+    }
+}
+
+/// What outlives the agent in kernel memory, and on no disk.
+pub struct TokenKey(Array<MapData, abi::TokenKey>);
+
+impl TokenKey {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        array(ebpf, TOKEN_KEY).map(Self)
+    }
+
+    /// The key that an agent of another version has kept in `dir`, if it kept it as we do.
+    pub fn of_version(dir: &Path) -> Option<[u8; 32]> {
+        let kept = MapData::from_pin(Pins::map_in(dir, TOKEN_KEY)).ok()?;
+        let kept = Array::try_from(aya::maps::Map::Array(kept)).ok()?;
+        Self(kept).get().ok()?
+    }
+
+    /// The key that an agent before us has kept.
+    pub fn get(&self) -> Result<Option<[u8; 32]>, Error> {
+        let kept = self.0.get(&0, 0).map_err(of(TOKEN_KEY))?;
+        Ok((kept != abi::TokenKey::default()).then_some(kept.bytes))
+    }
+
+    /// Keeps `bytes`.
+    pub fn set(&mut self, bytes: [u8; 32]) -> Result<(), Error> {
+        let key = abi::TokenKey { bytes };
+        self.0.set(0, key, 0).map_err(of(TOKEN_KEY))
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TOKEN_KEY)
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
+    ebpf.take_map(name).ok_or(Error::Missing(name))
+}
+
+fn array<T: aya::Pod>(ebpf: &mut Ebpf, name: &'static str) -> Result<Array<MapData, T>, Error> {
+    take(ebpf, name)?.try_into().map_err(of(name))
 }
 
 /// How a connection reached the proxy.
@@ -77,10 +283,8 @@ pub struct Conns(aya::maps::HashMap<MapData, u64, abi::Conn>);
 
 impl Conns {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
-        let map = ebpf.take_map(CONNS).ok_or(Error::Missing(CONNS))?;
-        aya::maps::HashMap::try_from(map)
-            .map(Self)
-            .map_err(of(CONNS))
+        let map = take(ebpf, CONNS)?;
+        map.try_into().map(Self).map_err(of(CONNS))
     }
 
     /// The record of the client socket with this cookie.
@@ -121,8 +325,8 @@ pub struct Counters(PerCpuArray<MapData, abi::Counters>);
 
 impl Counters {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
-        let map = ebpf.take_map(COUNTERS).ok_or(Error::Missing(COUNTERS))?;
-        PerCpuArray::try_from(map).map(Self).map_err(of(COUNTERS))
+        let map = take(ebpf, COUNTERS)?;
+        map.try_into().map(Self).map_err(of(COUNTERS))
     }
 
     /// The counters at this moment, summed up over all CPUs.

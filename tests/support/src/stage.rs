@@ -28,6 +28,7 @@ use crate::{
 
 mod agent;
 mod control;
+pub(crate) mod pinned;
 
 pub use agent::Agent;
 pub use control::Control;
@@ -221,6 +222,11 @@ impl Stage {
         self.scratch.join("run")
     }
 
+    /// Where the agent pins what outlives it: on a file system of the stage's own, and all of it goes with that.
+    pub fn pin_dir(&self) -> PathBuf {
+        pinned::mount_point(&self.scratch).join("bpf2iam")
+    }
+
     /// Asks the stand-in of STS: `GET /counts`, `GET /calls` and so on.
     pub fn ask_sts(&self, path: &str) -> Result<Value> {
         self.control.ask(path)
@@ -258,7 +264,7 @@ impl Stage {
         Ok(command)
     }
 
-    fn settings(&self) -> [(&'static str, OsString); 8] {
+    fn settings(&self) -> [(&'static str, OsString); 9] {
         let pods = format!("file:{}", self.manifests().display());
         [
             ("--node-name", self.node.name().into()),
@@ -269,6 +275,7 @@ impl Stage {
             ("--cgroup-root", self.node.cgroup_root().into()),
             ("--kubepods", self.node.kubepods().into()),
             ("--runtime-dir", self.runtime_dir().into()),
+            ("--pin-dir", self.pin_dir().into()),
         ]
     }
 
@@ -276,6 +283,21 @@ impl Stage {
     pub fn start_agent(&self, args: &[&str]) -> Result<Agent> {
         let process = Process::spawn("bpf2iam", self.agent(args)?)?;
         Agent::ready(process, self)
+    }
+
+    /// Runs `bpf2iam uninstall` on the node; says whether it ended well, and what it said.
+    pub fn uninstall(&self, args: &[&str]) -> Result<(bool, String)> {
+        let mut command = self.node.host().command(&self.programs.agent)?;
+        command
+            .arg("uninstall")
+            .arg("--pin-dir")
+            .arg(self.pin_dir());
+        let output = output(command.args(args), ANSWER)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        ))
     }
 
     /// Gets a page of the agent's admin port, whatever its status.
@@ -300,5 +322,6 @@ fn scratch(node: &Node) -> Result<PathBuf> {
     let scratch = Path::new(DIRECTORY).join(node.name());
     let pods = scratch.join(PODS);
     fs::create_dir_all(&pods).with_context(|| pods.display().to_string())?;
+    pinned::mount(&scratch)?;
     Ok(scratch)
 }

@@ -61,6 +61,7 @@ fn remove(wanted: impl Fn(Run) -> bool) -> Result<()> {
 
 /// Somebody else may sweep at the same time, and be first.
 fn remove_directory(path: &Path) -> io::Result<()> {
+    stage::pinned::unmount(path)?;
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,

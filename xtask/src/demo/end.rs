@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Ends everything, and looks at what is left.
 pub(super) fn tell(page: &mut Page, scene: Scene<'_>, running: Running) -> Result<()> {
-    page.chapter("The agent ends, and nothing of it stays behind");
+    page.chapter("The agent ends, and after the uninstall nothing of it is left");
     let Running { agent, loaded } = running;
     let search = rules::Search::new();
     let mut rules = search.all(&scene)?;
@@ -32,6 +32,10 @@ pub(super) fn tell(page: &mut Page, scene: Scene<'_>, running: Running) -> Resul
         "It was told to end (SIGTERM), and did: exit code 0.",
         same(&ended.code(), &Some(0)),
     );
+    refused(page, &scene)?;
+    page.command("bpf2iam uninstall");
+    let (done, said) = scene.stage.uninstall(&[])?;
+    page.claim("It ended well.", done.then_some(()).ok_or(said));
     unloaded(page, &loaded)?;
     rules.extend(search.all(&scene)?);
     let [rule, by] = search.describe();
@@ -41,6 +45,21 @@ pub(super) fn tell(page: &mut Page, scene: Scene<'_>, running: Running) -> Resul
     );
     as_before(page, &scene)?;
     removed(page, scene)
+}
+
+/// The programs are still there, and nobody answers.
+fn refused(page: &mut Page, scene: &Scene<'_>) -> Result<()> {
+    let pod = &scene.invoices;
+    let report = scene.attempt(pod, "connect")?;
+    let refused = report.error.as_deref() == Some("ECONNREFUSED");
+    page.claim(
+        &format!(
+            "The programs stay for the next agent: {} is refused meanwhile, and gets no key of the node's.",
+            pod.name()
+        ),
+        refused.then_some(()).ok_or_else(|| format!("{report:?}")),
+    );
+    Ok(())
 }
 
 fn unloaded(page: &mut Page, loaded: &Loaded) -> Result<()> {

@@ -49,7 +49,7 @@ pub trait KeyStore {
     type Error: Error + Send + Sync + 'static;
 
     /// The key of the agent before this one if there is one, else a new one that is kept from now on.
-    fn key(&self) -> Result<Key, Self::Error>;
+    fn key(&mut self) -> Result<Key, Self::Error>;
 }
 
 /// Makes the key anew at each start, and has it in memory only: with the agent all its tokens end.
@@ -59,7 +59,7 @@ pub struct Fresh;
 impl KeyStore for Fresh {
     type Error = GenerateError;
 
-    fn key(&self) -> Result<Key, GenerateError> {
+    fn key(&mut self) -> Result<Key, GenerateError> {
         Key::generate()
     }
 }

@@ -54,7 +54,7 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 47] = [
+const FLAGS: [&str; 50] = [
     "node-name",
     "listen-port",
     "node-ip",
@@ -62,6 +62,9 @@ const FLAGS: [&str; 47] = [
     "kubepods",
     "runtime-dir",
     "admin-listen",
+    "pin-dir",
+    "lease",
+    "when-agent-gone",
     "metadata-addr",
     "availability-zone",
     "imds-tokens",

@@ -7,6 +7,7 @@ use bpf2iam_kernel::{
     foreign::{Foreign, Sharing},
 };
 use bpf2iam_support::stage::Stage;
+use rustix::process::Signal;
 
 use crate::scene::{NODE_KEYS, assert_role, attempt, beside, error_of, leaks, pod, stage, start};
 
@@ -76,7 +77,7 @@ fn programs_that_leave_room_are_no_obstacle_and_stay() {
         let _neighbour = attach(&stage, at, sharing);
         let agent = start(&stage, &[]);
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
-        assert!(agent.stop().unwrap().success());
+        assert!(agent.end(Signal::INT).unwrap().success());
         let left = bpftool::attached(&stage.node().kubepods()).unwrap();
         assert_eq!(left.len(), usize::from(at == Kubepods), "{left:?}");
         assert!(left.iter().all(|one| one.name == "neighbour"), "{left:?}");

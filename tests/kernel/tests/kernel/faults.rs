@@ -1,19 +1,21 @@
 //! What is wrong with a node, and what the agent says of it: one clear message, and an end; or it waits and says for what.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
-use bpf2iam_kernel::bpftool;
+use bpf2iam_kernel::{bpftool, objects::wait_until};
 use bpf2iam_support::{
     process::Process,
     stage::{Agent, Stage},
 };
 
 use crate::scene::{
-    NODE_KEYS, assert_role, attempt, error_of, leaks, pod, stage, start, text, wait_for_record,
+    NODE_KEYS, PATIENCE, assert_role, attempt, error_of, leaks, pod, stage, start, text,
+    wait_for_record,
 };
 
 /// Nothing was changed on the node.
 fn assert_untouched(stage: &Stage) {
+    assert!(!stage.pin_dir().exists());
     assert_eq!(bpftool::attached(&stage.node().kubepods()).unwrap(), []);
 }
 
@@ -118,20 +120,6 @@ fn a_port_in_use_is_named() {
     assert_untouched(&stage);
 }
 
-#[test]
-fn a_second_agent_on_the_same_node_does_not_start() {
-    let Some(stage) = stage() else { return };
-    let cart = pod(&stage, "cart");
-    let _agent = start(&stage, &[]);
-    let error = error_of(stage.agent(&["--admin-listen", "off"]).unwrap());
-    assert!(error.contains(text(&stage.runtime_dir())), "{error}");
-    assert_eq!(
-        bpftool::attached(&stage.node().kubepods()).unwrap().len(),
-        8
-    );
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
-}
-
 /// What the agent says while there is no cgroup of pods.
 const WAITING: &str = "no cgroup of pods yet (--kubepods); waiting for the kubelet";
 
@@ -192,17 +180,33 @@ fn an_agent_that_waits_ends_when_it_is_told_to() {
 }
 
 #[test]
-fn an_agent_ends_when_the_pods_cgroup_is_made_anew_for_it_would_protect_nobody() {
+fn when_the_pods_cgroup_is_made_anew_the_programs_are_attached_anew() {
     let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
     let kubepods = later(&stage);
+    let relative = cart
+        .place()
+        .cgroup()
+        .strip_prefix(stage.node().kubepods())
+        .unwrap()
+        .to_owned();
+    let cgroup = kubepods.join(relative);
+    let place = cart.place().with_cgroup(&cgroup);
     fs::create_dir_all(&kubepods).unwrap();
-    let agent = stage.agent(&["--kubepods", text(&kubepods)]).unwrap();
-    let mut process = Process::spawn("bpf2iam", agent).unwrap();
-    wait_for_record(&process, "ready", |_| true);
-    fs::remove_dir(&kubepods).unwrap();
-    fs::create_dir(&kubepods).unwrap();
-    let ended = process.wait(Duration::from_secs(15)).unwrap();
-    assert_eq!(ended.code(), Some(1));
-    let lines = process.lines().join("\n");
-    assert!(lines.contains("was removed or made anew"), "{lines}");
+    let agent = start(&stage, &["--kubepods", text(&kubepods)]);
+    for _ in 0..2 {
+        fs::remove_dir(&kubepods).unwrap();
+        fs::create_dir_all(&cgroup).unwrap();
+        let attached = || Ok(bpftool::attached(&kubepods)?.len() == 8);
+        assert!(wait_until(PATIENCE, attached).unwrap());
+        assert_role(&attempt(&stage, &place, &["connect"]), "cart");
+        cgroup
+            .ancestors()
+            .take_while(|path| *path != kubepods)
+            .for_each(|path| {
+                fs::remove_dir(path).unwrap();
+            });
+    }
+    let said = agent.logged("the pods' cgroup was made anew; attached again");
+    assert_eq!(said.len(), 2, "{said:?}");
 }

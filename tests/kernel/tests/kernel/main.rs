@@ -29,6 +29,8 @@ mod inside;
 #[cfg(test)]
 mod leak;
 #[cfg(test)]
+mod lifetime;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod path;

@@ -5,11 +5,13 @@ use std::{cell::RefCell, fs, io, path::Path};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use bpf2iam::{
-    app::Agent,
+    app::{Agent, Doors},
     args::{Args, Command},
     clock::Clock,
     config::{Config, Machine},
+    control::Standing,
     creds::sts::Sts,
+    imds::token::Key,
     telemetry::Format,
 };
 use bpf2iam_standins::{
@@ -156,7 +158,9 @@ impl Setup {
             self.args.push("--metadata-addr=off".to_owned());
         }
         let source = Sts::new(&sdk(&sts.url(), self.node_keys), Clock::system())?;
-        let agent = Agent::open(&config(directory.path(), &self.args)?, source, None).await?;
+        let config = config(directory.path(), &self.args)?;
+        let doors = Doors::open(&config, Standing::Alone).await?;
+        let agent = Agent::open(&config, doors, source, &Key::generate()?, None).await?;
         Ok(World {
             listener: agent.bound().listeners[0],
             admin: agent.bound().admin,

@@ -1,0 +1,274 @@
+//! Where maps and links outlive the agent: `PIN_DIR/ABI/{maps,links}/NAME`, on a bpf file system.
+//!
+//! What is pinned there keeps the pods' connects away from the real service while no agent runs. Only root reads it: one of
+//! the maps holds the key of session tokens. What bears one of our names and is not ours is never used and never
+//! removed; it is an error that names it.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use bpf2iam_ebpf::abi;
+use rustix::fs::statfs;
+
+use super::attach;
+
+/// `BPF_FS_MAGIC` (`linux/magic.h`).
+const BPF_FS: u64 = 0xcafe_4a11;
+/// Nobody but us.
+const PRIVATE: u32 = 0o700;
+
+/// Why nothing can be kept there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Pins need a file system of their own kind.
+    #[error(
+        "{} is on no bpf file system (--pin-dir); mount one: `mount -t bpf bpf /sys/fs/bpf` on the node, and into \
+         the container that of the node",
+        .0.display()
+    )]
+    NotBpfFs(PathBuf),
+    /// A directory cannot be made or read.
+    #[error("cannot {what} {} (--pin-dir)", .path.display())]
+    Directory {
+        /// What was tried.
+        what: &'static str,
+        /// With which directory or pin.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else could change what is there.
+    #[error(
+        "{} belongs to the user {owner} (--pin-dir); remove it, or give another directory",
+        .path.display()
+    )]
+    Owner {
+        /// Which directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// It is not what we keep under that name.
+    #[error(
+        "{} is pinned, and is not ours: {why}; remove what is there with `bpf2iam uninstall`, or give another --pin-dir",
+        .path.display()
+    )]
+    Foreign {
+        /// The pin.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+}
+
+/// The directory of this version's pins.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    root: PathBuf,
+    dir: PathBuf,
+}
+
+impl Pins {
+    /// The pins of this ABI below `root`, an absolute path. Makes the directories that are missing.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        on_bpf_fs(root)?;
+        let pins = Self {
+            root: root.to_owned(),
+            dir: root.join(abi::VERSION.to_string()),
+        };
+        for dir in [&pins.root, &pins.dir, &pins.maps(), &pins.links()] {
+            make_private(dir)?;
+        }
+        Ok(pins)
+    }
+
+    /// What all versions have in common.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of this version.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directories of other versions that have pinned something.
+    pub fn others(&self) -> Result<Vec<PathBuf>, Error> {
+        let versions = versions(&self.root)?.into_iter();
+        let others = versions.filter(|version| *version != abi::VERSION);
+        Ok(others
+            .map(|version| self.root.join(version.to_string()))
+            .collect())
+    }
+
+    /// Whether any link is pinned: then programs are attached, whoever did it.
+    pub fn attached(&self) -> bool {
+        // What cannot be read is not thought to be nothing.
+        names(&self.links()).map_or(true, |names| !names.is_empty())
+    }
+
+    /// Where the map called `name` is pinned, or would be in the directory of another version.
+    pub(super) fn map_in(dir: &Path, name: &str) -> PathBuf {
+        dir.join("maps").join(name)
+    }
+
+    /// Where the map called `name` is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        Self::map_in(&self.dir, name)
+    }
+
+    /// Where the link of the program called `name` is pinned.
+    pub(super) fn link(&self, name: &str) -> PathBuf {
+        self.links().join(name)
+    }
+
+    fn maps(&self) -> PathBuf {
+        self.dir.join("maps")
+    }
+
+    fn links(&self) -> PathBuf {
+        self.dir.join("links")
+    }
+}
+
+/// Takes away everything that any version of us has pinned below `root`, and the directories: after that nothing of us is
+/// left there. Links go first, and of ours those last that keep the pods from the real service.
+pub fn remove(root: &Path) -> Result<(), Error> {
+    for version in versions(root)? {
+        remove_version(&root.join(version.to_string()))?;
+    }
+    remove_dir(root)
+}
+
+/// Takes away what the version in `dir` has pinned.
+pub fn remove_version(dir: &Path) -> Result<(), Error> {
+    for kind in ["links", "maps"] {
+        let pins = dir.join(kind);
+        let mut names = names(&pins)?;
+        names.sort_unstable_by_key(|name| attach::order(name));
+        for name in names {
+            let pin = pins.join(name);
+            gone(fs::remove_file(&pin)).map_err(|source| Error::Directory {
+                what: "remove",
+                path: pin,
+                source,
+            })?;
+        }
+        remove_dir(&pins)?;
+    }
+    remove_dir(dir)
+}
+
+/// The versions that have pinned something below `root`.
+pub fn versions(root: &Path) -> Result<Vec<u32>, Error> {
+    let names = names(root)?.into_iter();
+    let mut versions: Vec<u32> = names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+/// Everything that is pinned below `root`, links first.
+pub fn list(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut all = Vec::new();
+    for version in versions(root)? {
+        for kind in ["links", "maps"] {
+            let dir = root.join(version.to_string()).join(kind);
+            let mut names = names(&dir)?;
+            names.sort_unstable_by_key(|name| attach::order(name));
+            all.extend(names.into_iter().map(|name| dir.join(name)));
+        }
+    }
+    Ok(all)
+}
+
+fn names(dir: &Path) -> Result<Vec<OsString>, Error> {
+    let failed = |source| Error::Directory {
+        what: "read",
+        path: dir.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name()));
+    names.collect::<io::Result<_>>().map_err(failed)
+}
+
+fn remove_dir(dir: &Path) -> Result<(), Error> {
+    gone(fs::remove_dir(dir)).map_err(|source| Error::Directory {
+        what: "remove",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// It is well if somebody else was faster.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Whether `root`, or where it will be made, is on a bpf file system.
+fn on_bpf_fs(root: &Path) -> Result<(), Error> {
+    let existing = root.ancestors().find(|path| path.exists());
+    let existing = existing.unwrap_or(Path::new("/"));
+    let found = statfs(existing).map_err(|errno| Error::Directory {
+        what: "look at",
+        path: existing.to_owned(),
+        source: errno.into(),
+    })?;
+    if u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS) {
+        Ok(())
+    } else {
+        Err(Error::NotBpfFs(root.to_owned()))
+    }
+}
+
+fn make_private(path: &Path) -> Result<(), Error> {
+    let failed = |what| {
+        let path = path.to_owned();
+        move |source| Error::Directory { what, path, source }
+    };
+    match DirBuilder::new().mode(PRIVATE).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(failed("make the directory")(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let found = fs::symlink_metadata(path).map_err(failed("look at"))?;
+    let us = rustix::process::geteuid().as_raw();
+    if !found.is_dir() || found.uid() != us {
+        return Err(Error::Owner {
+            path: path.to_owned(),
+            owner: found.uid(),
+        });
+    }
+    if found.mode() & 0o777 != PRIVATE {
+        fs::set_permissions(path, Permissions::from_mode(PRIVATE))
+            .map_err(failed("keep others from"))?;
+    }
+    Ok(())
+}
+
+/// What of a pin cannot be done.
+pub(super) fn failed(what: &'static str, path: &Path, source: io::Error) -> super::Error {
+    let path = path.to_owned();
+    Error::Directory { what, path, source }.into()
+}
+
+/// A pin under one of our names that is not ours.
+pub(super) fn foreign(path: &Path, why: impl Into<String>) -> super::Error {
+    let (path, why) = (path.to_owned(), why.into());
+    Error::Foreign { path, why }.into()
+}
