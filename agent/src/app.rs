@@ -17,6 +17,7 @@ mod pods;
 mod policy;
 mod report;
 mod token_key;
+mod turn;
 
 use std::{path::PathBuf, pin::pin, time::Duration};
 
@@ -29,6 +30,7 @@ use tokio::{
 
 use crate::{
     clock::Clock, config::Config, control::Standing, creds::sts::Sts, imds::token::KeyStore as _,
+    kubernetes::daemon_set::Fate,
 };
 
 use keeper::{Displaced, Keeper};
@@ -67,7 +69,7 @@ enum Told {
 }
 
 /// Runs the agent until it is told to end by SIGTERM or SIGINT, or until a part of it dies. The programs stay, for the
-/// next agent, unless somebody at a terminal ends it.
+/// next agent, unless somebody at a terminal ends it or its DaemonSet has no place for it any more.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut end = pin!(told_to_end()?);
     allow_many_files();
@@ -120,18 +122,26 @@ async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
     Ok((kernel, agent))
 }
 
-/// The end that was wanted.
+/// The end that was wanted. Where the programs go, they go first: what connects from then on gets the real service, not a
+/// closed door.
 async fn finish(kernel: Kernel, agent: Agent, told: Told) -> anyhow::Result<()> {
-    match told {
-        // The programs go first: what connects from now on gets the real service, not a closed door.
-        Told::Interrupt => {
-            if kernel.remove()? {
-                tracing::info!("the programs are gone: pods reach the real metadata service");
-            } else {
-                tracing::info!("the programs stay for another agent, which is starting");
-            }
+    if kernel.is_displaced() {
+        // Connects that were sent to us are still on their way.
+        time::sleep(LINGER).await;
+    }
+    let fate = match told {
+        Told::Terminate => agent.fate().await,
+        Told::Interrupt => Fate::Goes("somebody at a terminal ended the agent"),
+    };
+    match fate {
+        Fate::Goes(why) if kernel.remove()? => {
+            tracing::info!(
+                why,
+                "the programs are gone: pods reach the real metadata service"
+            );
         }
-        Told::Terminate => tracing::info!(
+        Fate::Goes(_) => tracing::info!("the programs are another agent's, and stay"),
+        Fate::Stays | Fate::Unknown => tracing::info!(
             "the programs stay: connects to the metadata address fail until the next agent starts; `bpf2iam uninstall` \
              removes them"
         ),
@@ -236,8 +246,19 @@ fn start<'a>(
     agent.spawn("the search for records", search);
     agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
-    kernel.switch(agent.bound())?;
-    let attached = kernel.attach(&kubepods)?;
+    let attached = match kernel.standing() {
+        // Nobody is to be refused meanwhile.
+        Standing::Alone => {
+            kernel.switch(agent.bound())?;
+            kernel.attach(&kubepods)?
+        }
+        // Until all of ours is in place, the one before us serves.
+        Standing::Successor => {
+            let attached = kernel.attach(&kubepods)?;
+            kernel.switch(agent.bound())?;
+            attached
+        }
+    };
     kernel.supersede()?;
     let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
     Ok(Keeper {

@@ -137,7 +137,7 @@ impl Config {
                 .transpose()?,
             cgroup_root: directory("--cgroup-root", args.cgroup_root)?,
             runtime_dir: absolute(args.runtime.dir)?,
-            lifetime: Lifetime::new(&args.lifetime)?,
+            lifetime: Lifetime::new(&args.lifetime, &pods)?,
             admin_listen,
             metadata,
             place,

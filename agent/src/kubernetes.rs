@@ -4,6 +4,7 @@
 //! wait, and when to ask again.
 
 mod connect;
+pub mod daemon_set;
 pub mod event;
 pub mod node;
 mod refusal;

@@ -149,6 +149,32 @@ impl Target {
     }
 }
 
+/// Renews the lease of one agent.
+#[derive(Debug)]
+pub struct Lease {
+    rules: maps::Rules,
+    us: Owner,
+}
+
+impl Lease {
+    /// The programs go on for so long, if they obey us. Says whether they do.
+    pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
+        let ours = Owner::of(&self.rules.config()?) == Some(self.us);
+        if ours {
+            self.rules.lease(deadline(length))?;
+        }
+        Ok(ours)
+    }
+}
+
+/// So much later than now, in nanoseconds of `CLOCK_MONOTONIC`.
+fn deadline(after: Duration) -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::try_from(now).unwrap_or_default();
+    let deadline = now.saturating_add(after).as_nanos();
+    u64::try_from(deadline).unwrap_or(u64::MAX)
+}
+
 /// The loaded programs and their maps.
 #[derive(Debug)]
 pub struct Redirect {
@@ -201,6 +227,9 @@ impl Redirect {
 
     /// Calls from this cgroup reach the real service from now on, whichever agent the programs obey.
     pub fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        for dir in self.pins.others()? {
+            maps::exempt_in(&dir, cgroup);
+        }
         self.rules.exempt(cgroup)
     }
 
@@ -211,17 +240,16 @@ impl Redirect {
 
     /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
     pub fn switch(&mut self, target: Target, lease: Duration) -> Result<(), Error> {
-        self.renew(lease)?;
+        self.rules.lease(deadline(lease))?;
         self.rules.switch(target.config(self.us))
     }
 
-    /// The programs go on for so long.
-    pub fn renew(&mut self, lease: Duration) -> Result<(), Error> {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let now = Duration::try_from(now).unwrap_or_default();
-        let deadline = now.saturating_add(lease).as_nanos();
-        self.rules
-            .lease(u64::try_from(deadline).unwrap_or(u64::MAX))
+    /// What renews our lease.
+    pub fn lease(&self) -> Result<Lease, Error> {
+        Ok(Lease {
+            rules: maps::Rules::open(&self.pins)?,
+            us: self.us,
+        })
     }
 
     /// Whether the programs obey us, and not an agent that came after us.

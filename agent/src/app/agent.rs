@@ -20,6 +20,10 @@ use crate::{
         self, Server, Service,
         token::{Authority, BootId, Key},
     },
+    kubernetes::{
+        Client,
+        daemon_set::{Fate, Home},
+    },
     metrics, notices,
     pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
     readiness::{Guard, Readiness},
@@ -52,6 +56,8 @@ pub struct Agent {
     /// What is needed to serve, until it is used.
     service: Option<(Vec<TcpListener>, Service<Cache>)>,
     pending: Option<Guard>,
+    /// Where the agent belongs, if it has been told.
+    home: Option<Home>,
 }
 
 impl Agent {
@@ -72,6 +78,7 @@ impl Agent {
         let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
         let node = config.node_name.as_str();
         let (instance, learner) = instance::open(config, client.as_ref(), clock, &mut registry);
+        let home = home(config, client.as_ref());
         let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
@@ -113,6 +120,7 @@ impl Agent {
             report,
             service: Some((doors.listeners, service)),
             pending: Some(pending),
+            home,
         };
         let pages = Pages {
             metrics: registry,
@@ -121,6 +129,7 @@ impl Agent {
         agent.start_doors(doors.admin, doors.control, pages);
         let learn = learner.run(agent.drain());
         agent.spawn("what learns about the instance", done(learn));
+        agent.start_watch_of_home();
         agent.start_notices(&store, &policy, &cache, api);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)
@@ -139,6 +148,21 @@ impl Agent {
         let report = self.report.clone();
         let serve = control.run(report, self.drain());
         self.spawn("the control socket", done(serve));
+    }
+
+    fn start_watch_of_home(&mut self) {
+        if let Some(home) = self.home.clone() {
+            let watch = home.run(self.drain());
+            self.spawn("the watch of our own DaemonSet", done(watch));
+        }
+    }
+
+    /// Whether another agent is to come to this node after us.
+    pub async fn fate(&self) -> Fate {
+        match &self.home {
+            Some(home) => home.fate().await,
+            None => Fate::Unknown,
+        }
     }
 
     fn start_notices(
@@ -272,6 +296,12 @@ impl Agent {
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     work.await;
     Ok(())
+}
+
+fn home(config: &Config, client: Option<&Client>) -> Option<Home> {
+    let name = config.lifetime.daemon_set.clone()?;
+    let node = config.node_name.as_str();
+    Some(Home::new(client?.clone(), name, node))
 }
 
 fn imds_metrics(registry: &mut Registry) -> imds::Metrics {

@@ -10,7 +10,7 @@ use crate::{
     control::{self, Standing},
 };
 
-use super::listen::listen;
+use super::listen::{Error as ListenError, listen};
 
 /// Where the agent can be reached.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Doors {
     /// Opens them. From then on connections may come; they wait until somebody serves them.
     pub async fn open(config: &Config, standing: Standing) -> anyhow::Result<Self> {
         Ok(Self {
-            listeners: listen(config.node_ips, config.listen_port)?,
+            listeners: listen_as(standing, config)?,
             admin: match config.admin_listen {
                 Some(address) => Some(admin::Server::bind(address)?),
                 None => None,
@@ -49,5 +49,16 @@ impl Doors {
             listeners: addresses.collect::<io::Result<_>>()?,
             admin: self.admin.as_ref().map(admin::Server::address),
         })
+    }
+}
+
+/// The agent before us has the port that we were given, and nobody has to know which one it is.
+fn listen_as(standing: Standing, config: &Config) -> Result<Vec<TcpListener>, ListenError> {
+    match listen(config.node_ips, config.listen_port) {
+        Err(ListenError::InUse(address)) if standing == Standing::Successor => {
+            tracing::info!(%address, "the agent before us listens there; taking another port");
+            listen(config.node_ips, 0)
+        }
+        listeners => listeners,
     }
 }

@@ -1,9 +1,9 @@
-//! Keeps the programs in place while the agent lives: renews the lease, attaches them anew where the pods' cgroup was made
+//! Keeps the programs in place while the agent lives: attaches them anew where the pods' cgroup was made
 //! anew, and notices when another agent has taken over.
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use tokio::{sync::watch, time};
 
 use crate::{digest::Digest, redirect::Hold};
@@ -30,7 +30,7 @@ impl Keeper<'_> {
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if !self.kernel.renew().context("cannot renew the lease")? {
+            if self.kernel.is_displaced() {
                 return Ok(Displaced);
             }
             match self.look() {
@@ -62,7 +62,9 @@ impl Keeper<'_> {
         if !self.kubepods.is_dir() {
             bail!("there is no {} any more", self.kubepods.display());
         }
-        let attached = self.kernel.attach(&self.kubepods)?;
+        let Some(attached) = self.kernel.attach_anew(&self.kubepods)? else {
+            return Ok(());
+        };
         tracing::warn!(cgroup = %self.kubepods.display(), "the pods' cgroup was made anew; attached again");
         let attachment = Attachment::new(self.kubepods.clone(), &attached);
         self.attachment.send_replace(Some(attachment));

@@ -9,25 +9,29 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
 
 use crate::{
     attest, cgroup,
     config::{Config, Lifetime},
     control::Standing,
+    digest::Digest,
     drain,
     id::CgroupId,
     memory,
     redirect::{Attached, Conns, Counters, Hold, Lock, Pins, Redirect, Target, pins, preflight},
 };
 
-use super::{doors::Bound, token_key::Kept};
+use super::{
+    doors::Bound,
+    token_key::Kept,
+    turn::{clean_up, is_locked, lock, turn, vacancy},
+};
 
 /// How often the pods' cgroup is looked for while the kubelet has not made it.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an agent that was replaced may take to finish before another one may start all the same.
 const HEIR: Duration = Duration::from_secs(30);
-/// How often it is tried to be the agent that starts, while another one does.
-const TURN: Duration = Duration::from_millis(50);
 
 /// The programs, and where they will be attached.
 #[derive(Debug)]
@@ -41,10 +45,21 @@ pub(super) struct Kernel {
     own: Option<CgroupId>,
     /// Held until the programs obey us and the agent before us has finished: one agent starts at a time.
     starting: Option<Lock>,
-    /// Since when.
-    begun: Instant,
+    /// When the programs began to obey us.
+    switched: Option<Instant>,
     /// Held by the agent that serves.
     serving: Option<Lock>,
+    renewal: Option<Renewal>,
+}
+
+/// The task that renews the lease. It ends with this.
+#[derive(Debug)]
+struct Renewal(JoinHandle<()>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What of the kernel side the other half of the agent needs.
@@ -60,23 +75,14 @@ impl Kernel {
         preflight::check()?;
         let (root, root_path) = cgroup::open_root(&config.cgroup_root)?;
         let (pins, starting) = turn(&config.lifetime.pin_dir).await?;
-        let serving = lock(pins.dir())?;
-        let mut redirect = Redirect::load(config.log.level.into(), pins.clone())?;
-        memory::give_back(); // loading takes MiB that nothing takes afterwards
+        let serving = vacancy(&pins).await?;
         let own = own_cgroup(&root_path);
-        if let Some(own) = own {
-            // Before we ask it for the first time: the programs may be attached already.
-            redirect.exempt(own)?;
-        }
-        if serving.is_some() {
-            redirect.exempt_only(own)?;
-        }
-        let parts = Parts {
-            counters: redirect.counters()?,
-            token_key: Kept {
-                ours: redirect.token_key()?,
-                others: pins.others()?,
-            },
+        let (redirect, parts) = match load(config, &pins, own, serving.is_some()) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                clean_up(&pins, serving.is_some());
+                return Err(error);
+            }
         };
         let kernel = Self {
             redirect,
@@ -87,8 +93,9 @@ impl Kernel {
             kubepods: config.kubepods.clone(),
             own,
             starting: Some(starting),
-            begun: Instant::now(),
+            switched: None,
             serving,
+            renewal: None,
         };
         Ok((kernel, parts))
     }
@@ -107,9 +114,9 @@ impl Kernel {
         others.iter().any(|dir| is_locked(dir))
     }
 
-    /// Whether another version has pinned something.
+    /// Whether an agent of another version serves.
     pub(super) fn is_superseded(&self) -> bool {
-        self.pins.others().is_ok_and(|others| !others.is_empty())
+        self.is_served_by_another_version()
     }
 
     /// Takes away what other versions have attached, now that our programs are. Their agent, if one lives, sees it.
@@ -139,7 +146,41 @@ impl Kernel {
             }
             target.port = listener.port();
         }
-        Ok(self.redirect.switch(target, self.lifetime.lease.get())?)
+        self.redirect.switch(target, self.lifetime.lease.get())?;
+        self.switched = Some(Instant::now());
+        self.renew()
+    }
+
+    /// Whether the programs obeyed us, and obey another agent now.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.switched.is_some() && !self.redirect.is_ours().unwrap_or(true)
+    }
+
+    /// Renews the lease from now on, until the programs obey another agent or this is dropped.
+    fn renew(&mut self) -> anyhow::Result<()> {
+        if self.renewal.is_some() {
+            return Ok(());
+        }
+        let mut lease = self.redirect.lease()?;
+        let (length, period) = (self.lifetime.lease.get(), self.period());
+        let renew = async move {
+            let warnings = Digest::default();
+            loop {
+                match lease.renew(length) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        if let Some(count) = warnings.add("renew") {
+                            let error = anyhow::Error::from(error);
+                            tracing::warn!(count, "cannot renew the lease: {error:#}");
+                        }
+                    }
+                }
+                tokio::time::sleep(period).await;
+            }
+        };
+        self.renewal = Some(Renewal(tokio::spawn(renew)));
+        Ok(())
     }
 
     /// The root of the pods' cgroups. The kubelet makes it; before its first start there is none.
@@ -193,7 +234,12 @@ impl Kernel {
     /// From now on connects of the pods below `kubepods` come to the proxy, also those that another agent's programs sent
     /// to its own.
     pub(super) fn attach(&mut self, kubepods: &Path) -> anyhow::Result<Vec<Attached>> {
-        Ok(self.redirect.attach(kubepods)?)
+        let attached = self.redirect.attach(kubepods)?;
+        if self.serving.is_some() && self.switched.is_some() {
+            // What a dead agent has left there has no clients.
+            self.redirect.forget_before()?;
+        }
+        Ok(attached)
     }
 
     /// How often the lease is renewed.
@@ -201,19 +247,11 @@ impl Kernel {
         (self.lifetime.lease.get() / 10).min(LOOK)
     }
 
-    /// Renews the lease, as long as the programs obey us. Says whether they do.
-    pub(super) fn renew(&mut self) -> anyhow::Result<bool> {
-        let ours = self.redirect.is_ours()?;
-        if ours {
-            self.redirect.renew(self.lifetime.lease.get())?;
-        }
-        Ok(ours)
-    }
-
     /// When the agent before us has finished: nobody else is exempt, nobody connects to it any more, and another one may
-    /// start.
+    /// start. While another one starts, nothing is changed.
     pub(super) fn inherit(&mut self) -> anyhow::Result<()> {
         if self.serving.is_none()
+            && self.begin_change()?
             && let Some(lock) = lock(self.pins.dir())?
         {
             self.serving = Some(lock);
@@ -221,10 +259,28 @@ impl Kernel {
             self.redirect.forget_before()?;
             tracing::info!("the agent before us has ended");
         }
-        if self.serving.is_some() || self.begun.elapsed() > HEIR {
+        let waited = self.switched.is_some_and(|at| at.elapsed() > HEIR);
+        if self.serving.is_some() || waited {
             self.starting = None;
         }
         Ok(())
+    }
+
+    /// Makes sure that no other agent starts while we change what is pinned, and that it is ours to be changed. If not,
+    /// it says so, and it may be tried again.
+    fn begin_change(&mut self) -> anyhow::Result<bool> {
+        if self.starting.is_none() {
+            self.starting = lock(self.pins.root())?;
+        }
+        Ok(self.starting.is_some() && self.redirect.is_ours()?)
+    }
+
+    /// As [`attach`](Self::attach), for an agent that serves already; `None` while another one starts.
+    pub(super) fn attach_anew(&mut self, kubepods: &Path) -> anyhow::Result<Option<Vec<Attached>>> {
+        if !self.begin_change()? {
+            return Ok(None);
+        }
+        self.attach(kubepods).map(Some)
     }
 
     /// Another agent serves now, and knows by this that we have finished.
@@ -250,13 +306,10 @@ impl Kernel {
         }
     }
 
-    /// Takes away everything that we or other versions of us have pinned: from now on pods reach the real service. Unless
-    /// another agent is starting, which says false: it needs what is there.
+    /// Takes away everything that we have pinned: from now on pods reach the real service. Not what belongs to another
+    /// agent, that starts or serves: then it says false.
     pub(super) fn remove(mut self) -> anyhow::Result<bool> {
-        if self.starting.is_none() {
-            self.starting = lock(self.pins.root())?;
-        }
-        if self.starting.is_none() {
+        if !self.begin_change()? || self.is_served_by_another_version() {
             return Ok(false);
         }
         pins::remove(self.pins.root())?;
@@ -267,42 +320,35 @@ impl Kernel {
 impl Drop for Kernel {
     /// An agent that never attached anything leaves nothing behind.
     fn drop(&mut self) {
-        let alone = self.starting.is_some() && self.serving.is_some();
-        if !alone || self.pins.attached() {
-            return;
+        if self.starting.is_some() {
+            clean_up(&self.pins, self.serving.is_some());
         }
-        if let Err(error) = pins::remove_version(self.pins.dir()) {
-            tracing::warn!("{:#}", anyhow::Error::from(error));
-        }
-        // Another version may have something there.
-        let _kept = std::fs::remove_dir(self.pins.root()).is_ok();
     }
 }
 
-/// Waits for our turn to start.
-async fn turn(pin_dir: &Path) -> anyhow::Result<(Pins, Lock)> {
-    let mut said = false;
-    loop {
-        let pins = Pins::open(pin_dir)?;
-        if let Some(lock) = lock(pins.root())? {
-            // Whoever was before us may have removed what it made.
-            return Ok((Pins::open(pin_dir)?, lock));
-        }
-        if !said {
-            tracing::warn!(pin_dir = %pin_dir.display(), "another agent is starting on this node; waiting for it");
-            said = true;
-        }
-        tokio::time::sleep(TURN).await;
+/// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already.
+fn load(
+    config: &Config,
+    pins: &Pins,
+    own: Option<CgroupId>,
+    alone: bool,
+) -> anyhow::Result<(Redirect, Parts)> {
+    let mut redirect = Redirect::load(config.log.level.into(), pins.clone())?;
+    memory::give_back(); // loading takes MiB that nothing takes afterwards
+    if alone {
+        redirect.exempt_only(own)?;
     }
-}
-
-/// Whether another process holds the lock.
-fn is_locked(dir: &Path) -> bool {
-    matches!(Lock::try_take(dir), Ok(None))
-}
-
-fn lock(dir: &Path) -> anyhow::Result<Option<Lock>> {
-    Lock::try_take(dir).with_context(|| format!("cannot lock {}", dir.display()))
+    if let Some(own) = own {
+        redirect.exempt(own)?;
+    }
+    let parts = Parts {
+        counters: redirect.counters()?,
+        token_key: Kept {
+            ours: redirect.token_key()?,
+            others: pins.others()?,
+        },
+    };
+    Ok((redirect, parts))
 }
 
 fn own_cgroup(root: &Path) -> Option<CgroupId> {

@@ -45,4 +45,9 @@ pub struct Lifetime {
         ignore_case = true
     )]
     pub when_agent_gone: WhenGone,
+
+    /// The DaemonSet that this agent belongs to: once that is deleted or has no place for it on this node, the agent takes
+    /// everything of it away when it ends
+    #[arg(long, env = "BPF2IAM_DAEMON_SET", value_name = "NAMESPACE/NAME")]
+    pub daemon_set: Option<String>,
 }

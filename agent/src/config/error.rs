@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     id::InvalidRole,
-    kubernetes::{InvalidToken, InvalidUrl},
+    kubernetes::{InvalidToken, InvalidUrl, daemon_set},
     metadata::InvalidAllow,
     pods::{
         binding::{InvalidCluster, InvalidSessionTags, InvalidTemplate},
@@ -33,6 +33,12 @@ pub enum Error {
     /// Nothing can be pinned there.
     #[error("--pin-dir is {}, which is no absolute path below /; give one, such as /sys/fs/bpf/bpf2iam", .0.display())]
     PinDir(PathBuf),
+    /// It names no DaemonSet.
+    #[error("--daemon-set: {0}; give the agent's own, such as kube-system/bpf2iam")]
+    DaemonSet(#[source] daemon_set::InvalidName),
+    /// There are none without an API server.
+    #[error("--daemon-set is {0}, but --pods is a directory; leave it out, or take --pods kube")]
+    NoDaemonSets(daemon_set::Name),
     /// The machine does not say its name.
     #[error("cannot read the host name; give --node-name")]
     HostName(#[source] io::Error),

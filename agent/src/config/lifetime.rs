@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     args,
+    kubernetes::daemon_set::Name,
     redirect::{LeaseLength, WhenGone},
 };
 
-use super::{Error, word};
+use super::{Error, Pods, given, or, word};
 
 /// What outlives the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +19,31 @@ pub struct Lifetime {
     pub lease: LeaseLength,
     /// What it does after that.
     pub when_gone: WhenGone,
+    /// Whose end is the end of all of it.
+    pub daemon_set: Option<Name>,
 }
 
 impl Lifetime {
-    pub(super) fn new(args: &args::Lifetime) -> Result<Self, Error> {
+    pub(super) fn new(args: &args::Lifetime, pods: &Pods) -> Result<Self, Error> {
+        let daemon_set = given(args.daemon_set.clone()).map(|name| name.parse::<Name>());
+        let daemon_set = daemon_set.transpose().map_err(Error::DaemonSet)?;
+        if let (Some(name), Pods::Files(_)) = (&daemon_set, pods) {
+            return Err(Error::NoDaemonSets(name.clone()));
+        }
         Ok(Self {
+            daemon_set,
             pin_dir: pin_dir(&args.pin_dir.path)?,
             lease: args.lease,
             when_gone: args.when_agent_gone,
         })
     }
 
-    pub(super) fn settings(&self) -> [(&'static str, String); 3] {
+    pub(super) fn settings(&self) -> [(&'static str, String); 4] {
         [
             ("pin-dir", self.pin_dir.display().to_string()),
             ("lease", self.lease.to_string()),
             ("when-agent-gone", word(&self.when_gone)),
+            ("daemon-set", or(self.daemon_set.as_ref(), "(none)")),
         ]
     }
 }

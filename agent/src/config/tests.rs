@@ -242,6 +242,21 @@ fn pins_are_at_an_absolute_path_below_the_root() {
 }
 
 #[test]
+fn a_daemon_set_has_a_namespace_and_needs_an_api_server() {
+    assert_eq!(
+        refusal(&["--pods=kube", "--daemon-set=bpf2iam"]),
+        "--daemon-set: \"bpf2iam\" is no NAMESPACE/NAME of a DaemonSet; give the agent's own, such as \
+         kube-system/bpf2iam: \"bpf2iam\" is no NAMESPACE/NAME of a DaemonSet"
+    );
+    assert_eq!(
+        refusal(&["--pods=file:/proc", "--daemon-set=a/b"]),
+        "--daemon-set is a/b, but --pods is a directory; leave it out, or take --pods kube"
+    );
+    let none = config(&["--pods=file:/proc", "--daemon-set="]).unwrap();
+    assert_eq!(none.lifetime.daemon_set, None);
+}
+
+#[test]
 fn the_log_is_as_loud_as_the_louder_of_two_flags() {
     for (flags, level) in [
         (&["--log-level=warning"] as &[_], Level::Warn),
@@ -268,6 +283,7 @@ fn all_settings_are_printed() {
         "--api-server=https://10.0.0.1:6443",
         "--api-token=c2VjcmV0",
         "--namespace-restrictions",
+        "--daemon-set=kube-system/bpf2iam",
     ]);
     let config = config.unwrap();
     assert!(!format!("{config:?}").contains("c2VjcmV0"));
@@ -277,7 +293,7 @@ fn all_settings_are_printed() {
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \
          --kubepods=(to be found) --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
          --metadata-addr=http://169.254.169.254 --availability-zone=(none) --imds-tokens=optional \
-         --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --pods=kube --api-server=https://10.0.0.1:6443/ \
+         --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --daemon-set=kube-system/bpf2iam --pods=kube --api-server=https://10.0.0.1:6443/ \
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \
          --iam-role-key=iam.amazonaws.com/role --iam-external-id=iam.amazonaws.com/external-id \
          --namespace-key=iam.amazonaws.com/allowed-roles --namespace-restrictions=glob \

@@ -141,6 +141,19 @@ impl Rules {
         })
     }
 
+    /// Another handle to the same.
+    pub(super) fn open(pins: &Pins) -> Result<Self, Error> {
+        use aya::maps::Map;
+        let map = |name| MapData::from_pin(pins.map(name)).map_err(of(name));
+        let array = |name| map(name).map(Map::Array);
+        Ok(Self {
+            lease: array(LEASE)?.try_into().map_err(of(LEASE))?,
+            active: array(ACTIVE)?.try_into().map_err(of(ACTIVE))?,
+            config: array(CONFIG)?.try_into().map_err(of(CONFIG))?,
+            exempt: Map::HashMap(map(EXEMPT)?).try_into().map_err(of(EXEMPT))?,
+        })
+    }
+
     /// From now on `config` counts, at once for every connect.
     pub(super) fn switch(&mut self, config: abi::Config) -> Result<(), Error> {
         let next = 1 - self.active()?.config.min(1);
@@ -195,6 +208,20 @@ impl Rules {
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Rules")
+    }
+}
+
+/// Calls from this cgroup reach the real service by the programs of another version too, whose pins are in `dir`, if it
+/// keeps them as we do.
+pub(super) fn exempt_in(dir: &Path, cgroup: CgroupId) {
+    let insert = || -> Result<(), MapError> {
+        let map = aya::maps::Map::HashMap(MapData::from_pin(Pins::map_in(dir, EXEMPT))?);
+        let mut exempt: aya::maps::HashMap<_, u64, u32> = map.try_into()?;
+        exempt.insert(cgroup.get(), 1, 0)
+    };
+    if let Err(error) = insert() {
+        let error = anyhow::Error::from(error);
+        tracing::warn!(dir = %dir.display(), "another version may keep us from the metadata service: {error:#}");
     }
 }
 

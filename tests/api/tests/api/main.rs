@@ -21,4 +21,6 @@ mod smoke;
 #[cfg(test)]
 mod tapped;
 #[cfg(test)]
+mod uninstall;
+#[cfg(test)]
 mod web_identity;

@@ -54,7 +54,7 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 50] = [
+const FLAGS: [&str; 51] = [
     "node-name",
     "listen-port",
     "node-ip",
@@ -65,6 +65,7 @@ const FLAGS: [&str; 50] = [
     "pin-dir",
     "lease",
     "when-agent-gone",
+    "daemon-set",
     "metadata-addr",
     "availability-zone",
     "imds-tokens",

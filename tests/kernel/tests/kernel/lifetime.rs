@@ -48,7 +48,8 @@ fn assert_closed_door(stage: &Stage, pod: &Pod) {
 
 /// A successor of the agent that serves, once it is ready.
 fn succeed(stage: &Stage) -> Agent {
-    let process = Process::spawn("bpf2iam", stage.agent(&[]).unwrap()).unwrap();
+    let agent = stage.agent(&["--listen-port", "8181"]).unwrap();
+    let process = Process::spawn("bpf2iam", agent).unwrap();
     Agent::ready(process, stage).unwrap()
 }
 
@@ -121,7 +122,8 @@ fn an_expired_lease_refuses_or_lets_pass_as_it_was_wanted() {
 fn a_successor_takes_over_while_pods_ask_and_none_of_them_notices() {
     let Some(stage) = stage() else { return };
     let pods = [pod(&stage, "cart"), host_pod(&stage, "log")];
-    let mut agent = start(&stage, &[]);
+    // Even where the port is given: the successor takes another one.
+    let mut agent = start(&stage, &["--listen-port", "8181"]);
     let asking = pods.each_ref().map(|pod| {
         let name = &pod.spec().name;
         let args = [
@@ -147,6 +149,26 @@ fn a_successor_takes_over_while_pods_ask_and_none_of_them_notices() {
         assert_eq!((tally.ok, tally.total()), (40_000, 40_000), "{tally:?}");
     }
     wait_for_record(agent.process(), "the agent before us has ended", |_| true);
+}
+
+#[test]
+fn a_successor_that_is_interrupted_before_it_serves_takes_nothing_away() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let agent = start(&stage, &[]);
+    // It waits for keys, which it does not get.
+    let hang = serde_json::json!([{ "do": { "fault": "hang" } }]);
+    stage.set_sts_rules(&hang).unwrap();
+    let mut next = Process::spawn("bpf2iam", stage.agent(&[]).unwrap()).unwrap();
+    next.wait_for_line(|line| line.contains("\"starting\""), PATIENCE)
+        .unwrap();
+    thread::sleep(Duration::from_secs(2));
+    next.signal(Signal::INT).unwrap();
+    let ended = next.wait(PATIENCE).unwrap();
+    assert!(ended.success(), "{:#?}", next.lines());
+    assert_eq!(attached(&stage), LINKS);
+    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    assert!(agent.logged(DISPLACED).is_empty());
 }
 
 #[test]
