@@ -129,6 +129,11 @@ async fn finish(kernel: Kernel, agent: Agent, told: Told) -> anyhow::Result<()> 
         // Connects that were sent to us are still on their way.
         time::sleep(LINGER).await;
     }
+    if !kernel.has_served() {
+        // What is attached, if anything is, is another agent's.
+        agent.stop().await;
+        return Ok(());
+    }
     let fate = match told {
         Told::Terminate => agent.fate().await,
         Told::Interrupt => Fate::Goes("somebody at a terminal ended the agent"),

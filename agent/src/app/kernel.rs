@@ -102,21 +102,17 @@ impl Kernel {
 
     /// How we stand to the agent before us, if there is one, of our version or another one.
     pub(super) fn standing(&self) -> Standing {
-        if self.serving.is_none() || self.is_served_by_another_version() {
+        if self.serving.is_none() || self.is_superseded() {
             Standing::Successor
         } else {
             Standing::Alone
         }
     }
 
-    fn is_served_by_another_version(&self) -> bool {
-        let others = self.pins.others().unwrap_or_default();
-        others.iter().any(|dir| is_locked(dir))
-    }
-
     /// Whether an agent of another version serves.
     pub(super) fn is_superseded(&self) -> bool {
-        self.is_served_by_another_version()
+        let others = self.pins.others().unwrap_or_default();
+        others.iter().any(|dir| is_locked(dir))
     }
 
     /// Takes away what other versions have attached, now that our programs are. Their agent, if one lives, sees it.
@@ -149,6 +145,11 @@ impl Kernel {
         self.redirect.switch(target, self.lifetime.lease.get())?;
         self.switched = Some(Instant::now());
         self.renew()
+    }
+
+    /// Whether the programs obey us, or did.
+    pub(super) const fn has_served(&self) -> bool {
+        self.switched.is_some()
     }
 
     /// Whether the programs obeyed us, and obey another agent now.
@@ -290,7 +291,7 @@ impl Kernel {
 
     /// Whether any agent serves, of our version or another one.
     pub(super) fn is_served(&self) -> bool {
-        is_locked(self.pins.dir()) || self.is_served_by_another_version()
+        is_locked(self.pins.dir()) || self.is_superseded()
     }
 
     /// How long a node may be without an agent before that is not only a restart.
@@ -309,7 +310,7 @@ impl Kernel {
     /// Takes away everything that we have pinned: from now on pods reach the real service. Not what belongs to another
     /// agent, that starts or serves: then it says false.
     pub(super) fn remove(mut self) -> anyhow::Result<bool> {
-        if !self.begin_change()? || self.is_served_by_another_version() {
+        if !self.begin_change()? || self.is_superseded() {
             return Ok(false);
         }
         pins::remove(self.pins.root())?;

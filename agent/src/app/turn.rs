@@ -13,10 +13,14 @@ const TURN: Duration = Duration::from_millis(50);
 pub(super) async fn turn(pin_dir: &Path) -> anyhow::Result<(Pins, Lock)> {
     let mut said = false;
     loop {
-        let pins = Pins::open(pin_dir)?;
-        if let Some(lock) = lock(pins.root())? {
-            // Whoever was before us may have removed what it made.
-            return Ok((Pins::open(pin_dir)?, lock));
+        // The rest only with the lock: whoever has it may be removing everything, this directory too.
+        Pins::make_root(pin_dir)?;
+        match Lock::try_take(pin_dir) {
+            Ok(Some(lock)) => return Ok((Pins::open(pin_dir)?, lock)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot lock {}", pin_dir.display()));
+            }
+            Ok(None) | Err(_) => {}
         }
         if !said {
             tracing::warn!(pin_dir = %pin_dir.display(), "another agent is starting on this node; waiting for it");

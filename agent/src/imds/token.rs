@@ -25,7 +25,7 @@ use sha2::Sha256;
 use crate::id::PodUid;
 
 pub use boot::{BootError, BootId};
-pub use key::{Fresh, GenerateError, Key, KeyStore};
+pub use key::{GenerateError, Key, KeyStore};
 
 /// The first byte of each token, and of what is authenticated. With the zero bytes of a date in this
 /// century after it, it makes tokens begin with `AQAA`, as EC2's begin with `AQA`.

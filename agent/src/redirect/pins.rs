@@ -1,8 +1,8 @@
 //! Where maps and links outlive the agent: `PIN_DIR/ABI/{maps,links}/NAME`, on a bpf file system.
 //!
 //! What is pinned there keeps the pods' connects away from the real service while no agent runs. Only root reads it: one of
-//! the maps holds the key of session tokens. What bears one of our names and is not ours is never used and never
-//! removed; it is an error that names it.
+//! the maps holds the key of session tokens. What bears one of our names and is not ours is never used: it is an
+//! error that names it. An uninstall takes away whatever is in our directories.
 
 use std::{
     ffi::OsString,
@@ -32,6 +32,9 @@ pub enum Error {
         .0.display()
     )]
     NotBpfFs(PathBuf),
+    /// It is the file system itself: others pin there too, and nothing of theirs may be touched.
+    #[error("{} is where the bpf file system is mounted (--pin-dir); give a directory below it", .0.display())]
+    Mount(PathBuf),
     /// A directory cannot be made or read.
     #[error("cannot {what} {} (--pin-dir)", .path.display())]
     Directory {
@@ -75,14 +78,19 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// The pins of this ABI below `root`, an absolute path. Makes the directories that are missing.
-    pub fn open(root: &Path) -> Result<Self, Error> {
+    /// Makes `root`, an absolute path, where there is none.
+    pub fn make_root(root: &Path) -> Result<(), Error> {
         on_bpf_fs(root)?;
+        make_private(root)
+    }
+
+    /// The pins of this ABI below `root`, which was made. Makes the directories that are missing.
+    pub fn open(root: &Path) -> Result<Self, Error> {
         let pins = Self {
             root: root.to_owned(),
             dir: root.join(abi::VERSION.to_string()),
         };
-        for dir in [&pins.root, &pins.dir, &pins.maps(), &pins.links()] {
+        for dir in [&pins.dir, &pins.maps(), &pins.links()] {
             make_private(dir)?;
         }
         Ok(pins)
@@ -223,16 +231,25 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 fn on_bpf_fs(root: &Path) -> Result<(), Error> {
     let existing = root.ancestors().find(|path| path.exists());
     let existing = existing.unwrap_or(Path::new("/"));
-    let found = statfs(existing).map_err(|errno| Error::Directory {
+    let failed = |source| Error::Directory {
         what: "look at",
         path: existing.to_owned(),
-        source: errno.into(),
-    })?;
-    if u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS) {
-        Ok(())
-    } else {
-        Err(Error::NotBpfFs(root.to_owned()))
+        source,
+    };
+    let found = statfs(existing).map_err(|errno| failed(errno.into()))?;
+    if !u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS) {
+        return Err(Error::NotBpfFs(root.to_owned()));
     }
+    if existing == root && is_mount(root).map_err(failed)? {
+        return Err(Error::Mount(root.to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether another file system is above it.
+fn is_mount(path: &Path) -> io::Result<bool> {
+    let above = path.parent().unwrap_or(path);
+    Ok(fs::metadata(path)?.dev() != fs::metadata(above)?.dev())
 }
 
 fn make_private(path: &Path) -> Result<(), Error> {

@@ -41,25 +41,12 @@ pub struct GenerateError(#[source] rand::rngs::SysError);
 /// Keeps the key.
 ///
 /// Some SDKs never recover from a token that has become invalid: they are without keys until it would have
-/// expired, up to six hours. So the key should outlive the agent. [`Fresh`] does not keep it. Another
-/// implementation is to keep it in a pinned map, in kernel memory and never on a disk: then tokens survive
-/// restarts and upgrades, and end with the boot, as [`BootId`](super::BootId) says they must.
+/// expired, up to six hours. So the key outlives the agent: in a pinned map, in kernel memory and never on a disk. It ends
+/// with the boot, as [`BootId`](super::BootId) says it must.
 pub trait KeyStore {
     /// Why there is no key.
     type Error: Error + Send + Sync + 'static;
 
     /// The key of the agent before this one if there is one, else a new one that is kept from now on.
     fn key(&mut self) -> Result<Key, Self::Error>;
-}
-
-/// Makes the key anew at each start, and has it in memory only: with the agent all its tokens end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fresh;
-
-impl KeyStore for Fresh {
-    type Error = GenerateError;
-
-    fn key(&mut self) -> Result<Key, GenerateError> {
-        Key::generate()
-    }
 }

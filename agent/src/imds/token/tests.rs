@@ -137,7 +137,7 @@ fn what_has_not_the_form_of_a_token_is_malformed() {
 
 #[test]
 fn a_new_key_is_not_the_one_before_and_is_not_printed() {
-    let (one, two) = (Fresh.key().unwrap(), Fresh.key().unwrap());
+    let (one, two) = (Key::generate().unwrap(), Key::generate().unwrap());
     assert_ne!(one.expose(), two.expose());
     assert_eq!(
         format!("{one:?} {:?}", Authority::new(&one, BOOT)),

@@ -2,6 +2,7 @@
 //!
 //! One test, one after the other: they all are about the one DaemonSet that the shipped rights name.
 
+use anyhow::Result;
 use bpf2iam_support::stage::Agent;
 use serde_json::{Value, json};
 
@@ -40,6 +41,16 @@ fn kubectl(scene: &Scene, args: &[&str]) {
     scene.cluster.kubectl(args).unwrap();
 }
 
+/// Does something to the DaemonSet.
+fn to_daemon_set(scene: &Scene, verb: &str, args: &[&str]) -> Result<String> {
+    let verb = ["-n", "bpf2iam", verb, "daemonset", "bpf2iam"];
+    scene.cluster.kubectl(&[&verb, args].concat())
+}
+
+fn delete(scene: &Scene, args: &[&str]) {
+    to_daemon_set(scene, "delete", args).unwrap();
+}
+
 const CASES: [Case; 7] = [
     Case {
         what: "nothing happened",
@@ -48,32 +59,15 @@ const CASES: [Case; 7] = [
     },
     Case {
         what: "it is deleted in the background",
-        done: |scene| kubectl(scene, &["-n", "bpf2iam", "delete", "daemonset", "bpf2iam"]),
+        done: |scene| delete(scene, &[]),
         stays: false,
     },
     Case {
         what: "it is being deleted, and waits for a finalizer as it does in the foreground",
         done: |scene| {
             let finalizers = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
-            let patch = [
-                "-n",
-                "bpf2iam",
-                "patch",
-                "daemonset",
-                "bpf2iam",
-                "-p",
-                finalizers,
-            ];
-            kubectl(scene, &patch);
-            let delete = [
-                "-n",
-                "bpf2iam",
-                "delete",
-                "daemonset",
-                "bpf2iam",
-                "--wait=false",
-            ];
-            kubectl(scene, &delete);
+            to_daemon_set(scene, "patch", &["-p", finalizers]).unwrap();
+            delete(scene, &["--wait=false"]);
         },
         stays: false,
     },
@@ -84,7 +78,7 @@ const CASES: [Case; 7] = [
                 scene,
                 &["-n", "bpf2iam", "delete", "rolebinding", "bpf2iam"],
             );
-            kubectl(scene, &["-n", "bpf2iam", "delete", "daemonset", "bpf2iam"]);
+            delete(scene, &[]);
         },
         stays: false,
     },
@@ -105,7 +99,7 @@ const CASES: [Case; 7] = [
         what: "it is deleted, but the API server is away",
         done: |scene| {
             scene.line = None;
-            kubectl(scene, &["-n", "bpf2iam", "delete", "daemonset", "bpf2iam"]);
+            delete(scene, &[]);
         },
         stays: true,
     },
@@ -128,26 +122,9 @@ fn begin(scene: &Scene) -> Agent {
 
 fn tidy(scene: &Scene) {
     let finalizers = r#"{"metadata":{"finalizers":null}}"#;
-    let set = [
-        "-n",
-        "bpf2iam",
-        "patch",
-        "daemonset",
-        "bpf2iam",
-        "-p",
-        finalizers,
-    ];
     // Most have been deleted already.
-    let _gone = scene.cluster.kubectl(&set).is_err();
-    let delete = [
-        "-n",
-        "bpf2iam",
-        "delete",
-        "daemonset",
-        "bpf2iam",
-        "--ignore-not-found",
-    ];
-    kubectl(scene, &delete);
+    let _gone = to_daemon_set(scene, "patch", &["-p", finalizers]).is_err();
+    delete(scene, &["--ignore-not-found"]);
     let role = "--role=bpf2iam";
     let account = "--serviceaccount=bpf2iam:bpf2iam";
     let bind = [

@@ -1,9 +1,13 @@
 //! What is wrong with a node, and what the agent says of it: one clear message, and an end; or it waits and says for what.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bpf2iam_kernel::{bpftool, objects::wait_until};
 use bpf2iam_support::{
+    Pod,
     process::Process,
     stage::{Agent, Stage},
 };
@@ -132,6 +136,13 @@ fn later(stage: &Stage) -> PathBuf {
         .join("kubepods")
 }
 
+/// Where the pod's cgroup would be below another `kubepods`.
+fn moved(stage: &Stage, pod: &Pod, kubepods: &Path) -> PathBuf {
+    let place = pod.place();
+    let relative = place.cgroup().strip_prefix(stage.node().kubepods());
+    kubepods.join(relative.unwrap())
+}
+
 #[test]
 fn the_pods_cgroup_is_waited_for() {
     let Some(stage) = stage() else { return };
@@ -148,13 +159,7 @@ fn the_pods_cgroup_is_waited_for() {
     assert_eq!(stage.admin("/readyz").unwrap(), pending);
     assert_eq!(stage.admin("/healthz").unwrap(), "ok\n");
 
-    let relative = cart
-        .place()
-        .cgroup()
-        .strip_prefix(stage.node().kubepods())
-        .unwrap()
-        .to_owned();
-    let cgroup = kubepods.join(relative);
+    let cgroup = moved(&stage, &cart, &kubepods);
     fs::create_dir_all(&cgroup).unwrap();
     let agent = Agent::ready(process, &stage).unwrap();
     agent.wait_for_keys().unwrap();
@@ -184,13 +189,7 @@ fn when_the_pods_cgroup_is_made_anew_the_programs_are_attached_anew() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
     let kubepods = later(&stage);
-    let relative = cart
-        .place()
-        .cgroup()
-        .strip_prefix(stage.node().kubepods())
-        .unwrap()
-        .to_owned();
-    let cgroup = kubepods.join(relative);
+    let cgroup = moved(&stage, &cart, &kubepods);
     let place = cart.place().with_cgroup(&cgroup);
     fs::create_dir_all(&kubepods).unwrap();
     let agent = start(&stage, &["--kubepods", text(&kubepods)]);
