@@ -107,19 +107,34 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Everything that can fail for good, and opens the doors. Where programs are attached already and nobody answers for
-/// them, connects are sent to us at once: they wait at our doors rather than being refused.
+/// Everything that can fail for good, and opens the doors.
 async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
     let (mut kernel, mut parts) = Kernel::prepare(&config).await?;
     let doors = Doors::open(&config, kernel.standing()).await?;
-    if kernel.is_orphaned() {
-        let bound = doors.bound().context("cannot tell where we listen")?;
-        kernel.switch(&bound)?;
-    }
-    let (config, source) = find_out(config).await?;
+    let bound = doors.bound().context("cannot tell where we listen")?;
+    let (config, source) = {
+        let found = Box::pin(find_out(config)); // the SDK makes it large
+        meanwhile(&mut kernel, &bound, found).await??
+    };
     let key = parts.token_key.key()?;
     let agent = Agent::open(&config, doors, source, &key, Some(parts.counters)).await?;
     Ok((kernel, agent))
+}
+
+/// Does `work`. Where programs are attached already and nobody answers for them, or no longer, connects are sent to us at
+/// once.
+async fn meanwhile<T>(
+    kernel: &mut Kernel,
+    bound: &Bound,
+    work: impl Future<Output = T>,
+) -> anyhow::Result<T> {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        () = kernel.vacancy() => kernel.step_in(bound)?,
+        done = &mut work => return Ok(done),
+    }
+    Ok(work.await)
 }
 
 /// The end that was wanted. Where the programs go, they go first: what connects from then on gets the real service, not a
@@ -220,19 +235,7 @@ fn told_to_end() -> anyhow::Result<impl Future<Output = Told>> {
 
 /// Serves the pods, from when there are any. Says why it ended.
 async fn live(kernel: &mut Kernel, agent: &mut Agent) -> Ended {
-    let serve = async {
-        let kubepods = kernel.wait_for_pods().await?;
-        if kernel.standing() == Standing::Successor {
-            // Until then the one before us serves.
-            agent.warm(WARM).await;
-        }
-        anyhow::Ok(kubepods)
-    };
-    let kubepods = match serve.await {
-        Ok(kubepods) => kubepods,
-        Err(error) => return Ended::Died(error),
-    };
-    let keeper = match start(kernel, agent, kubepods) {
+    let keeper = match start(kernel, agent).await {
         Ok(keeper) => keeper,
         Err(error) => return Ended::Died(error),
     };
@@ -242,7 +245,20 @@ async fn live(kernel: &mut Kernel, agent: &mut Agent) -> Ended {
     }
 }
 
-fn start<'a>(
+async fn start<'a>(kernel: &'a mut Kernel, agent: &mut Agent) -> anyhow::Result<Keeper<'a>> {
+    let kubepods = kernel.pods();
+    let kubepods = meanwhile(kernel, agent.bound(), kubepods).await??;
+    if kernel.standing() == Standing::Successor {
+        // As long as the one before us serves.
+        tokio::select! {
+            () = agent.warm(WARM) => {}
+            () = kernel.vacancy() => kernel.step_in(agent.bound())?,
+        }
+    }
+    put_in_place(kernel, agent, kubepods)
+}
+
+fn put_in_place<'a>(
     kernel: &'a mut Kernel,
     agent: &mut Agent,
     kubepods: PathBuf,
@@ -266,9 +282,5 @@ fn start<'a>(
     };
     kernel.supersede()?;
     let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
-    Ok(Keeper {
-        kernel,
-        kubepods,
-        attachment,
-    })
+    Ok(Keeper::new(kernel, kubepods, attachment))
 }

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     fs, io,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
@@ -115,6 +115,12 @@ impl Tree {
         path.strip_prefix(&self.root_path)
             .map_or_else(|_| path.to_owned(), |below| Path::new("/").join(below))
     }
+}
+
+/// Whether the cgroup with this id, on the mount that `root` is on, does not exist any more. What cannot be told is
+/// taken for a no. An id is not used twice.
+pub fn is_gone(root: BorrowedFd<'_>, id: CgroupId) -> bool {
+    handle::path_of(root, id).is_err_and(|error| error.raw_os_error() == Some(libc::ESTALE))
 }
 
 /// The id of the cgroup at `path`: its directory's inode number.

@@ -233,9 +233,9 @@ impl Redirect {
         self.rules.exempt(cgroup)
     }
 
-    /// Calls from no other cgroup do.
-    pub fn exempt_only(&mut self, cgroup: Option<CgroupId>) -> Result<(), Error> {
-        self.rules.exempt_only(cgroup)
+    /// Calls from those cgroups do no longer that are not to be kept.
+    pub fn retain_exempt(&mut self, keep: impl Fn(CgroupId) -> bool) -> Result<(), Error> {
+        self.rules.retain_exempt(keep)
     }
 
     /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.

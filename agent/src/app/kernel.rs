@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -28,8 +28,12 @@ use super::{
     turn::{clean_up, is_locked, lock, turn, vacancy},
 };
 
-/// How often the pods' cgroup is looked for while the kubelet has not made it.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the pods' cgroup is looked for while the kubelet has not made it. A pod's first container takes longer.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often the lease is renewed at least.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether the agent before us lives.
+const PULSE: Duration = Duration::from_millis(50);
 /// How long an agent that was replaced may take to finish before another one may start all the same.
 const HEIR: Duration = Duration::from_secs(30);
 
@@ -77,7 +81,12 @@ impl Kernel {
         let (pins, starting) = turn(&config.lifetime.pin_dir).await?;
         let serving = vacancy(&pins).await?;
         let own = own_cgroup(&root_path);
-        let (redirect, parts) = match load(config, &pins, own, serving.is_some()) {
+        let others = if serving.is_some() {
+            Others::Gone
+        } else {
+            Others::Alive(root.as_fd())
+        };
+        let (redirect, parts) = match load(config, &pins, own, others) {
             Ok(loaded) => loaded,
             Err(error) => {
                 clean_up(&pins, serving.is_some());
@@ -111,8 +120,7 @@ impl Kernel {
 
     /// Whether an agent of another version serves.
     pub(super) fn is_superseded(&self) -> bool {
-        let others = self.pins.others().unwrap_or_default();
-        others.iter().any(|dir| is_locked(dir))
+        is_other_locked(&self.pins)
     }
 
     /// Takes away what other versions have attached, now that our programs are. Their agent, if one lives, sees it.
@@ -124,9 +132,26 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether programs are attached for which no agent answers any more.
-    pub(super) fn is_orphaned(&self) -> bool {
-        self.serving.is_some() && self.pins.attached()
+    /// Waits until the agent before us is gone, if there is one.
+    pub(super) fn vacancy(&self) -> impl Future<Output = ()> + use<> {
+        let (pins, ours) = (self.pins.clone(), self.serving.is_some());
+        async move {
+            while !ours && is_locked(pins.dir()) || is_other_locked(&pins) {
+                tokio::time::sleep(PULSE).await;
+            }
+        }
+    }
+
+    /// Where programs are attached for which no agent answers any more, they obey us from now on: connects wait at our
+    /// doors rather than being refused.
+    pub(super) fn step_in(&mut self, bound: &Bound) -> anyhow::Result<()> {
+        if self.serving.is_none() {
+            self.serving = lock(self.pins.dir())?;
+        }
+        if self.serving.is_some() && self.switched.is_none() && self.pins.attached() {
+            self.switch(bound)?;
+        }
+        Ok(())
     }
 
     /// From now on the programs obey us: connects go to where we listen.
@@ -185,20 +210,21 @@ impl Kernel {
     }
 
     /// The root of the pods' cgroups. The kubelet makes it; before its first start there is none.
-    pub(super) async fn wait_for_pods(&self) -> anyhow::Result<PathBuf> {
-        let mut said = false;
-        loop {
-            if let Some(found) = cgroup::find_kubepods(&self.root_path, self.kubepods.as_deref())? {
-                return Ok(found);
+    pub(super) fn pods(&self) -> impl Future<Output = anyhow::Result<PathBuf>> + use<> {
+        let (root, given) = (self.root_path.clone(), self.kubepods.clone());
+        async move {
+            let mut said = false;
+            loop {
+                if let Some(found) = cgroup::find_kubepods(&root, given.as_deref())? {
+                    return Ok(found);
+                }
+                if !said {
+                    let below = root.join(given.as_deref().unwrap_or(Path::new("")));
+                    tracing::warn!(below = %below.display(), "no cgroup of pods yet (--kubepods); waiting for the kubelet");
+                    said = true;
+                }
+                tokio::time::sleep(LOOK).await;
             }
-            if !said {
-                let below = self
-                    .root_path
-                    .join(self.kubepods.as_deref().unwrap_or(Path::new("")));
-                tracing::warn!(below = %below.display(), "no cgroup of pods yet (--kubepods); waiting for the kubelet");
-                said = true;
-            }
-            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -245,7 +271,7 @@ impl Kernel {
 
     /// How often the lease is renewed.
     pub(super) fn period(&self) -> Duration {
-        (self.lifetime.lease.get() / 10).min(LOOK)
+        (self.lifetime.lease.get() / 10).min(RENEWAL)
     }
 
     /// When the agent before us has finished: nobody else is exempt, nobody connects to it any more, and another one may
@@ -256,7 +282,8 @@ impl Kernel {
             && let Some(lock) = lock(self.pins.dir())?
         {
             self.serving = Some(lock);
-            self.redirect.exempt_only(self.own)?;
+            let own = self.own;
+            self.redirect.retain_exempt(|id| own == Some(id))?;
             self.redirect.forget_before()?;
             tracing::info!("the agent before us has ended");
         }
@@ -327,18 +354,35 @@ impl Drop for Kernel {
     }
 }
 
+/// Other agents, whose calls reach the real service too.
+#[derive(Clone, Copy, Debug)]
+enum Others<'a> {
+    /// There is none.
+    Gone,
+    /// There may be some, in cgroups of this mount.
+    Alive(BorrowedFd<'a>),
+}
+
+/// Whether an agent of another version serves.
+fn is_other_locked(pins: &Pins) -> bool {
+    let others = pins.others().unwrap_or_default();
+    others.iter().any(|dir| is_locked(dir))
+}
+
 /// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already.
 fn load(
     config: &Config,
     pins: &Pins,
     own: Option<CgroupId>,
-    alone: bool,
+    others: Others<'_>,
 ) -> anyhow::Result<(Redirect, Parts)> {
     let mut redirect = Redirect::load(config.log.level.into(), pins.clone())?;
     memory::give_back(); // loading takes MiB that nothing takes afterwards
-    if alone {
-        redirect.exempt_only(own)?;
-    }
+    // Those that crashed are forgotten, or they would fill the map.
+    redirect.retain_exempt(|id| match others {
+        Others::Gone => own == Some(id),
+        Others::Alive(root) => !cgroup::is_gone(root, id),
+    })?;
     if let Some(own) = own {
         redirect.exempt(own)?;
     }

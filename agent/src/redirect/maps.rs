@@ -187,11 +187,11 @@ impl Rules {
         inserted.map_err(of(EXEMPT))
     }
 
-    /// Calls from no other cgroup than this do.
-    pub(super) fn exempt_only(&mut self, cgroup: Option<CgroupId>) -> Result<(), Error> {
+    /// Calls from those cgroups do no longer that are not to be kept.
+    pub(super) fn retain_exempt(&mut self, keep: impl Fn(CgroupId) -> bool) -> Result<(), Error> {
         let all: Result<Vec<_>, _> = self.exempt.keys().collect();
-        let others = all.map_err(of(EXEMPT))?.into_iter();
-        for other in others.filter(|id| cgroup.is_none_or(|own| own.get() != *id)) {
+        let all = all.map_err(of(EXEMPT))?.into_iter();
+        for other in all.filter(|id| !keep(CgroupId::new(*id))) {
             match self.exempt.remove(&other) {
                 Ok(()) | Err(MapError::KeyNotFound) => {}
                 Err(error) => return Err(of(EXEMPT)(error)),
