@@ -5,10 +5,15 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use hyper::{StatusCode, Uri};
-use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixSocket, UnixStream},
+    time,
+};
 
 use crate::{
     drain,
@@ -22,6 +27,8 @@ use super::{EXPLAIN, QUESTION, STATUS, socket_path};
 
 /// How many connections may wait to be accepted.
 const QUEUE: u32 = 128;
+/// How often it is looked whether the socket's file is there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +124,24 @@ impl Server {
         listen(&path).map_err(|source| Error::Bind { path, source })
     }
 
-    /// Answers until the drain with what `answers` says at the moment of each request.
-    pub async fn run(self, answers: impl Answers, drain: drain::Watch) {
-        http::serve(self.listener, Pages(answers), drain).await;
-        drop(self.file);
+    /// Whether its file is its own.
+    #[cfg(test)]
+    pub(super) fn is_there(&self) -> bool {
+        self.file.is_there()
+    }
+
+    /// Answers until the drain with what `answers` says at the moment of each request. Where the socket's file is taken
+    /// away, or replaced by an agent that has ended since, it is opened anew.
+    pub async fn run(mut self, answers: impl Answers, drain: drain::Watch) {
+        let answers = Arc::new(answers);
+        loop {
+            let pages = Pages(Arc::clone(&answers));
+            tokio::select! {
+                () = http::serve(self.listener, pages, drain.clone()) => return,
+                again = self.file.lost() => self = again,
+            }
+            tracing::warn!("the control socket was gone; opened anew");
+        }
     }
 }
 
@@ -172,7 +193,7 @@ fn remove(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
 }
 
 impl SocketFile {
@@ -184,22 +205,44 @@ impl SocketFile {
     }
 }
 
+impl SocketFile {
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
+    }
+
+    /// Waits until the file is gone and nobody answers in its place, and opens the socket anew. What keeps it from doing so
+    /// may pass.
+    async fn lost(&self) -> Server {
+        loop {
+            time::sleep(LOOK).await;
+            if self.is_there() || refuse_if_taken(&self.path).await.is_err() {
+                continue;
+            }
+            let directory = self.path.parent().map_or(Ok(()), make_private);
+            if let Ok(server) = directory.and_then(|()| listen(&self.path)) {
+                return server;
+            }
+        }
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity);
-        if ours && let Err(error) = remove(&self.path) {
+        if self.is_there() && let Err(error) = remove(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove the control socket");
         }
     }
 }
 
-/// Device and inode.
-fn identity(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
+/// Device and inode, and when it was made, as inodes are used again.
+fn identity(file: &Metadata) -> Identity {
+    let changed = (file.ctime(), file.ctime_nsec());
+    (file.dev(), file.ino(), changed)
 }
 
-struct Pages<A>(A);
+type Identity = (u64, u64, (i64, i64));
+
+struct Pages<A>(Arc<A>);
 
 impl<A: Answers> http::Pages for Pages<A> {
     async fn get(&self, target: &Uri) -> Option<Page> {

@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
     task::JoinHandle,
-    time::Instant,
+    time::{self, Instant},
 };
 
 use crate::{
@@ -193,6 +193,41 @@ async fn the_socket_of_a_living_agent_is_left_alone() {
         )
     );
     assert!(Client::new(dir.path()).status().await.is_ok());
+}
+
+/// Whether the agent in `dir` can be asked before [`PATIENCE`] ends.
+async fn is_back(dir: &Path) -> bool {
+    let back = async {
+        while Client::new(dir).status().await.is_err() {
+            time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    time::timeout(PATIENCE, back).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_socket_that_was_taken_away_is_opened_anew() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("run");
+    let (signal, running) = agent(&dir).await;
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(is_back(&dir).await);
+    assert_eq!(mode(&socket_path(&dir)), 0o600);
+    assert!(signal.drain(PATIENCE).await);
+    running.await.unwrap();
+    assert!(!socket_path(&dir).exists(), "nothing is left");
+}
+
+#[tokio::test]
+async fn a_socket_comes_back_when_the_successor_that_replaced_it_has_failed() {
+    let dir = TempDir::new().unwrap();
+    let (_signal, _running) = agent(dir.path()).await;
+    let next = Server::bind(dir.path(), Standing::Successor).await.unwrap();
+    // As long as that one lives, the socket is its own.
+    time::sleep(Duration::from_millis(1500)).await;
+    assert!(next.is_there());
+    drop(next);
+    assert!(is_back(dir.path()).await);
 }
 
 #[tokio::test]
