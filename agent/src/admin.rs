@@ -1,13 +1,16 @@
 //! What the agent tells about itself on a port of its own: `/metrics`, `/healthz`, `/readyz`.
 //!
 //! Everybody on the network can ask. So it never tells anything about a single pod or role, and no
-//! credentials come near it.
+//! credentials come near it. Pods do not need it: where another process has the port, it is waited for, and the agent serves.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{StatusCode, Uri};
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time,
+};
 
 use crate::{
     drain,
@@ -18,11 +21,13 @@ use crate::{
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 128;
+/// How often it is tried to have a port that another process has.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Why there is no admin port.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is not ours, or taken.
+    /// The address is not ours, or may not be had.
     #[error(
         "cannot listen on {address} for --admin-listen (give another ADDRESS:PORT, or `off` to do without)"
     )]
@@ -44,19 +49,27 @@ pub struct Pages {
     pub readiness: Readiness,
 }
 
-/// The admin port, open.
+/// The admin port, open or to be opened.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Opens the port. During an upgrade two agents share it.
+    /// Opens the port. During an upgrade two agents share it. If another process has it, that is said, and it is tried again
+    /// while the server runs.
     pub fn bind(address: SocketAddr) -> Result<Self, Error> {
         let error = |source| Error::Bind { address, source };
-        let listener = listen(address).map_err(error)?;
-        let address = listener.local_addr().map_err(error)?;
+        let listener = match listen(address) {
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                tracing::warn!(%address, "another process listens there (--admin-listen); no metrics until it ends");
+                None
+            }
+            listener => Some(listener.map_err(error)?),
+        };
+        let bound = listener.as_ref().map(TcpListener::local_addr).transpose();
+        let address = bound.map_err(error)?.unwrap_or(address);
         Ok(Self { listener, address })
     }
 
@@ -66,8 +79,28 @@ impl Server {
     }
 
     /// Answers until the drain.
-    pub async fn run(self, pages: Pages, drain: drain::Watch) {
-        http::serve(self.listener, pages, drain).await;
+    pub async fn run(self, pages: Pages, mut drain: drain::Watch) {
+        let open = async move {
+            if let Some(listener) = self.listener {
+                return listener;
+            }
+            when_free(self.address).await
+        };
+        let listener = tokio::select! {
+            listener = open => listener,
+            () = drain.signaled() => return,
+        };
+        http::serve(listener, pages, drain).await;
+    }
+}
+
+async fn when_free(address: SocketAddr) -> TcpListener {
+    loop {
+        time::sleep(RETRY).await;
+        if let Ok(listener) = listen(address) {
+            tracing::info!(%address, "the admin port is free, and open");
+            return listener;
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::{
 
 use crate::{
     clock::Clock, config::Config, control::Standing, creds::sts::Sts, imds::token::KeyStore as _,
-    kubernetes::daemon_set::Fate,
+    kubernetes::daemon_set::Fate, trial::Trial,
 };
 
 use keeper::{Displaced, Keeper};
@@ -264,6 +264,7 @@ fn put_in_place<'a>(
     kubepods: PathBuf,
 ) -> anyhow::Result<Keeper<'a>> {
     let (attest, search) = kernel.attest(kubepods.clone())?;
+    let trial = Trial::new(kubepods.clone(), attest.own(), &agent.bound().listeners);
     agent.spawn("the search for records", search);
     agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
@@ -281,6 +282,7 @@ fn put_in_place<'a>(
         }
     };
     kernel.supersede()?;
+    agent.try_out(trial);
     let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
     Ok(Keeper::new(kernel, kubepods, attachment))
 }

@@ -3,6 +3,7 @@
 //! Every flag of `run` has an environment variable `BPF2IAM_<FLAG>`, and kube2iam's whole command line is understood. All
 //! names are a contract with scripts and charts.
 
+mod cgroups;
 mod explain;
 mod go;
 mod kube2iam;
@@ -12,6 +13,7 @@ mod ready;
 mod run;
 mod sessions;
 mod status;
+mod trial;
 mod uninstall;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -20,6 +22,7 @@ use clap::{
     CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, error::ErrorKind,
 };
 
+pub use cgroups::Cgroups;
 pub use explain::Explain;
 pub use go::Switch;
 pub use kube2iam::Kube2iam;
@@ -29,6 +32,7 @@ pub use ready::Ready;
 pub use run::{Kubernetes, Log, Roles, Run};
 pub use sessions::Sessions;
 pub use status::Status;
+pub use trial::Trial;
 pub use uninstall::Uninstall;
 
 /// Gives each Kubernetes pod its own AWS credentials through the instance metadata address.
@@ -53,6 +57,9 @@ pub enum Command {
     Ready(Ready),
     /// Take away everything that agents have left on this node, also those that crashed and those of other versions
     Uninstall(Uninstall),
+    /// Connect as a pod would: the agent starts it
+    #[command(hide = true)]
+    Trial(Trial),
 }
 
 /// How something is printed.

@@ -5,6 +5,7 @@
 //! pod's: all of these are a [`Refusal`], and nothing is served.
 
 mod kernel;
+mod own;
 mod search;
 mod syn;
 
@@ -20,6 +21,7 @@ use crate::id::{CgroupId, ContainerId, NetnsCookie, PodUid};
 
 pub use crate::redirect::Via;
 pub use kernel::Kernel;
+pub use own::Own;
 pub use syn::save_syns;
 
 /// The process that connected, as far as credentials are concerned.
@@ -67,6 +69,9 @@ pub enum Refusal {
     /// The cgroup is below kubepods, but not in a pod.
     #[error("cgroup {} is no pod's", .0.display())]
     NotAPod(PathBuf),
+    /// It came the whole way, and it is the agent's own.
+    #[error("a connection of the agent's own")]
+    Own,
     /// The system could not be asked.
     #[error("cannot attest the connection")]
     System(#[source] std::io::Error),
@@ -83,6 +88,7 @@ impl Refusal {
             Self::Busy => "busy",
             Self::CgroupGone(_) => "cgroup_gone",
             Self::NotAPod(_) => "not_a_pod",
+            Self::Own => "own",
             Self::System(_) => "system",
         }
     }

@@ -1,17 +1,23 @@
 //! The commands beside `run`: those that look, whom they ask and what; and the one that removes what is left.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
 
 use crate::{
-    args::{Explain, Output, Ready, Status, Uninstall},
+    args::{Cgroups, Explain, Output, Ready, Status, Uninstall},
+    cgroup,
     clock::Clock,
     config, control,
     explain::{Explanation, Question},
     pods::{binding::Policy, offline::Manifests},
     redirect::{Lock, pins},
     terminal::{self, Colour},
+    trial,
 };
 
 /// Shows how the agent is.
@@ -72,24 +78,42 @@ pub async fn ready(args: &Ready) -> anyhow::Result<()> {
 /// Takes away what agents have left on this node. Not while one serves: it would be back, or its pods without keys.
 pub fn uninstall(args: &Uninstall) -> anyhow::Result<()> {
     let root = config::pin_dir(&args.pin_dir.path)?;
-    let pinned = pins::list(&root)?;
+    let mut left = pins::list(&root)?;
+    left.extend(throwaways(&args.cgroups)?);
     if !args.dry_run && root.exists() {
         let _nobody_starts = free(&root)?;
         pins::remove(&root)?;
+    }
+    if !args.dry_run {
+        throwaways(&args.cgroups)?.iter().for_each(trial::remove);
     }
     let what = if args.dry_run {
         "would remove"
     } else {
         "removed"
     };
-    let lines = pinned
+    let lines = left
         .iter()
-        .map(|pin| format!("{what} {}\n", pin.display()));
+        .map(|path| format!("{what} {}\n", path.display()));
     let page: String = lines.collect();
     if page.is_empty() {
         return print(&format!("nothing is pinned at {}\n", root.display()));
     }
     print(&page)
+}
+
+/// The cgroups that an agent has left which was killed while it started.
+fn throwaways(args: &Cgroups) -> anyhow::Result<Vec<PathBuf>> {
+    let given = config::kubepods(args)?;
+    // Where there are no pods, there are none of these.
+    let Ok((_open, root)) = cgroup::open_root(&args.root) else {
+        return Ok(Vec::new());
+    };
+    let kubepods = cgroup::find_kubepods(&root, given.as_deref());
+    Ok(kubepods
+        .ok()
+        .flatten()
+        .map_or_else(Vec::new, |path| trial::left(&path)))
 }
 
 /// Makes sure that no agent of any version lives, and that none starts meanwhile.

@@ -132,10 +132,8 @@ impl Config {
             node_name,
             node_ips,
             listen_port: args.listen_port,
-            kubepods: given(args.kubepods)
-                .map(|path| below(&args.cgroup_root, Path::new(&path)))
-                .transpose()?,
-            cgroup_root: directory("--cgroup-root", args.cgroup_root)?,
+            kubepods: kubepods(&args.cgroups)?,
+            cgroup_root: directory("--cgroup-root", args.cgroups.root)?,
             runtime_dir: absolute(args.runtime.dir)?,
             lifetime: Lifetime::new(&args.lifetime, &pods)?,
             admin_listen,
@@ -275,6 +273,13 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Error> {
     } else {
         Err(Error::RuntimeDir(path))
     }
+}
+
+/// The cgroup of all pods relative to the mount, if it is given.
+pub fn kubepods(args: &args::Cgroups) -> Result<Option<PathBuf>, Error> {
+    let path = given(args.kubepods.clone());
+    path.map(|path| below(&args.root, Path::new(&path)))
+        .transpose()
 }
 
 /// `path` relative to `root`, whether it was given so, with a slash before it, or whole.

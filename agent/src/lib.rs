@@ -29,6 +29,7 @@ pub mod metadata;
 pub mod notices;
 pub mod pods;
 pub mod redirect;
+pub mod trial;
 pub mod upstream;
 pub mod warm;
 

@@ -8,7 +8,7 @@ use bpf2iam::{
     args::{Args, Command},
     command,
     config::{self, Config, Machine},
-    dump, runtime, telemetry, terminal,
+    dump, runtime, telemetry, terminal, trial,
 };
 use tokio::runtime::Runtime;
 use zeroizing_alloc::ZeroAlloc;
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => look(command::explain(&args)),
         Command::Ready(args) => look(command::ready(&args)),
         Command::Uninstall(args) => end(command::uninstall(&args)),
+        Command::Trial(args) => end(trial::be_a_pod(&args.cgroup, args.address)),
     }
 }
 

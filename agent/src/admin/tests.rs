@@ -37,7 +37,7 @@ async fn the_port_answers_until_the_drain() {
             "{path}"
         );
     }
-    assert!(signal.drain(std::time::Duration::from_secs(5)).await);
+    assert!(signal.drain(Duration::from_secs(5)).await);
     running.await.unwrap();
     assert!(
         TcpListener::bind(address).await.is_ok(),
@@ -80,15 +80,29 @@ async fn metrics_are_open_metrics() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_says_which_flag_to_change() {
+async fn an_address_of_another_machine_says_which_flag_to_change() {
+    let error = Server::bind("192.0.2.1:9998".parse().unwrap()).unwrap_err();
+    let error = format!("{:#}", anyhow::Error::from(error));
+    assert_eq!(
+        error,
+        "cannot listen on 192.0.2.1:9998 for --admin-listen (give another ADDRESS:PORT, or `off` to \
+         do without): Cannot assign requested address (os error 99)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_in_use_is_waited_for() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = anyhow::Error::from(Server::bind(address).unwrap_err());
-    assert_eq!(
-        format!("{error:#}"),
-        format!(
-            "cannot listen on {address} for --admin-listen (give another ADDRESS:PORT, or `off` to \
-             do without): Address already in use (os error 98)"
-        )
-    );
+    let server = Server::bind(address).unwrap();
+    assert_eq!(server.address(), address);
+    let (signal, watch) = drain::channel();
+    let running = tokio::spawn(server.run(pages().0, watch));
+    time::sleep(RETRY * 2).await;
+    assert!(listen(address).is_err(), "somebody else has it still");
+    drop(taken);
+    time::sleep(RETRY * 2).await;
+    assert_eq!(get(address, "/healthz").await.1, "ok\n");
+    assert!(signal.drain(Duration::from_secs(5)).await);
+    running.await.unwrap();
 }

@@ -27,7 +27,9 @@ use crate::{
     metrics, notices,
     pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
     readiness::{Guard, Readiness},
-    redirect, warm,
+    redirect,
+    trial::Trial,
+    warm,
 };
 
 use super::{
@@ -241,6 +243,16 @@ impl Agent {
                 "taking over without the keys of some pods: they did not come within {patience:?}"
             );
         }
+    }
+
+    /// Is not ready before `trial` has gone well.
+    pub fn try_out(&mut self, trial: Trial) {
+        let pending = self
+            .report
+            .readiness
+            .guard("a connection of its own to come back");
+        let trial = trial.run(pending, self.drain());
+        self.spawn("the trial", done(trial));
     }
 
     /// The programs are in place: `attachment` is. Says that the agent is ready when nothing else is waited for. What it

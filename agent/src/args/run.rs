@@ -1,14 +1,12 @@
 //! The flags of `run`.
 
-use std::path::PathBuf;
-
 use crate::{
     creds::Secret,
     pods::{annotation, binding::Exchange, compat::Compat, restriction},
     telemetry,
 };
 
-use super::{Kube2iam, Lifetime, Metadata, Runtime, Sessions, Switch};
+use super::{Cgroups, Kube2iam, Lifetime, Metadata, Runtime, Sessions, Switch};
 
 /// How to run the agent.
 #[derive(Debug, clap::Args)]
@@ -44,18 +42,9 @@ pub struct Run {
     )]
     pub listen_port: u16,
 
-    /// The host's cgroup v2 mount
-    #[arg(
-        long,
-        env = "BPF2IAM_CGROUP_ROOT",
-        value_name = "DIR",
-        default_value = "/sys/fs/cgroup"
-    )]
-    pub cgroup_root: PathBuf,
-
-    /// The cgroup of all pods below --cgroup-root [default: found]
-    #[arg(long, env = "BPF2IAM_KUBEPODS", value_name = "PATH")]
-    pub kubepods: Option<String>,
+    /// Where the pods' cgroups are.
+    #[command(flatten)]
+    pub cgroups: Cgroups,
 
     /// Where the control socket is.
     #[command(flatten)]

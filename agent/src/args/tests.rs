@@ -32,10 +32,10 @@ fn flags_of(command: &str) -> Vec<Arg> {
 #[test]
 fn what_is_not_typed_has_the_documented_default() {
     let args = run(&[]).unwrap();
-    assert_eq!((args.node_name, args.kubepods), (None, None));
+    assert_eq!((args.node_name, args.cgroups.kubepods), (None, None));
     assert!(args.node_ip.is_empty());
     assert_eq!(args.listen_port, 0);
-    assert_eq!(args.cgroup_root, Path::new("/sys/fs/cgroup"));
+    assert_eq!(args.cgroups.root, Path::new("/sys/fs/cgroup"));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
     assert_eq!(args.admin_listen, None);
     let metadata = args.metadata;

@@ -1,6 +1,6 @@
 //! `bpf2iam uninstall`.
 
-use super::PinDir;
+use super::{Cgroups, PinDir};
 
 /// How to take away what an agent has left on this node.
 #[derive(Debug, clap::Args)]
@@ -8,6 +8,10 @@ pub struct Uninstall {
     /// Where it is kept.
     #[command(flatten)]
     pub pin_dir: PinDir,
+
+    /// Where the pods' cgroups are.
+    #[command(flatten)]
+    pub cgroups: Cgroups,
 
     /// Only say what would be removed
     #[arg(long)]

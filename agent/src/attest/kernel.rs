@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use crate::{
     cgroup,
     id::SocketCookie,
-    redirect::{Conns, Record},
+    redirect::{Conns, Record, Via},
 };
 
 use super::{
-    Attest, Caller, Refusal,
+    Attest, Caller, Own, Refusal,
     search::Search,
     syn::{self, Syn},
 };
@@ -26,6 +26,7 @@ pub struct Kernel {
     conns: Arc<Conns>,
     cgroups: cgroup::Tree,
     search: Search,
+    own: Own,
 }
 
 impl Kernel {
@@ -41,8 +42,14 @@ impl Kernel {
             conns,
             cgroups,
             search,
+            own: Own::default(),
         };
         (kernel, run)
+    }
+
+    /// What recognises the agent's own connection.
+    pub fn own(&self) -> Own {
+        self.own.clone()
     }
 
     fn by_cookie(&self, cookie: SocketCookie, peer: SocketAddr) -> Result<Record, Refusal> {
@@ -59,12 +66,17 @@ impl Kernel {
         Ok(record)
     }
 
+    fn is_own(&self, record: &Record) -> bool {
+        record.via == Via::Redirect && self.own.recognise(record.cgroup)
+    }
+
     fn caller(&self, record: &Record) -> Result<Caller, Refusal> {
         let owner = self
             .cgroups
             .owner(record.cgroup)
             .map_err(|error| match error {
                 cgroup::Error::Gone(id) => Refusal::CgroupGone(id),
+                cgroup::Error::NotAPod(_) if self.is_own(record) => Refusal::Own,
                 cgroup::Error::NotAPod(path) => Refusal::NotAPod(path),
                 cgroup::Error::Resolve { source, .. } => Refusal::System(source),
             })?;

@@ -228,7 +228,9 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_there() && let Err(error) = remove(&self.path) {
+        if self.is_there()
+            && let Err(error) = remove(&self.path)
+        {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove the control socket");
         }
     }

@@ -209,6 +209,7 @@ where
         let attested = time::timeout_at(end, self.attest.attest(&stream, peer)).await;
         let caller = match attested.unwrap_or(Err(Refusal::Busy)) {
             Ok(caller) => caller,
+            Err(Refusal::Own) => return,
             Err(refusal) => return self.refuse(refusal.reason(), &refusal, peer),
         };
         let Some(_entered) = self.gate.enter_pod(caller.pod) else {

@@ -291,7 +291,11 @@ impl Stage {
         command
             .arg("uninstall")
             .arg("--pin-dir")
-            .arg(self.pin_dir());
+            .arg(self.pin_dir())
+            .arg("--cgroup-root")
+            .arg(self.node.cgroup_root())
+            .arg("--kubepods")
+            .arg(self.node.kubepods());
         let output = output(command.args(args), ANSWER)?;
         let said = [output.stdout, output.stderr].concat();
         Ok((

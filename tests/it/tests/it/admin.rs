@@ -256,3 +256,12 @@ async fn without_an_admin_port_pods_are_served_all_the_same() {
     assert!(world.admin_is_closed().await);
     assert_eq!(world.status().await.listeners.len(), 1);
 }
+
+#[tokio::test]
+async fn an_admin_port_in_use_keeps_no_pod_from_its_keys() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let setup = Setup::default().pod(A, "a-role");
+    let world = setup.arg(format!("--admin-listen={address}")).start().await;
+    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
+}

@@ -21,11 +21,6 @@ async fn a_port_in_use_is_named_with_its_flag() {
         "{address} is in use by another process; give another --listen-port, or 0 for any free one"
     );
     assert_eq!(said, expected);
-
-    let said = refusal(Setup::default().arg(format!("--admin-listen={address}"))).await;
-    let expected =
-        format!("cannot listen on {address} for --admin-listen (give another ADDRESS:PORT");
-    assert!(said.starts_with(&expected), "{said}");
 }
 
 #[tokio::test]

@@ -109,13 +109,6 @@ fn a_port_in_use_is_named() {
     assert!(error.contains("--listen-port"), "{error}");
     assert_untouched(&stage);
 
-    let error = error_of(stage.agent(&["--admin-listen", "10.77.0.1:8080"]).unwrap());
-    assert!(
-        error.contains("cannot listen on 10.77.0.1:8080 for --admin-listen"),
-        "{error}"
-    );
-    assert_untouched(&stage);
-
     let error = error_of(stage.agent(&["--node-ip", "10.99.0.1"]).unwrap());
     assert!(
         error.contains("10.99.0.1 is no address of this machine"),

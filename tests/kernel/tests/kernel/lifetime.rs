@@ -221,12 +221,12 @@ fn a_token_of_the_old_agent_is_good_at_the_new_one() {
     let cart = pod(&stage, "cart");
     let agent = start(&stage, &["--imds-tokens", "required"]);
     let token = token_of(&stage, &cart);
-    let redirected = agent.kernel_counter("redirected").unwrap();
+    let redirected = agent.kernel_total("redirected").unwrap();
     agent.end(Signal::KILL).unwrap();
     let agent = start(&stage, &["--imds-tokens", "required"]);
     assert_role(&with_token(&stage, &cart, &token), "cart");
     // What the programs counted is not lost either.
-    assert!(agent.kernel_counter("redirected").unwrap() > redirected);
+    assert!(agent.kernel_total("redirected").unwrap() > redirected);
 }
 
 #[test]

@@ -43,6 +43,10 @@ mod secrets;
 #[cfg(test)]
 mod stranger;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod syn_cookies;
 #[cfg(test)]
 mod translated;
+#[cfg(test)]
+mod trial;

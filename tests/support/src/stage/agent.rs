@@ -30,6 +30,8 @@ pub struct Agent {
     runtime_dir: PathBuf,
     manifests: PathBuf,
     port: u16,
+    /// What the programs had counted when it was ready.
+    counted: Value,
 }
 
 impl Agent {
@@ -43,7 +45,8 @@ impl Agent {
             .split(',')
             .next()
             .and_then(|first| first.parse().ok());
-        Ok(Self {
+        let mut agent = Self {
+            counted: Value::Null,
             port: first
                 .with_context(|| format!("no listener in {line}"))?
                 .port(),
@@ -51,7 +54,9 @@ impl Agent {
             runtime_dir: stage.runtime_dir(),
             manifests: stage.manifests(),
             process,
-        })
+        };
+        agent.counted = agent.counters().unwrap_or_default();
+        Ok(agent)
     }
 
     /// Waits until it has keys for all pods. On a busy machine this takes longer than a client waits.
@@ -115,12 +120,21 @@ impl Agent {
         Ok(serde_json::from_str(&self.status_page(&["-o", "json"])?)?)
     }
 
-    /// One of the programs' counters.
+    /// What the programs have counted since the agent was ready: to be so, it made connections of its own.
     pub fn kernel_counter(&self, name: &str) -> Result<u64> {
-        let status = self.status()?;
-        status["counters"]["kernel"][name]
-            .as_u64()
-            .with_context(|| format!("no counter {name}"))
+        let before = self.counted[name].as_u64().unwrap_or_default();
+        Ok(self.kernel_total(name)? - before)
+    }
+
+    /// One of the programs' counters.
+    pub fn kernel_total(&self, name: &str) -> Result<u64> {
+        let counters = self.counters()?;
+        let count = counters[name].as_u64();
+        count.with_context(|| format!("no counter {name}"))
+    }
+
+    fn counters(&self) -> Result<Value> {
+        Ok(self.status()?["counters"]["kernel"].take())
     }
 
     /// The records of its log with this message.

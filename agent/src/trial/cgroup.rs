@@ -1,0 +1,87 @@
+//! The cgroup from which the trial is made.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::id::CgroupId;
+
+/// What the names of all of them begin with. No pod's cgroup is called so.
+const PREFIX: &str = "bpf2iam-trial-";
+
+/// A cgroup that is removed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Throwaway {
+    path: PathBuf,
+    id: CgroupId,
+}
+
+impl Throwaway {
+    /// A new one below the cgroup at `parent`.
+    pub(super) fn make(parent: &Path) -> io::Result<Self> {
+        let path = parent.join(format!("{PREFIX}{:016x}", rand::random::<u64>()));
+        fs::create_dir(&path)?;
+        let id = CgroupId::new(fs::metadata(&path)?.ino());
+        Ok(Self { path, id })
+    }
+
+    pub(super) const fn id(&self) -> CgroupId {
+        self.id
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Throwaway {
+    /// What cannot be removed now is with the next trial, or the uninstall.
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// Removes the one at `path`, unless somebody uses it.
+pub fn remove(path: impl AsRef<Path>) {
+    let path = path.as_ref();
+    if let Err(error) = fs::remove_dir(path) {
+        tracing::debug!(%error, cgroup = %path.display(), "not removed");
+    }
+}
+
+/// Those that there are below the cgroup at `parent`.
+pub fn left(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+    });
+    ours.map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_when_it_is_dropped_and_so_do_those_that_were_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let one = Throwaway::make(parent.path()).unwrap();
+        assert_eq!(left(parent.path()), [one.path()]);
+        drop(one);
+        assert!(left(parent.path()).is_empty());
+
+        fs::create_dir(parent.path().join("pod1")).unwrap();
+        let used = Throwaway::make(parent.path()).unwrap();
+        fs::create_dir(used.path().join("as-if-a-process")).unwrap();
+        let unused = Throwaway::make(parent.path()).unwrap();
+        left(parent.path()).iter().for_each(remove);
+        assert!(!unused.path().exists() && used.path().exists());
+        assert!(parent.path().join("pod1").exists());
+        fs::remove_dir(used.path().join("as-if-a-process")).unwrap();
+    }
+}
