@@ -117,7 +117,7 @@ async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
         meanwhile(&mut kernel, &bound, found).await??
     };
     let key = parts.token_key.key()?;
-    let agent = Agent::open(&config, doors, source, &key, Some(parts.counters)).await?;
+    let agent = Agent::open(&config, doors, source, &key, Some(parts.view)).await?;
     Ok((kernel, agent))
 }
 

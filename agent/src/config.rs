@@ -315,7 +315,7 @@ fn or(value: Option<impl fmt::Display>, otherwise: &str) -> String {
 }
 
 /// A value as the operator would give it.
-fn word(value: &impl ValueEnum) -> String {
+pub(crate) fn word(value: &impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

@@ -13,6 +13,7 @@ mod object;
 pub mod pins;
 pub mod preflight;
 mod sys;
+mod view;
 
 use std::{
     io,
@@ -30,11 +31,12 @@ use crate::id::CgroupId;
 
 pub use attach::{Attached, Hold};
 pub use conflict::Conflict;
-pub use lease::{LeaseLength, NoLeaseLength, WhenGone};
+pub use lease::{Lease, LeaseLength, NoLeaseLength, WhenGone};
 pub use lock::Lock;
 pub use logs::Logs;
 pub use maps::{Conns, Counters, Record, TokenKey, Via};
-pub use pins::Pins;
+pub use pins::{Pinned, Pins};
+pub use view::{Remaining, Turn, View};
 
 /// Why the kernel side does not work.
 #[derive(Debug, thiserror::Error)]
@@ -149,32 +151,6 @@ impl Target {
     }
 }
 
-/// Renews the lease of one agent.
-#[derive(Debug)]
-pub struct Lease {
-    rules: maps::Rules,
-    us: Owner,
-}
-
-impl Lease {
-    /// The programs go on for so long, if they obey us. Says whether they do.
-    pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
-        let ours = Owner::of(&self.rules.config()?) == Some(self.us);
-        if ours {
-            self.rules.lease(deadline(length))?;
-        }
-        Ok(ours)
-    }
-}
-
-/// So much later than now, in nanoseconds of `CLOCK_MONOTONIC`.
-fn deadline(after: Duration) -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::try_from(now).unwrap_or_default();
-    let deadline = now.saturating_add(after).as_nanos();
-    u64::try_from(deadline).unwrap_or(u64::MAX)
-}
-
 /// The loaded programs and their maps.
 #[derive(Debug)]
 pub struct Redirect {
@@ -182,6 +158,7 @@ pub struct Redirect {
     rules: maps::Rules,
     pins: Pins,
     us: Owner,
+    served: view::Served,
 }
 
 impl Redirect {
@@ -202,6 +179,7 @@ impl Redirect {
             ebpf,
             pins,
             us: Owner::random(),
+            served: view::Served::default(),
         })
     }
 
@@ -210,9 +188,15 @@ impl Redirect {
         Conns::take(&mut self.ebpf)
     }
 
-    /// The counters. They can be taken once.
-    pub fn counters(&mut self) -> Result<Counters, Error> {
-        Counters::take(&mut self.ebpf)
+    /// What can be told of all this. It can be taken once.
+    pub fn view(&mut self) -> Result<View, Error> {
+        Ok(View {
+            counters: Counters::take(&mut self.ebpf)?,
+            rules: maps::Rules::open(&self.pins)?,
+            pins: self.pins.clone(),
+            us: self.us,
+            served: self.served.clone(),
+        })
     }
 
     /// What holds the key of session tokens. It can be taken once.
@@ -240,8 +224,10 @@ impl Redirect {
 
     /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
     pub fn switch(&mut self, target: Target, lease: Duration) -> Result<(), Error> {
-        self.rules.lease(deadline(lease))?;
-        self.rules.switch(target.config(self.us))
+        self.rules.lease(lease::deadline(lease))?;
+        self.rules.switch(target.config(self.us))?;
+        self.served.begin();
+        Ok(())
     }
 
     /// What renews our lease.

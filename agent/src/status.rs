@@ -4,6 +4,7 @@
 //! for programs by the command. It says which role a pod has, and never contains keys. Programs read
 //! it: fields are added, not renamed.
 
+mod kernel;
 mod keys;
 mod pod;
 mod text;
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use kernel::{Kernel, Lease, Pins, Serving};
 pub use keys::Keys;
 pub use pod::{Pod, Role, Whose};
 
@@ -25,6 +27,8 @@ pub struct Status {
     pub version: String,
     /// The node's name in Kubernetes.
     pub node: String,
+    /// Its process, as it knows it itself: a container may have numbers of its own.
+    pub pid: u32,
     /// When it began.
     pub since: Timestamp,
     /// What it still waits for; empty when it is ready.
@@ -33,6 +37,8 @@ pub struct Status {
     pub listeners: Vec<SocketAddr>,
     /// The cgroup of all pods, once it is there.
     pub kubepods: Option<PathBuf>,
+    /// What outlives the agent; none where there are no programs, or where they cannot be looked at.
+    pub kernel: Option<Kernel>,
     /// What is attached there.
     pub programs: Vec<Program>,
     /// The pods of this node.

@@ -39,7 +39,7 @@ use super::{
     parts::Parts,
     pods,
     policy::policy,
-    report::{Attachment, KernelCounters, Report},
+    report::{Attachment, KernelSide, Report},
 };
 
 /// How long the end waits for requests that are under way; each has [`crate::imds::service::PATIENCE`] for its answer.
@@ -63,14 +63,14 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts everything but the service. Session tokens are made with `key`; `kernel` are the programs' counters, if there
-    /// are any.
+    /// Starts everything but the service. Session tokens are made with `key`; `kernel` is what can be told of the programs,
+    /// if there are any.
     pub async fn open(
         config: &Config,
         doors: Doors,
         sts: Sts,
         key: &Key,
-        kernel: Option<redirect::Counters>,
+        kernel: Option<redirect::View>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let mut registry = metrics::registry(clock.now());
@@ -99,7 +99,7 @@ impl Agent {
             clock,
             metrics: imds_metrics(&mut registry),
         };
-        let kernel = KernelCounters::register(kernel, &mut registry);
+        let kernel = KernelSide::register(kernel, &config.lifetime, &mut registry);
         let registry = Arc::new(registry);
         let report = Report {
             node: config.node_name.to_string(),

@@ -19,7 +19,7 @@ use crate::{
     drain,
     id::CgroupId,
     memory,
-    redirect::{Attached, Conns, Counters, Hold, Lock, Pins, Redirect, Target, pins, preflight},
+    redirect::{Attached, Conns, Hold, Lock, Pins, Redirect, Target, View, pins, preflight},
 };
 
 use super::{
@@ -69,7 +69,7 @@ impl Drop for Renewal {
 /// What of the kernel side the other half of the agent needs.
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) counters: Counters,
+    pub(super) view: View,
     pub(super) token_key: Kept,
 }
 
@@ -387,7 +387,7 @@ fn load(
         redirect.exempt(own)?;
     }
     let parts = Parts {
-        counters: redirect.counters()?,
+        view: redirect.view()?,
         token_key: Kept {
             ours: redirect.token_key()?,
             others: pins.others()?,

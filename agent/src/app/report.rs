@@ -1,20 +1,16 @@
 //! What the agent says of itself: gathers the parts' own words for `status` and `/metrics`.
 
+mod kernel;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::counter::ConstCounter,
-    registry::Registry,
-};
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::{
@@ -28,9 +24,12 @@ use crate::{
         resolve::Resolver,
     },
     readiness::Readiness,
-    redirect::{Attached, Counters},
+    redirect::Attached,
     status::{self, Keys, Program, Status},
 };
+
+use kernel::COUNTERS;
+pub(super) use kernel::KernelSide;
 
 /// What is attached, and where.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +65,7 @@ pub(super) struct Report {
     pub(super) pods: index::Store,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
-    pub(super) kernel: KernelCounters,
+    pub(super) kernel: KernelSide,
     pub(super) registry: Arc<Registry>,
 }
 
@@ -78,6 +77,7 @@ impl Report {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: self.node.clone(),
+            pid: std::process::id(),
             since: self.since,
             pending: self
                 .readiness
@@ -87,12 +87,13 @@ impl Report {
                 .collect(),
             listeners: self.listeners.clone(),
             kubepods: attachment.map(|attachment| attachment.kubepods.clone()),
+            kernel: self.kernel.status(),
             programs: attachment
                 .map(|attachment| attachment.programs.clone())
                 .unwrap_or_default(),
             pods: self.pods(),
             counters: status::Counters {
-                kernel: self.kernel.by_name(),
+                kernel: self.kernel.counters(),
                 agent: self.counters(),
             },
         }
@@ -194,57 +195,7 @@ fn counter(line: &str) -> Option<(&str, u64)> {
         .next()?
         .strip_suffix("_total")?
         .strip_prefix("bpf2iam_")?;
-    (!name.starts_with(KERNEL)).then_some((name, value.parse().ok()?))
-}
-
-/// What the names of the programs' counters begin with.
-const KERNEL: &str = "kernel_";
-
-/// The programs' counters, where there are programs.
-#[derive(Clone, Debug)]
-pub(super) struct KernelCounters(Arc<Option<Counters>>);
-
-impl KernelCounters {
-    /// Adds them to `registry`.
-    pub(super) fn register(counters: Option<Counters>, registry: &mut Registry) -> Self {
-        let counters = Self(Arc::new(counters));
-        registry.register_collector(Box::new(counters.clone()));
-        counters
-    }
-
-    fn by_name(&self) -> BTreeMap<String, u64> {
-        self.each()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
-    }
-
-    fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counters = self
-            .0
-            .as_ref()
-            .as_ref()
-            .and_then(|counters| match counters.read() {
-                Ok(counters) => Some(counters),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read the programs' counters");
-                    None
-                }
-            });
-        counters.into_iter().flat_map(|counters| counters.each())
-    }
-}
-
-impl Collector for KernelCounters {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for (name, value) in self.each() {
-            let counter = ConstCounter::new(value);
-            let name = format!("{KERNEL}{name}");
-            let help = "Counted by the programs in the kernel, see the map IMDS_COUNTERS";
-            let encoder = encoder.encode_descriptor(&name, help, None, counter.metric_type())?;
-            counter.encode(encoder)?;
-        }
-        Ok(())
-    }
+    (!name.starts_with(COUNTERS)).then_some((name, value.parse().ok()?))
 }
 
 #[cfg(test)]

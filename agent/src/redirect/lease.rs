@@ -6,6 +6,8 @@ use bpf2iam_ebpf::abi::Config;
 
 use crate::duration;
 
+use super::{Error, Owner, maps};
+
 /// What the kernel does with connects to the metadata address when no agent renews its lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum WhenGone {
@@ -22,6 +24,14 @@ impl WhenGone {
         match self {
             Self::Deny => Config::DENY,
             Self::Allow => Config::ALLOW,
+        }
+    }
+
+    /// What the programs make of it.
+    pub(super) const fn of(code: u8) -> Self {
+        match code {
+            Config::ALLOW => Self::Allow,
+            _ => Self::Deny,
         }
     }
 }
@@ -61,4 +71,34 @@ impl fmt::Display for LeaseLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}s", self.0.as_secs_f64())
     }
+}
+
+/// Renews the lease of one agent.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) rules: maps::Rules,
+    pub(super) us: Owner,
+}
+
+impl Lease {
+    /// The programs go on for so long, if they obey us. Says whether they do.
+    pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
+        let ours = Owner::of(&self.rules.config()?) == Some(self.us);
+        if ours {
+            self.rules.lease(deadline(length))?;
+        }
+        Ok(ours)
+    }
+}
+
+/// So much later than now, in nanoseconds of `CLOCK_MONOTONIC`.
+pub(super) fn deadline(after: Duration) -> u64 {
+    let deadline = monotonic().saturating_add(after).as_nanos();
+    u64::try_from(deadline).unwrap_or(u64::MAX)
+}
+
+/// The time of the programs' clock.
+pub(super) fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(now).unwrap_or_default()
 }

@@ -181,6 +181,11 @@ impl Rules {
         self.lease.set(0, lease, 0).map_err(of(LEASE))
     }
 
+    /// Until when they do.
+    pub(super) fn deadline(&self) -> Result<u64, Error> {
+        Ok(self.lease.get(&0, 0).map_err(of(LEASE))?.deadline_ns)
+    }
+
     /// Calls from this cgroup reach the real service.
     pub(super) fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
         let inserted = self.exempt.insert(cgroup.get(), 1, 0);

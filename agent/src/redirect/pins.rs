@@ -70,6 +70,15 @@ pub enum Error {
     },
 }
 
+/// The names of what is pinned, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// Of the links.
+    pub links: Vec<String>,
+    /// Of the maps.
+    pub maps: Vec<String>,
+}
+
 /// The directory of this version's pins.
 #[derive(Clone, Debug)]
 pub struct Pins {
@@ -119,6 +128,20 @@ impl Pins {
     pub fn attached(&self) -> bool {
         // What cannot be read is not thought to be nothing.
         names(&self.links()).map_or(true, |names| !names.is_empty())
+    }
+
+    /// What of this version is pinned.
+    pub fn pinned(&self) -> Result<Pinned, Error> {
+        let texts = |dir: &Path| -> Result<Vec<_>, Error> {
+            let names = names(dir)?.into_iter();
+            let mut texts: Vec<_> = names.map(|name| name.to_string_lossy().into()).collect();
+            texts.sort_unstable();
+            Ok(texts)
+        };
+        Ok(Pinned {
+            links: texts(&self.links())?,
+            maps: texts(&self.maps())?,
+        })
     }
 
     /// Where the map called `name` is pinned, or would be in the directory of another version.

@@ -72,6 +72,24 @@ fn denied(name: &str) -> State {
     }))
 }
 
+fn kernel() -> Kernel {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Kernel {
+        serving: Serving::Yes,
+        abi: 1,
+        pin_dir: "/sys/fs/bpf/bpf2iam/1".into(),
+        pins: Pins {
+            links: names(&["imds_connect4", "imds_getpeer4"]),
+            maps: names(&["IMDS_CONNS", "IMDS_LEASE", "IMDS_SOCKETS"]),
+        },
+        lease: Lease {
+            length_ms: 10_000,
+            left_ms: Some(9_312),
+            when_agent_gone: "deny".to_owned(),
+        },
+    }
+}
+
 /// An agent in which everything occurs.
 pub(crate) fn example() -> Status {
     let invalid = Binding::Invalid(
@@ -117,6 +135,7 @@ pub(crate) fn example() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         node: "node-1".to_owned(),
+        pid: 4711,
         since: at("2026-01-01T00:00:00Z"),
         pending: Vec::new(),
         listeners: vec![
@@ -124,6 +143,7 @@ pub(crate) fn example() -> Status {
             "[fd00::7]:41234".parse().unwrap(),
         ],
         kubepods: Some("/sys/fs/cgroup/kubepods.slice".into()),
+        kernel: Some(kernel()),
         programs: vec![program("connect4", 7), program("getpeername4", 18)],
         pods,
         counters: Counters {
@@ -171,6 +191,7 @@ fn an_agent_that_has_just_begun_has_little_to_say() {
         pending: vec!["kubepods".to_owned(), "pods".to_owned()],
         listeners: Vec::new(),
         kubepods: None,
+        kernel: None,
         programs: Vec::new(),
         pods: Vec::new(),
         counters: Counters::default(),
@@ -179,11 +200,46 @@ fn an_agent_that_has_just_begun_has_little_to_say() {
     assert_eq!(
         status.to_text(status.since, Colour::Off),
         "bpf2iam 0.1.0 on node-1, waiting for kubepods, pods, up 0s\n\
+         agent      pid 4711\n\
          listeners  -\n\
          kubepods   not found yet\n\n\
          no programs are attached\n\n\
          no pods on this node\n"
     );
+}
+
+#[test]
+fn people_see_whose_the_programs_are_and_for_how_long_they_go_on() {
+    for (serving, left_ms, agent, lease) in [
+        (Serving::Yes, Some(999), "serving", "10s, 0.9s left"),
+        (
+            Serving::Waiting,
+            None,
+            "waiting to take over",
+            "10s, not begun",
+        ),
+        (
+            Serving::Displaced,
+            Some(0),
+            "displaced by another agent",
+            "10s, expired",
+        ),
+    ] {
+        let mut kernel = Kernel {
+            serving,
+            ..kernel()
+        };
+        kernel.lease.left_ms = left_ms;
+        let status = Status {
+            kernel: Some(kernel),
+            ..example()
+        };
+        let text = status.to_text(at(NOW), Colour::Off);
+        let line = |line: &str| text.lines().any(|one| one == line);
+        assert!(line(&format!("agent      pid 4711, {agent}")), "{text}");
+        let lease = format!("lease      {lease}, --when-agent-gone deny");
+        assert!(line(&lease), "{text}");
+    }
 }
 
 #[test]
@@ -214,6 +270,16 @@ fn programs_get_flat_objects() {
     assert_eq!(json["programs"][0]["type"], "cgroup_connect4");
     assert_eq!(json["counters"]["kernel"]["connect_redirected"], 12_345);
     assert_eq!(json["listeners"][1], "[fd00::7]:41234");
+    let kernel = json!({
+        "serving": "yes", "abi": 1, "pin_dir": "/sys/fs/bpf/bpf2iam/1",
+        "pins": {
+            "links": ["imds_connect4", "imds_getpeer4"],
+            "maps": ["IMDS_CONNS", "IMDS_LEASE", "IMDS_SOCKETS"],
+        },
+        "lease": {"length_ms": 10_000, "left_ms": 9_312, "when_agent_gone": "deny"},
+    });
+    assert_eq!(json["kernel"], kernel);
+    assert_eq!(json["pid"], 4711);
 }
 
 #[test]

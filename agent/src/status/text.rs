@@ -9,7 +9,7 @@ use crate::{
     terminal::Colour,
 };
 
-use super::{Keys, Pod, Role, Status, Whose};
+use super::{Kernel, Keys, Lease, Pod, Role, Serving, Status, Whose};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(status: &Status, now: Timestamp, colour: Colour) -> String {
@@ -37,10 +37,59 @@ fn head(status: &Status, now: Timestamp, colour: Colour) -> String {
         Some(path) => path.display().to_string(),
         None => "not found yet".to_owned(),
     };
+    let kernel = status.kernel.as_ref();
+    let serving = kernel.map_or_else(String::new, |kernel| serving(kernel.serving, colour));
+    let kept = kernel.map_or_else(String::new, kept);
     format!(
-        "{title}, {ready}, up {up}\nlisteners  {}\nkubepods   {kubepods}\n",
+        "{title}, {ready}, up {up}\nagent      pid {}{serving}\nlisteners  {}\nkubepods   {kubepods}\n{kept}",
+        status.pid,
         or_dash(&addresses.join(", "))
     )
+}
+
+fn serving(serving: Serving, colour: Colour) -> String {
+    let (word, tone) = match serving {
+        Serving::Yes => ("serving", Tone::Good),
+        Serving::Waiting => ("waiting to take over", Tone::Waiting),
+        Serving::Displaced => ("displaced by another agent", Tone::Waiting),
+    };
+    format!(", {}", paint(word, tone, colour))
+}
+
+/// What stays when the agent ends, and for how long it does what.
+fn kept(kernel: &Kernel) -> String {
+    let Kernel {
+        abi,
+        pin_dir,
+        pins,
+        lease,
+        ..
+    } = kernel;
+    let (links, maps) = (pins.links.len(), pins.maps.len());
+    format!(
+        "pins       {links} links, {maps} maps in {} (ABI {abi})\nlease      {}\n",
+        pin_dir.display(),
+        renewed(lease)
+    )
+}
+
+fn renewed(lease: &Lease) -> String {
+    let left = match lease.left_ms {
+        None => "not begun".to_owned(),
+        Some(0) => "expired".to_owned(),
+        Some(left) => format!("{} left", seconds(left)),
+    };
+    let (length, then) = (seconds(lease.length_ms), &lease.when_agent_gone);
+    format!("{length}, {left}, --when-agent-gone {then}")
+}
+
+/// Of milliseconds, to a tenth.
+fn seconds(milliseconds: u64) -> String {
+    let (whole, tenths) = (milliseconds / 1000, milliseconds % 1000 / 100);
+    match tenths {
+        0 => format!("{whole}s"),
+        tenths => format!("{whole}.{tenths}s"),
+    }
 }
 
 fn readiness(pending: &[String], colour: Colour) -> String {

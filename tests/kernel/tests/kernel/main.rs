@@ -41,6 +41,8 @@ mod scene;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod stranger;
 #[cfg(test)]
 mod succession;
