@@ -27,6 +27,7 @@ pub mod moment;
 pub mod privilege;
 pub mod process;
 pub mod stage;
+pub mod steps;
 
 pub use node::{Node, Options};
 pub use place::Place;
