@@ -160,6 +160,19 @@ pub(super) fn order(name: &OsStr) -> usize {
     at.map_or(0, |at| HOOKS.len() - at)
 }
 
+/// Detaches what is pinned under the name of one of our links. That it is unpinned takes effect a moment later only.
+pub(super) fn detach(pin: &Path) -> io::Result<()> {
+    let ours = |name| HOOKS.iter().any(|hook| name == hook.name);
+    if !pin.file_name().is_some_and(ours) {
+        return Ok(());
+    }
+    let link = sys::object_at(pin)?;
+    if sys::kind(link.as_fd())? == Some(sys::Kind::Link) {
+        sys::detach(link.as_fd())?;
+    }
+    Ok(())
+}
+
 /// Whether all links are pinned, and lead to the cgroup with this id.
 pub(super) fn hold(pins: &Pins, cgroup: u64) -> io::Result<Hold> {
     for hook in &HOOKS {

@@ -185,6 +185,8 @@ pub fn remove_version(dir: &Path) -> Result<(), Error> {
         names.sort_unstable_by_key(|name| attach::order(name));
         for name in names {
             let pin = pins.join(name);
+            // What fails here is done by the next line, a little later.
+            let _failed = attach::detach(&pin).err();
             gone(fs::remove_file(&pin)).map_err(|source| Error::Directory {
                 what: "remove",
                 path: pin,

@@ -78,6 +78,7 @@ enum Command {
     ObjectInfo = 15,
     ProgramQuery = 16,
     LinkUpdate = 29,
+    LinkDetach = 34,
 }
 
 /// `BPF_OBJ_GET` (Linux 4.4).
@@ -116,6 +117,12 @@ struct Update {
     program: u32,
     flags: u32,
     old_program: u32,
+}
+
+/// `BPF_LINK_DETACH` (Linux 5.9).
+#[repr(C)]
+struct Detach {
+    link: u32,
 }
 
 /// What is pinned at `path`.
@@ -165,6 +172,15 @@ pub(super) fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Resul
     };
     // SAFETY: the struct has no pointer in it.
     unsafe { call(Command::LinkUpdate, &mut update) }.map(|_zero| ())
+}
+
+/// From now on the link runs nothing, whoever holds it. When the last of them lets it go, the kernel takes its time.
+pub(super) fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut detach = Detach {
+        link: number(link)?,
+    };
+    // SAFETY: the struct has no pointer in it.
+    unsafe { call(Command::LinkDetach, &mut detach) }.map(|_zero| ())
 }
 
 /// What is attached to a cgroup itself.

@@ -285,8 +285,8 @@ impl Stage {
         Agent::ready(process, self)
     }
 
-    /// Runs `bpf2iam uninstall` on the node; says whether it ended well, and what it said.
-    pub fn uninstall(&self, args: &[&str]) -> Result<(bool, String)> {
+    /// `bpf2iam uninstall` on the node, not started.
+    pub fn uninstaller(&self, args: &[&str]) -> Result<Command> {
         let mut command = self.node.host().command(&self.programs.agent)?;
         command
             .arg("uninstall")
@@ -295,8 +295,14 @@ impl Stage {
             .arg("--cgroup-root")
             .arg(self.node.cgroup_root())
             .arg("--kubepods")
-            .arg(self.node.kubepods());
-        let output = output(command.args(args), ANSWER)?;
+            .arg(self.node.kubepods())
+            .args(args);
+        Ok(command)
+    }
+
+    /// Runs it; says whether it ended well, and what it said.
+    pub fn uninstall(&self, args: &[&str]) -> Result<(bool, String)> {
+        let output = output(&mut self.uninstaller(args)?, ANSWER)?;
         let said = [output.stdout, output.stderr].concat();
         Ok((
             output.status.success(),

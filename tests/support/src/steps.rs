@@ -102,6 +102,11 @@ impl Stepper {
         state.held.first().map(|(_, step)| step.clone())
     }
 
+    /// Whether the program has ended.
+    pub fn has_ended(&self) -> bool {
+        self.0.lock().ended
+    }
+
     /// What is held is made now, and nothing is held any more.
     pub fn release(&self) {
         let mut state = self.0.lock();

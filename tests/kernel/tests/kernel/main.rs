@@ -27,6 +27,8 @@ mod hoard;
 #[cfg(test)]
 mod inside;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod leak;
 #[cfg(test)]
 mod lifetime;

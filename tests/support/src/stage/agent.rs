@@ -97,6 +97,11 @@ impl Agent {
         &self.process
     }
 
+    /// Its process, for who needs no more.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+
     /// What `bpf2iam status` prints, with more arguments.
     pub fn status_page(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.program);

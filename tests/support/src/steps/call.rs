@@ -1,6 +1,10 @@
 //! Which system calls are steps, and what is known of one.
 
-use std::{fmt, fs::File, os::unix::fs::FileExt as _};
+use std::{
+    fmt,
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+};
 
 use libc::c_long;
 
@@ -34,7 +38,7 @@ const OLD_CALLS: &[(c_long, &str, Option<usize>)] = &[];
 /// Of `enum bpf_cmd`, those that change something.
 const COMMANDS: [(u64, &str); 10] = [
     (0, "bpf map-create"),
-    (2, "bpf map-update"),
+    (MAP_UPDATE, "bpf map-update"),
     (3, "bpf map-delete"),
     (5, "bpf prog-load"),
     (OBJ_PIN, "bpf obj-pin"),
@@ -44,6 +48,7 @@ const COMMANDS: [(u64, &str); 10] = [
     (29, "bpf link-update"),
     (34, "bpf link-detach"),
 ];
+const MAP_UPDATE: u64 = 2;
 const OBJ_PIN: u64 = 6;
 
 /// Longer than any path that we look for.
@@ -54,6 +59,7 @@ const LONGEST: usize = 512;
 pub struct Step {
     call: &'static str,
     path: Option<String>,
+    value_size: Option<usize>,
 }
 
 /// The calls that the kernel has to ask us about.
@@ -73,6 +79,11 @@ impl Step {
         self.path.as_deref()
     }
 
+    /// Of a map that is written: how many bytes a value has.
+    pub const fn value_size(&self) -> Option<usize> {
+        self.value_size
+    }
+
     /// None for a call that changes nothing.
     pub(super) fn of(call: &Call) -> Option<Self> {
         if call.number == libc::SYS_bpf {
@@ -83,17 +94,21 @@ impl Step {
         Some(Self {
             call: name,
             path: path.and_then(|at| string(call, call.arguments[at])),
+            value_size: None,
         })
     }
 
     fn of_bpf(call: &Call) -> Option<Self> {
         let command = call.arguments[0];
         let (_, name) = COMMANDS.iter().find(|(known, _)| *known == command)?;
-        // The path comes first in what is pinned.
-        let pinned = (command == OBJ_PIN).then(|| word(call, call.arguments[1]));
+        // What it is about comes first: where to pin, or the map's descriptor.
+        let first = word(call, call.arguments[1]);
+        let path = first.filter(|_| command == OBJ_PIN);
+        let map = first.filter(|_| command == MAP_UPDATE);
         Some(Self {
             call: name,
-            path: pinned.flatten().and_then(|at| string(call, at)),
+            path: path.and_then(|at| string(call, at)),
+            value_size: map.and_then(|map| value_size(call, map)),
         })
     }
 }
@@ -101,6 +116,9 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.call)?;
+        if let Some(size) = self.value_size {
+            write!(f, " ({size} bytes)")?;
+        }
         self.path.iter().try_for_each(|path| write!(f, " {path}"))
     }
 }
@@ -114,6 +132,15 @@ fn read(call: &Call, at: u64, into: &mut [u8]) -> Option<usize> {
 fn word(call: &Call, at: u64) -> Option<u64> {
     let mut bytes = [0; 8];
     (read(call, at, &mut bytes)? == bytes.len()).then(|| u64::from_ne_bytes(bytes))
+}
+
+/// As the kernel shows the caller's descriptor, which is the lower half of `map`.
+fn value_size(call: &Call, map: u64) -> Option<usize> {
+    let (map, thread) = (map & u64::from(u32::MAX), call.thread);
+    let shown = fs::read_to_string(format!("/proc/{thread}/fdinfo/{map}")).ok()?;
+    let mut lines = shown.lines();
+    let size = lines.find_map(|line| line.strip_prefix("value_size:"))?;
+    size.trim().parse().ok()
 }
 
 fn string(call: &Call, at: u64) -> Option<String> {

@@ -1,0 +1,351 @@
+//! The agent is killed at any step of its life: while it starts, while it takes over or is taken over from, while it
+//! ends, while `bpf2iam uninstall` runs.
+//!
+//! Whenever that is, a pod gets its own role, a refusal or nothing, at once and when the lease has expired; the next
+//! agent serves it; and an uninstall leaves nothing. The real service answers only where nothing of ours is attached: on a
+//! node that was never protected, or is not to be any more.
+//!
+//! There are some hundred steps. A run takes a few of each walk, others each time, and prints which;
+//! `BPF2IAM_STEPS=all` takes all of them, and a number this one.
+
+use std::{
+    env,
+    hash::{BuildHasher as _, RandomState},
+    thread,
+    time::Duration,
+};
+
+use bpf2iam_ebpf::abi;
+use bpf2iam_kernel::{
+    bpftool,
+    objects::{Objects, wait_until},
+};
+use bpf2iam_support::{
+    Pod,
+    client::Report,
+    process::Process,
+    stage::{Agent, Stage},
+    steps::{self, Ruling, Step, Stepper},
+};
+use rustix::process::Signal;
+
+use crate::scene::{LOOP_PATIENCE, PATIENCE, assert_refused, attempt, host_pod, leaks, pod, stage};
+
+/// Which steps.
+const STEPS: &str = "BPF2IAM_STEPS";
+/// The shortest, which is waited for at each step.
+const LEASE: [&str; 2] = ["--lease", "1s"];
+/// A lease has expired after that, whenever it was renewed.
+const EXPIRED: Duration = Duration::from_millis(1100);
+/// The agent says so.
+const READY: &str = "\"message\":\"ready\"";
+
+/// What is killed somewhere in the middle of a walk.
+struct Victim {
+    process: Process,
+    stepper: Stepper,
+}
+
+/// One time that a walk was walked.
+struct Walked {
+    /// What was done, or about to be.
+    steps: Vec<Step>,
+    /// Where it ended; none if it came to its end.
+    at: Option<Step>,
+    left: Left,
+}
+
+/// Who is there besides the one that was killed.
+enum Left {
+    Nobody,
+    /// The old agent, which may have stood aside already.
+    Old(Process),
+    /// The new one, which takes over.
+    New(Process),
+}
+
+/// A node with two pods: one that asks over IPv4, and one on the node's network that asks over IPv6.
+struct Scene {
+    stage: Stage,
+    pods: [Pod; 2],
+}
+
+/// How they ask, and by which program they are kept from the real service.
+const WAYS: [(&str, &str); 2] = [("connect", "imds_connect4"), ("ipv6", "imds_connect6")];
+
+/// Whether a step is one of a walk. The lease is renewed whenever it is time.
+fn counts(step: &Step) -> bool {
+    step.value_size() != Some(size_of::<abi::Lease>())
+}
+
+/// Holds the step with this number, counted from 1, and all after it.
+fn hold_from(number: usize) -> impl FnMut(&Step) -> Ruling + Send + 'static {
+    let mut count = 0;
+    move |step| {
+        count += usize::from(counts(step));
+        if count < number {
+            Ruling::GoOn
+        } else {
+            Ruling::Hold
+        }
+    }
+}
+
+impl Victim {
+    /// An agent that starts, to be killed before the step with this number.
+    fn agent(scene: &Scene, number: usize) -> Self {
+        let agent = scene.stage.agent(&LEASE).unwrap();
+        let (process, stepper) = Stepper::spawn("bpf2iam", agent, hold_from(number)).unwrap();
+        Self { process, stepper }
+    }
+
+    /// Waits until it is held, or has come to its end, which `is_done` tells.
+    fn wait(&self, is_done: impl Fn() -> bool) -> Option<Step> {
+        let held = || self.stepper.held(Duration::ZERO);
+        let over = || Ok(held().is_some() || is_done());
+        assert!(wait_until(LOOP_PATIENCE, over).unwrap());
+        held()
+    }
+
+    fn is_ready(&self) -> bool {
+        says(&self.process, READY)
+    }
+
+    /// The steps of its walk so far.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = self.stepper.seen();
+        steps.retain(counts);
+        steps
+    }
+
+    /// Kills it, after so many steps before its walk.
+    fn end(mut self, before: usize, at: Option<Step>, left: Left) -> Walked {
+        let steps = self.steps().split_off(before);
+        self.process.signal(Signal::KILL).unwrap();
+        self.process.wait(PATIENCE).unwrap();
+        Walked { steps, at, left }
+    }
+}
+
+fn says(process: &Process, what: &str) -> bool {
+    process.lines().iter().any(|line| line.contains(what))
+}
+
+impl Scene {
+    fn new() -> Option<Self> {
+        let stage = stage()?;
+        let pods = [pod(&stage, "cart"), host_pod(&stage, "log")];
+        Some(Self { stage, pods })
+    }
+
+    /// An agent that serves: who asks has its keys fetched at once.
+    fn start(&self) -> Agent {
+        let agent = self.stage.start_agent(&LEASE).unwrap();
+        self.wait_until_served();
+        agent
+    }
+
+    fn wait_until_served(&self) {
+        let served = || {
+            let mut all = self.pods.iter().zip(self.asked());
+            Ok(all.all(|(pod, report)| report.body.as_ref() == Some(&pod.spec().name)))
+        };
+        assert!(wait_until(PATIENCE, served).unwrap(), "{:?}", self.asked());
+    }
+
+    /// The names of what is attached.
+    fn attached(&self) -> Vec<String> {
+        let all = bpftool::attached(&self.stage.node().kubepods()).unwrap();
+        all.into_iter().map(|one| one.name).collect()
+    }
+
+    fn asked(&self) -> [Report; 2] {
+        let ask = |(pod, (way, _)): (&Pod, _)| attempt(&self.stage, &pod.place(), &[way]);
+        let mut all = self.pods.iter().zip(WAYS).map(ask);
+        [(); 2].map(|()| all.next().unwrap())
+    }
+
+    /// Every pod gets its own role, a refusal or nothing.
+    #[track_caller]
+    fn assert_harmless(&self, expired: bool) {
+        let attached = self.attached();
+        for ((pod, (_, program)), report) in self.pods.iter().zip(WAYS).zip(self.asked()) {
+            if !attached.iter().any(|name| name == program) {
+                continue;
+            }
+            if expired {
+                assert_refused(&report, "EPERM", "connect");
+            }
+            let own = report.body.as_ref() == Some(&pod.spec().name);
+            assert!(own || report.status != Some(200), "{report:?}");
+            assert!(!leaks(&report), "{report:?}");
+        }
+    }
+
+    /// What has to be true after each of them, however the walk ended.
+    fn judge(&self, walked: Walked) {
+        self.assert_harmless(false);
+        thread::sleep(EXPIRED);
+        self.assert_harmless(matches!(walked.left, Left::Nobody));
+        if let Left::New(new) = &walked.left {
+            assert!(wait_until(PATIENCE, || Ok(says(new, READY))).unwrap());
+            self.wait_until_served();
+            new.signal(Signal::TERM).unwrap();
+        }
+        let agent = self.start();
+        let objects = Objects::of(&agent).unwrap();
+        assert!(agent.stop().unwrap().success());
+        if let Left::Old(old) = walked.left {
+            old.stop().unwrap();
+        }
+        self.uninstall();
+        objects.wait_until_gone().unwrap();
+    }
+
+    fn uninstall(&self) {
+        let (done, said) = self.stage.uninstall(&[]).unwrap();
+        assert!(done, "{said}");
+        assert!(!self.stage.pin_dir().exists());
+        assert!(self.attached().is_empty());
+    }
+}
+
+/// Walks to the end, and then again to `few` of the steps.
+fn walk(name: &str, few: usize, to: impl Fn(&Scene, usize) -> Walked) {
+    let Some(scene) = Scene::new() else { return };
+    let whole = to(&scene, usize::MAX);
+    let steps = whole.steps.clone();
+    scene.judge(whole);
+    for number in chosen(&steps, few) {
+        let walked = to(&scene, number);
+        let at = walked.at.as_ref().map(ToString::to_string);
+        println!(
+            "{name}: killed before step {number} of {}: {at:?}",
+            steps.len()
+        );
+        scene.judge(walked);
+    }
+}
+
+/// The numbers of those to which it is walked.
+fn chosen(steps: &[Step], few: usize) -> Vec<usize> {
+    match env::var(STEPS) {
+        Ok(all) if all == "all" => return (1..=steps.len()).collect(),
+        Ok(number) => return vec![number.parse().unwrap()],
+        Err(_) => {}
+    }
+    let numbered = (1..).zip(steps);
+    let telling = numbered.filter(|(_, step)| is_felt(step));
+    let telling: Vec<usize> = telling.map(|(number, _)| number).collect();
+    let every = telling.len().div_ceil(few).max(1);
+    let random = RandomState::new().hash_one(few);
+    let offset = usize::try_from(random % every as u64).unwrap();
+    let chosen = telling.into_iter().skip(offset).step_by(every);
+    chosen.collect()
+}
+
+/// Whether others feel a step: what is only loaded goes with who has loaded it.
+fn is_felt(step: &Step) -> bool {
+    !["bpf btf-load", "bpf map-create", "bpf prog-load"].contains(&step.call())
+}
+
+#[test]
+fn at_each_step_of_the_first_start() {
+    walk("first start", 4, |scene, number| {
+        let victim = Victim::agent(scene, number);
+        let at = victim.wait(|| victim.is_ready());
+        victim.end(0, at, Left::Nobody)
+    });
+}
+
+#[test]
+fn at_each_step_of_a_start_after_a_crash() {
+    walk("start after a crash", 4, |scene, number| {
+        scene.start().end(Signal::KILL).unwrap();
+        let victim = Victim::agent(scene, number);
+        let at = victim.wait(|| victim.is_ready());
+        victim.end(0, at, Left::Nobody)
+    });
+}
+
+#[test]
+fn at_each_step_of_a_takeover_by_the_new_agent() {
+    walk("takeover, the new agent", 3, |scene, number| {
+        let old = scene.start();
+        let victim = Victim::agent(scene, number);
+        let at = victim.wait(|| victim.is_ready());
+        victim.end(0, at, Left::Old(old.into_process()))
+    });
+}
+
+/// The old agent is killed while the new one is about to make a step.
+#[test]
+fn of_the_old_agent_at_each_step_of_the_new_one() {
+    walk("takeover, the old agent", 3, |scene, number| {
+        let old = scene.start();
+        let new = Victim::agent(scene, number);
+        let at = new.wait(|| new.is_ready());
+        old.end(Signal::KILL).unwrap();
+        let steps = new.steps();
+        new.stepper.release();
+        let left = Left::New(new.process);
+        Walked { steps, at, left }
+    });
+}
+
+/// All that the old agent does meanwhile is to renew its lease.
+#[test]
+fn of_the_old_agent_at_each_step_of_its_own() {
+    walk("taken over from", 2, |scene, number| {
+        let victim = Victim::agent(scene, usize::MAX);
+        assert!(wait_until(PATIENCE, || Ok(victim.is_ready())).unwrap());
+        scene.wait_until_served();
+        let before = victim.stepper.seen().len();
+        victim.stepper.rule(steps::hold_from(number));
+        let new = Process::spawn("bpf2iam", scene.stage.agent(&LEASE).unwrap()).unwrap();
+        let at = victim.wait(|| says(&new, "the agent before us has ended"));
+        let steps = victim.stepper.seen().split_off(before);
+        Walked {
+            steps,
+            ..victim.end(0, at, Left::New(new))
+        }
+    });
+}
+
+fn at_the_end(scene: &Scene, number: usize, signal: Signal) -> Walked {
+    let victim = Victim::agent(scene, usize::MAX);
+    assert!(wait_until(PATIENCE, || Ok(victim.is_ready())).unwrap());
+    scene.wait_until_served();
+    let before = victim.steps().len();
+    victim.stepper.rule(hold_from(number));
+    victim.process.signal(signal).unwrap();
+    let at = victim.wait(|| victim.stepper.has_ended());
+    victim.end(before, at, Left::Nobody)
+}
+
+#[test]
+fn at_each_step_of_its_end_by_sigterm() {
+    walk("SIGTERM", 1, |scene, number| {
+        at_the_end(scene, number, Signal::TERM)
+    });
+}
+
+#[test]
+fn at_each_step_of_its_end_by_sigint() {
+    walk("SIGINT", 4, |scene, number| {
+        at_the_end(scene, number, Signal::INT)
+    });
+}
+
+#[test]
+fn at_each_step_of_an_uninstall_by_hand() {
+    walk("uninstall", 4, |scene, number| {
+        scene.start().end(Signal::KILL).unwrap();
+        let uninstall = scene.stage.uninstaller(&[]).unwrap();
+        let (process, stepper) =
+            Stepper::spawn("bpf2iam uninstall", uninstall, hold_from(number)).unwrap();
+        let victim = Victim { process, stepper };
+        let at = victim.wait(|| victim.stepper.has_ended());
+        victim.end(0, at, Left::Nobody)
+    });
+}
