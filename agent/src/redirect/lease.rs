@@ -83,11 +83,20 @@ pub struct Lease {
 impl Lease {
     /// The programs go on for so long, if they obey us. Says whether they do.
     pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
-        let ours = Owner::of(&self.rules.config()?) == Some(self.us);
-        if ours {
+        if !self.is_ours()? {
+            return Ok(false);
+        }
+        self.rules.lease(deadline(length))?;
+        let ours = self.is_ours()?;
+        if !ours {
+            // We were suspended just there, and who knows for how long: the other agent's lease is not to end by that.
             self.rules.lease(deadline(length))?;
         }
         Ok(ours)
+    }
+
+    fn is_ours(&self) -> Result<bool, Error> {
+        Ok(Owner::of(&self.rules.config()?) == Some(self.us))
     }
 }
 
