@@ -20,16 +20,12 @@ use bpf2iam_support::{
 use rustix::process::Signal;
 
 use crate::scene::{
-    LOOP_PATIENCE, NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, error_of, host_pod,
-    leaks, pod, stage, start, text, wait_for_record,
+    DISPLACED, LIST, LOOP_PATIENCE, NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt,
+    error_of, host_pod, leaks, pod, stage, start, text, wait_for_record,
 };
 
 /// How many links there are.
 const LINKS: usize = 8;
-/// Where a pod finds its role.
-const LIST: &str = "/latest/meta-data/iam/security-credentials/";
-/// What an agent says that another one has replaced.
-const DISPLACED: &str = "another agent has taken over; serving what is under way";
 
 /// How many of our programs are attached.
 fn attached(stage: &Stage) -> usize {

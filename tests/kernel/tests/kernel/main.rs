@@ -49,6 +49,8 @@ mod stranger;
 #[cfg(test)]
 mod succession;
 #[cfg(test)]
+mod suspended;
+#[cfg(test)]
 mod syn_cookies;
 #[cfg(test)]
 mod translated;

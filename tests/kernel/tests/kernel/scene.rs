@@ -19,6 +19,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Longer than any loop takes, on an emulated machine too.
 pub(crate) const LOOP_PATIENCE: Duration = Duration::from_mins(5);
 
+/// Where a pod finds its role.
+pub(crate) const LIST: &str = "/latest/meta-data/iam/security-credentials/";
+/// What an agent says that another one has replaced.
+pub(crate) const DISPLACED: &str = "another agent has taken over; serving what is under way";
+
 /// The credentials of the node's own role: what the stand-in would give to everybody.
 pub(crate) const NODE_KEYS: &str = "/latest/meta-data/iam/security-credentials/node-role";
 
