@@ -8,6 +8,7 @@ mod conflict;
 mod lease;
 mod lock;
 mod logs;
+pub mod look;
 mod maps;
 mod object;
 pub mod pins;
@@ -30,7 +31,7 @@ use tracing::level_filters::LevelFilter;
 use crate::id::CgroupId;
 
 pub use attach::{Attached, Hold};
-pub use conflict::Conflict;
+pub use conflict::{Conflict, Neighbour, neighbours};
 pub use lease::{Lease, LeaseLength, NoLeaseLength, WhenGone};
 pub use lock::Lock;
 pub use logs::Logs;

@@ -26,14 +26,14 @@ use super::{
 };
 
 /// One of our programs.
-struct Hook {
+pub(super) struct Hook {
     /// Its name in the object and in `bpftool`.
-    name: &'static str,
+    pub(super) name: &'static str,
     kind: Kind,
     /// `enum bpf_attach_type`.
-    attach_type: u32,
+    pub(super) attach_type: u32,
     /// As `bpftool` calls the place.
-    place: &'static str,
+    pub(super) place: &'static str,
 }
 
 impl Hook {
@@ -65,7 +65,7 @@ const fn hook(name: &'static str, kind: Kind, attach_type: u32, place: &'static 
 }
 
 /// All programs, in the order in which they are attached.
-const HOOKS: [Hook; 8] = [
+pub(super) const HOOKS: [Hook; 8] = [
     hook("imds_sockops", Kind::SockOps, 3, "cgroup_sock_ops"),
     hook(
         "imds_getpeer4",

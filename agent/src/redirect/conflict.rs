@@ -13,7 +13,7 @@ use std::{
 
 use aya::programs::{ProgramError, loaded_programs};
 
-use super::sys;
+use super::{attach::HOOKS, sys};
 
 /// A program in our way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,18 +43,59 @@ pub(super) fn find(path: &Path, attach_type: u32, error: &ProgramError) -> Optio
         let attached = File::open(cgroup)
             .and_then(|dir| sys::query(dir.as_fd(), attach_type))
             .ok()?;
-        let excludes = match attached.flags {
-            sys::EXCLUSIVE => true,
-            sys::ALLOW_OVERRIDE => above == 0,
-            _ => false,
-        };
-        let id = attached.program.filter(|_| excludes)?;
+        let first = attached.programs.first();
+        let id = *first.filter(|_| excludes(attached.flags, above))?;
         Some(Conflict {
             name: name_of(id),
             id,
             cgroup: cgroup.to_owned(),
         })
     })
+}
+
+/// Whether a program that was attached with `flags`, so many levels above a cgroup, keeps others away from it.
+const fn excludes(flags: u32, above: usize) -> bool {
+    match flags {
+        sys::EXCLUSIVE => true,
+        sys::ALLOW_OVERRIDE => above == 0,
+        _ => false,
+    }
+}
+
+/// A program of somebody else at one of our hooks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its name.
+    pub name: String,
+    /// Its id in the kernel.
+    pub id: u32,
+    /// The cgroup that it is attached to.
+    pub cgroup: PathBuf,
+    /// The hook, as `bpftool` calls it.
+    pub place: &'static str,
+    /// Whether it keeps ours from being attached.
+    pub excludes: bool,
+}
+
+/// All programs but `ours` that are attached to our hooks, at the cgroup `kubepods` or above it, `root` at most.
+pub fn neighbours(kubepods: &Path, root: &Path, ours: &[u32]) -> io::Result<Vec<Neighbour>> {
+    let mut found = Vec::new();
+    let within = |cgroup: &&Path| cgroup.starts_with(root);
+    for (above, cgroup) in kubepods.ancestors().take_while(within).enumerate() {
+        let dir = File::open(cgroup)?;
+        for hook in &HOOKS {
+            let attached = sys::query(dir.as_fd(), hook.attach_type)?;
+            let others = attached.programs.iter().filter(|id| !ours.contains(id));
+            found.extend(others.map(|&id| Neighbour {
+                name: name_of(id),
+                id,
+                cgroup: cgroup.to_owned(),
+                place: hook.place,
+                excludes: excludes(attached.flags, above),
+            }));
+        }
+    }
+    Ok(found)
 }
 
 fn is_eperm(error: &ProgramError) -> bool {
@@ -64,7 +105,8 @@ fn is_eperm(error: &ProgramError) -> bool {
     error.io_error.kind() == io::ErrorKind::PermissionDenied
 }
 
-fn name_of(id: u32) -> String {
+/// What the program with this id is called.
+pub(super) fn name_of(id: u32) -> String {
     let mut programs = loaded_programs().filter_map(Result::ok);
     let program = programs.find(|program| program.id() == id);
     let name = program.as_ref().and_then(|program| program.name_as_str());

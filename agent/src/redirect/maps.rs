@@ -116,6 +116,16 @@ impl Shape {
     }
 }
 
+/// What is wrong with the maps that should be pinned, one text for each.
+pub(super) fn faults(pins: &Pins) -> Vec<String> {
+    let fault = |shape: &Shape| match shape.check(&pins.map(shape.name)) {
+        Err(error) => Some(crate::chain::chain(&error)),
+        Ok(()) if pins.map(shape.name).exists() => None,
+        Ok(()) => Some(format!("{} is not there", pins.map(shape.name).display())),
+    };
+    SHAPES.iter().filter_map(fault).collect()
+}
+
 fn of(name: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map {
         name,

@@ -93,12 +93,25 @@ impl Pins {
         make_private(root)
     }
 
-    /// The pins of this ABI below `root`, which was made. Makes the directories that are missing.
-    pub fn open(root: &Path) -> Result<Self, Error> {
-        let pins = Self {
+    /// The pins of this ABI below `root`, whether there are any or not.
+    pub fn at(root: &Path) -> Self {
+        Self {
             root: root.to_owned(),
             dir: root.join(abi::VERSION.to_string()),
-        };
+        }
+    }
+
+    /// Those of whatever version in its directory `dir`, as far as it keeps them as we do.
+    pub fn in_dir(dir: &Path) -> Self {
+        Self {
+            root: dir.parent().unwrap_or(dir).to_owned(),
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The pins of this ABI below `root`, which was made. Makes the directories that are missing.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let pins = Self::at(root);
         for dir in [&pins.dir, &pins.maps(), &pins.links()] {
             make_private(dir)?;
         }
@@ -253,7 +266,7 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 }
 
 /// Whether `root`, or where it will be made, is on a bpf file system.
-fn on_bpf_fs(root: &Path) -> Result<(), Error> {
+pub fn on_bpf_fs(root: &Path) -> Result<(), Error> {
     let existing = root.ancestors().find(|path| path.exists());
     let existing = existing.unwrap_or(Path::new("/"));
     let failed = |source| Error::Directory {

@@ -38,13 +38,30 @@ pub enum Missing {
 
 /// Checks this node. The first thing that is missing is said.
 pub fn check() -> Result<(), Missing> {
-    let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
-    capabilities(&effective)?;
+    capabilities()?;
     kernel()?;
-    if !Path::new(BTF).exists() {
-        return Err(Missing::Btf);
-    }
+    btf()?;
     features()
+}
+
+/// Whether this process may do what the agent must.
+pub fn capabilities() -> Result<(), Missing> {
+    sufficient(&caps::read(None, CapSet::Effective).unwrap_or_default())
+}
+
+/// Whether the kernel describes its own types.
+pub fn btf() -> Result<(), Missing> {
+    if Path::new(BTF).exists() {
+        Ok(())
+    } else {
+        Err(Missing::Btf)
+    }
+}
+
+/// How this kernel calls itself.
+pub fn release() -> String {
+    let uname = rustix::system::uname();
+    uname.release().to_string_lossy().into_owned()
 }
 
 /// `CAP_SYS_ADMIN` contains the first two (`bpf_capable`, `perfmon_capable`, Linux 5.8).
@@ -55,7 +72,7 @@ const NEEDED: [(Capability, bool); 4] = [
     (Capability::CAP_DAC_READ_SEARCH, false),
 ];
 
-fn capabilities(effective: &CapsHashSet) -> Result<(), Missing> {
+fn sufficient(effective: &CapsHashSet) -> Result<(), Missing> {
     let admin = effective.contains(&Capability::CAP_SYS_ADMIN);
     let missing: Vec<_> = NEEDED
         .iter()
@@ -69,19 +86,16 @@ fn capabilities(effective: &CapsHashSet) -> Result<(), Missing> {
     }
 }
 
-/// The oldest kernel that the programs were tried on. What they lean on is of 5.10 or older.
-fn kernel() -> Result<(), Missing> {
+/// Whether it is as new as the oldest kernel that the programs were tried on. What they lean on is of 5.10 or older.
+pub fn kernel() -> Result<(), Missing> {
     if KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 15, 0)) {
         return Ok(());
     }
-    let release = rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned();
-    Err(Missing::Kernel(release))
+    Err(Missing::Kernel(release()))
 }
 
-fn features() -> Result<(), Missing> {
+/// Whether the kernel takes our kinds of programs and maps. Without `CAP_BPF` nothing can be told, and it seems so.
+pub fn features() -> Result<(), Missing> {
     for (kind, name) in [
         (ProgramType::CgroupSockAddr, "cgroup/connect programs"),
         (ProgramType::SockOps, "sock_ops programs"),
@@ -111,7 +125,7 @@ mod tests {
     fn missing_capabilities_are_named() {
         let said = |set: &[Capability]| {
             let set = set.iter().copied().collect();
-            capabilities(&set).map_err(|missing| missing.to_string())
+            sufficient(&set).map_err(|missing| missing.to_string())
         };
         let error = said(&[Capability::CAP_BPF, Capability::CAP_NET_ADMIN]).unwrap_err();
         assert!(

@@ -64,10 +64,11 @@ impl LinkInfo {
 }
 
 /// What is attached to a cgroup itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attachment {
     pub(super) flags: u32,
-    pub(super) program: Option<u32>,
+    /// The ids of all programs.
+    pub(super) programs: Vec<u32>,
 }
 
 /// `enum bpf_cmd`.
@@ -195,9 +196,10 @@ pub(super) fn query(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Atta
     };
     // SAFETY: `ids` has room for as many ids as the query says.
     unsafe { call(Command::ProgramQuery, &mut query) }?;
+    let count = usize::try_from(query.count).map_err(io::Error::other)?;
     Ok(Attachment {
         flags: query.attach_flags,
-        program: (query.count > 0).then_some(ids[0]),
+        programs: ids.into_iter().take(count).collect(),
     })
 }
 
