@@ -267,7 +267,8 @@ fn directory(flag: &'static str, path: PathBuf) -> Result<PathBuf, Error> {
     }
 }
 
-fn absolute(path: PathBuf) -> Result<PathBuf, Error> {
+/// A path that every process understands alike.
+pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf, Error> {
     if path.is_absolute() {
         Ok(path)
     } else {
@@ -283,7 +284,7 @@ pub fn kubepods(args: &args::Cgroups) -> Result<Option<PathBuf>, Error> {
 }
 
 /// `path` relative to `root`, whether it was given so, with a slash before it, or whole.
-fn below(root: &Path, path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn below(root: &Path, path: &Path) -> Result<PathBuf, Error> {
     let relative = path
         .strip_prefix(root)
         .or_else(|_elsewhere| path.strip_prefix("/"))

@@ -10,7 +10,7 @@ use super::{Error, Machine, Warning, given};
 const EC2: &str = "169.254.169.254";
 
 /// Why there is none: the flag or variable that says so.
-pub(super) type Off = &'static str;
+pub(crate) type Off = &'static str;
 
 /// It is the SDKs' variable, and means ours as well.
 const DISABLED: Off = "$AWS_EC2_METADATA_DISABLED is true";
@@ -28,7 +28,7 @@ pub struct MetadataAddr(Authority);
 
 impl MetadataAddr {
     /// The first of: what was typed, what the AWS SDKs' own variables say, the address on EC2. If it is none, says why.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         typed: Option<String>,
         machine: &Machine,
     ) -> Result<Result<Self, Off>, Error> {

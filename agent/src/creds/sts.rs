@@ -14,6 +14,7 @@ mod lengths;
 mod node;
 mod partition;
 mod policies;
+mod reach;
 mod refusal;
 mod setup;
 mod skew;
@@ -28,7 +29,9 @@ use super::{
 };
 
 pub use https::BundleError;
+pub use reach::{Answer, Look};
 pub use setup::Error;
+pub(crate) use skew::ahead;
 
 use granted::{Granted, Unusable};
 use lengths::{Lengths, Limit, News};

@@ -77,7 +77,7 @@ impl fmt::Debug for Skew {
 }
 
 /// How far `now` is ahead of a date as HTTP has it, `Thu, 01 Jan 2026 00:00:00 GMT`.
-fn ahead(date: &str, now: Timestamp) -> Option<SignedDuration> {
+pub(crate) fn ahead(date: &str, now: Timestamp) -> Option<SignedDuration> {
     let date = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
     Some(now.duration_since(date))
 }
