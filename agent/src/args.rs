@@ -4,6 +4,7 @@
 //! names are a contract with scripts and charts.
 
 mod cgroups;
+mod doctor;
 mod explain;
 mod go;
 mod kube2iam;
@@ -23,6 +24,7 @@ use clap::{
 };
 
 pub use cgroups::Cgroups;
+pub use doctor::Doctor;
 pub use explain::Explain;
 pub use go::Switch;
 pub use kube2iam::Kube2iam;
@@ -53,6 +55,8 @@ pub enum Command {
     Status(Status),
     /// Show why a pod has its role, rule by rule, and what it would have otherwise
     Explain(Box<Explain>),
+    /// Check this node from the kernel up, and say what to do
+    Doctor(Doctor),
     /// Ask whether the agent of this node is ready: for probes
     Ready(Ready),
     /// Take away everything that agents have left on this node, also those that crashed and those of other versions

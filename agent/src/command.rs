@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    args::{Cgroups, Explain, Output, Ready, Status, Uninstall},
+    args::{Cgroups, Doctor, Explain, Output, Ready, Status, Uninstall},
     cgroup,
     clock::Clock,
-    config, control,
+    config::{self, Machine},
+    control,
+    doctor::{self, Settings, Verdict},
     explain::{Explanation, Question},
     pods::{binding::Policy, offline::Manifests},
     redirect::{Lock, pins},
@@ -64,6 +66,18 @@ fn explain_offline(
     let supposed = question.suppose(subject, account, &policy.keys);
     let words = question.in_words();
     Ok(Explanation::new(&supposed, words, policy, |_| None))
+}
+
+/// Checks this node, and shows what is to be done.
+pub async fn doctor(args: Doctor) -> anyhow::Result<Verdict> {
+    let output = args.output;
+    let settings = Settings::new(args, &Machine::observe())?;
+    let report = doctor::examine(settings).await;
+    print(&match output {
+        Output::Json => report.to_json()?,
+        Output::Text => report.to_text(Colour::of(&io::stdout())),
+    })?;
+    Ok(report.verdict())
 }
 
 /// Ends well when the agent is ready.

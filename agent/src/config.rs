@@ -284,7 +284,7 @@ pub fn kubepods(args: &args::Cgroups) -> Result<Option<PathBuf>, Error> {
 }
 
 /// `path` relative to `root`, whether it was given so, with a slash before it, or whole.
-pub(crate) fn below(root: &Path, path: &Path) -> Result<PathBuf, Error> {
+fn below(root: &Path, path: &Path) -> Result<PathBuf, Error> {
     let relative = path
         .strip_prefix(root)
         .or_else(|_elsewhere| path.strip_prefix("/"))

@@ -36,6 +36,7 @@ pub mod warm;
 pub mod admin;
 pub mod command;
 pub mod control;
+pub mod doctor;
 pub mod explain;
 mod http;
 pub mod metrics;

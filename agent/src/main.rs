@@ -8,6 +8,7 @@ use bpf2iam::{
     args::{Args, Command},
     command,
     config::{self, Config, Machine},
+    doctor::Verdict,
     dump, runtime, telemetry, terminal, trial,
 };
 use tokio::runtime::Runtime;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         },
         Command::Status(args) => look(command::status(&args)),
         Command::Explain(args) => look(command::explain(&args)),
+        Command::Doctor(args) => examine(command::doctor(args)),
         Command::Ready(args) => look(command::ready(&args)),
         Command::Uninstall(args) => end(command::uninstall(&args)),
         Command::Trial(args) => end(trial::be_a_pod(&args.cgroup, args.address)),
@@ -34,6 +36,14 @@ fn main() -> ExitCode {
 
 fn look(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     end(block_on(runtime::command(), command))
+}
+
+/// A problem is an end that is not good, but no error: all of it has been said.
+fn examine(command: impl Future<Output = anyhow::Result<Verdict>>) -> ExitCode {
+    match block_on(runtime::command(), command) {
+        Ok(Verdict::Problem) => ExitCode::FAILURE,
+        examined => end(examined.map(drop)),
+    }
 }
 
 fn end(done: anyhow::Result<()>) -> ExitCode {
@@ -64,10 +74,10 @@ fn run(config: Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn block_on(
+fn block_on<T>(
     runtime: io::Result<Runtime>,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = runtime.context("cannot start threads")?;
     let ended = runtime.block_on(work);
     // A thread may wait for a plugin of a kubeconfig that hangs.

@@ -1,0 +1,169 @@
+//! Checks this node, from the kernel up, and says what to do.
+//!
+//! Each check first gathers facts, and then judges them by a pure function. Their order is that of dependency: what is
+//! wrong first is to be mended first. None takes longer than [`PATIENCE`](bounded::PATIENCE), and one that breaks is told of and stops no
+//! other. Nothing on the node is changed, and no key, token or signature is read.
+
+mod agent;
+mod bounded;
+mod bpffs;
+mod capabilities;
+mod cgroup;
+mod clock;
+mod conflicts;
+mod finding;
+mod kernel;
+mod lease;
+mod leftovers;
+mod listener;
+mod metadata;
+mod mounts;
+mod netns;
+mod programs;
+mod report;
+mod settings;
+mod sts;
+
+use std::path::PathBuf;
+
+use crate::status::Status;
+
+pub use finding::{Check, Finding, Verdict};
+pub use report::Report;
+pub use settings::Settings;
+
+use bounded::Lost;
+use clock::Ahead;
+
+/// How an agent is started anew.
+const RESTART: &str = "kubectl -n kube-system rollout restart daemonset/bpf2iam";
+/// How to see what an agent says.
+const LOGS: &str = "kubectl -n kube-system logs daemonset/bpf2iam";
+
+/// Makes all checks.
+pub async fn examine(settings: Settings) -> Report {
+    let mut examination = Examination {
+        settings,
+        findings: Vec::new(),
+    };
+    examination.machine().await;
+    let pods = examination.pods().await;
+    let status = examination.ours(pods.as_ref()).await;
+    examination.network(status).await;
+    Report::new(examination.findings)
+}
+
+/// The pods' cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pods {
+    root: PathBuf,
+    kubepods: PathBuf,
+    id: u64,
+}
+
+struct Examination {
+    settings: Settings,
+    findings: Vec<Finding>,
+}
+
+impl Examination {
+    /// What the machine must have.
+    async fn machine(&mut self) {
+        self.check(Check::Kernel, kernel::gather, kernel::judge)
+            .await;
+        self.check(Check::Btf, kernel::gather_btf, kernel::judge_btf)
+            .await;
+        self.check(
+            Check::Capabilities,
+            capabilities::gather,
+            capabilities::judge,
+        )
+        .await;
+        let pin_dir = self.settings.pin_dir.clone();
+        let gather = move || bpffs::gather(&pin_dir);
+        self.check(Check::Bpffs, gather, bpffs::judge).await;
+    }
+
+    /// Where the pods are.
+    async fn pods(&mut self) -> Option<Pods> {
+        let root = self.settings.cgroup_root.clone();
+        let gather = move || cgroup::gather(&root);
+        let tree = self.check(Check::Cgroup, gather, cgroup::judge).await?;
+        let root = tree.root.ok()?;
+        let given = self.settings.kubepods.clone();
+        let gather = move || cgroup::gather_pods(root, given.as_deref());
+        let found = self.check(Check::Kubepods, gather, cgroup::judge_pods);
+        found.await?.found.ok()?
+    }
+
+    /// What of ours is there, and what is in its way.
+    async fn ours(&mut self, pods: Option<&Pods>) -> Option<Status> {
+        let dir = self.settings.runtime_dir.clone();
+        let gather = move || agent::gather(&dir);
+        let agent = self.check(Check::Agent, gather, agent::judge).await;
+        let status = agent.and_then(agent::Facts::into_status);
+
+        let (pin_dir, answers) = (self.settings.pin_dir.clone(), status.is_some());
+        let id = pods.map(|pods| pods.id);
+        let gather = move || programs::gather(&pin_dir, id, answers);
+        let programs = self.check(Check::Programs, gather, programs::judge).await;
+        let attached = programs.is_some_and(|facts| facts.is_attached());
+
+        if let Some(pods) = pods.cloned() {
+            let pin_dir = self.settings.pin_dir.clone();
+            let gather = move || conflicts::gather(&pods, &pin_dir, attached);
+            self.check(Check::Conflicts, gather, conflicts::judge).await;
+        }
+        let pin_dir = self.settings.pin_dir.clone();
+        let listeners = status.as_ref().map(|status| status.listeners.clone());
+        let gather = move || lease::gather(&pin_dir, listeners);
+        self.check(Check::Lease, gather, lease::judge).await;
+        status
+    }
+
+    /// Whom the agent has to reach, and who has to reach it.
+    async fn network(&mut self, status: Option<Status>) {
+        let addr = self.settings.metadata.clone();
+        let gather = move || metadata::gather(addr);
+        let metadata = self.check(Check::Metadata, gather, metadata::judge).await;
+        let sts = self.check(Check::Sts, sts::gather, sts::judge).await;
+        let sts = sts.and_then(|facts| facts.ahead());
+        let metadata = metadata.and_then(|facts| facts.ahead());
+        let ahead = sts.map(Ahead::of_sts).or(metadata.map(Ahead::of_metadata));
+        self.check(Check::Clock, move || clock::Facts(ahead), clock::judge)
+            .await;
+
+        let netns_dir = self.settings.netns_dir.clone();
+        let listeners = status.map(|status| status.listeners);
+        let gather = move || listener::gather(&netns_dir, listeners);
+        self.check(Check::Listener, gather, listener::judge).await;
+        self.check(Check::Leftovers, leftovers::gather, leftovers::judge)
+            .await;
+    }
+
+    /// Makes one check. The facts are for those that follow.
+    async fn check<F: Send + 'static>(
+        &mut self,
+        check: Check,
+        gather: impl FnOnce() -> F + Send + 'static,
+        judge: impl FnOnce(&F) -> Vec<Finding> + Send + 'static,
+    ) -> Option<F> {
+        let work = move || {
+            let facts = gather();
+            (judge(&facts), facts)
+        };
+        match bounded::run(work).await {
+            Ok((findings, facts)) => {
+                self.findings.extend(findings);
+                Some(facts)
+            }
+            Err(lost) => {
+                self.findings.push(Lost::told(lost, check));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

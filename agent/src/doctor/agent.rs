@@ -1,0 +1,133 @@
+//! Whether an agent answers on the control socket, and is ready.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    chain::chain,
+    clock::Clock,
+    control::{Client, ClientError},
+    status::Status,
+};
+
+use super::{Check, Finding, LOGS, RESTART, bounded};
+
+/// An agent that is not ready after so long does not only start.
+const START: SignedDuration = SignedDuration::from_secs(60);
+
+/// Who answers.
+#[derive(Debug)]
+pub(super) struct Facts {
+    dir: PathBuf,
+    now: Timestamp,
+    status: Result<Status, ClientError>,
+}
+
+impl Facts {
+    /// What the agent says, if one answers.
+    pub(super) fn into_status(self) -> Option<Status> {
+        self.status.ok()
+    }
+}
+
+pub(super) fn gather(dir: &Path) -> Facts {
+    let client = Client::new(dir);
+    Facts {
+        dir: dir.to_owned(),
+        status: bounded::wait(client.status()),
+        now: Clock::system().now(),
+    }
+}
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let status = match &facts.status {
+        Ok(status) => status,
+        Err(error @ ClientError::Forbidden { .. }) => {
+            let fix = "sudo bpf2iam doctor";
+            return vec![Finding::problem(Check::Agent, chain(error), fix)];
+        }
+        Err(error) => return vec![Finding::problem(Check::Agent, chain(error), RESTART)],
+    };
+    let who = format!(
+        "bpf2iam {} of the node {} answers in {}",
+        status.version,
+        status.node,
+        facts.dir.display()
+    );
+    if status.pending.is_empty() {
+        return vec![Finding::ok(Check::Agent, format!("{who} and is ready"))];
+    }
+    let what = format!("{who}, and waits for {}", status.pending.join(", "));
+    let finding = if facts.now.duration_since(status.since) < START {
+        Finding::warning
+    } else {
+        Finding::problem
+    };
+    vec![finding(Check::Agent, what, LOGS)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{doctor::Verdict, status};
+
+    fn waiting(pending: &[&str]) -> Status {
+        Status {
+            version: "1.2.3".to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            pending: pending.iter().map(ToString::to_string).collect(),
+            ..status::tests::example()
+        }
+    }
+
+    #[test]
+    fn an_agent_must_answer_and_be_ready_in_time() {
+        let nobody = || ClientError::NotRunning { path: "/s".into() };
+        let forbidden = || ClientError::Forbidden { path: "/s".into() };
+        for (status, seconds, verdict, says, fix) in [
+            (
+                Ok(waiting(&[])),
+                999,
+                Verdict::Ok,
+                "bpf2iam 1.2.3 of the node node-1 answers in /run/x and is ready",
+                None,
+            ),
+            (
+                Ok(waiting(&["pods", "keys"])),
+                59,
+                Verdict::Warning,
+                "waits for pods, keys",
+                Some(LOGS),
+            ),
+            (
+                Ok(waiting(&["pods"])),
+                60,
+                Verdict::Problem,
+                "waits for pods",
+                Some(LOGS),
+            ),
+            (
+                Err(nobody()),
+                0,
+                Verdict::Problem,
+                "no agent answers at /s",
+                Some(RESTART),
+            ),
+            (
+                Err(forbidden()),
+                0,
+                Verdict::Problem,
+                "may not open /s",
+                Some("sudo bpf2iam doctor"),
+            ),
+        ] {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+            let dir = "/run/x".into();
+            let found = judge(&Facts { dir, now, status });
+            assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
+            assert!(found[0].what.contains(says), "{found:?}");
+            assert_eq!(found[0].fix.as_deref(), fix);
+        }
+    }
+}
