@@ -8,6 +8,7 @@
 mod agent;
 mod api;
 mod doors;
+mod established;
 mod instance;
 mod keeper;
 mod kernel;

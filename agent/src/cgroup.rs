@@ -80,6 +80,12 @@ impl Tree {
         &self.kubepods
     }
 
+    /// Whether the cgroup with this id is the root of the pods or below it, a pod's or not.
+    pub fn contains(&self, id: CgroupId) -> bool {
+        let path = handle::path_of(self.root.as_fd(), id);
+        path.is_ok_and(|path| path.starts_with(&self.kubepods))
+    }
+
     /// The owner of the cgroup with this id.
     pub fn owner(&self, id: CgroupId) -> Result<Owner, Error> {
         if let Some(owner) = self

@@ -65,6 +65,8 @@ pub struct Config {
     pub cgroup_root: PathBuf,
     /// The cgroup of all pods, relative to `cgroup_root`; to be found if there is none here.
     pub kubepods: Option<PathBuf>,
+    /// Where the pods' network namespaces have their files, if it is there.
+    pub netns_dir: PathBuf,
     /// Where the control socket is.
     pub runtime_dir: PathBuf,
     /// What outlives the agent.
@@ -134,6 +136,7 @@ impl Config {
             listen_port: args.listen_port,
             kubepods: kubepods(&args.cgroups)?,
             cgroup_root: directory("--cgroup-root", args.cgroups.root)?,
+            netns_dir: args.netns_dir,
             runtime_dir: absolute(args.runtime.dir)?,
             lifetime: Lifetime::new(&args.lifetime, &pods)?,
             admin_listen,
@@ -182,6 +185,7 @@ impl Config {
             ("listen-port", self.listen_port.to_string()),
             ("cgroup-root", self.cgroup_root.display().to_string()),
             ("kubepods", or(kubepods, "(to be found)")),
+            ("netns-dir", self.netns_dir.display().to_string()),
             ("runtime-dir", self.runtime_dir.display().to_string()),
             ("admin-listen", or(self.admin_listen, "off")),
             ("metadata-addr", or(self.metadata.as_ref(), "off")),

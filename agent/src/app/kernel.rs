@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     doors::Bound,
+    established,
     token_key::Kept,
     turn::{clean_up, is_locked, lock, turn, vacancy},
 };
@@ -46,6 +47,7 @@ pub(super) struct Kernel {
     root: OwnedFd,
     root_path: PathBuf,
     kubepods: Option<PathBuf>,
+    netns_dir: PathBuf,
     own: Option<CgroupId>,
     /// Held until the programs obey us and the agent before us has finished: one agent starts at a time.
     starting: Option<Lock>,
@@ -100,6 +102,7 @@ impl Kernel {
             root,
             root_path,
             kubepods: config.kubepods.clone(),
+            netns_dir: config.netns_dir.clone(),
             own,
             starting: Some(starting),
             switched: None,
@@ -236,17 +239,19 @@ impl Kernel {
         attest::Kernel,
         impl Future<Output = anyhow::Result<()>> + Send + 'static + use<>,
     )> {
-        let root = self
-            .root
-            .try_clone()
-            .context("cannot duplicate a descriptor")?;
+        let tree = self.tree(kubepods)?;
         let conns: Conns = self.redirect.conns()?;
-        let tree = cgroup::Tree::new(root, self.root_path.clone(), kubepods);
         let (attest, search) = attest::Kernel::new(conns, tree);
         Ok((attest, async move {
             search.await;
             Ok(())
         }))
+    }
+
+    fn tree(&self, kubepods: PathBuf) -> anyhow::Result<cgroup::Tree> {
+        let root = self.root.try_clone();
+        let root = root.context("cannot duplicate a descriptor")?;
+        Ok(cgroup::Tree::new(root, self.root_path.clone(), kubepods))
     }
 
     /// Passes on what the programs log. Once.
@@ -265,6 +270,8 @@ impl Kernel {
         if self.serving.is_some() && self.switched.is_some() {
             // What a dead agent has left there has no clients.
             self.redirect.forget_before()?;
+            let pods = self.tree(kubepods.to_owned())?;
+            established::cut(self.netns_dir.clone(), pods, self.own);
         }
         Ok(attached)
     }

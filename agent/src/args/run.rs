@@ -1,5 +1,7 @@
 //! The flags of `run`.
 
+use std::path::PathBuf;
+
 use crate::{
     creds::Secret,
     pods::{annotation, binding::Exchange, compat::Compat, restriction},
@@ -45,6 +47,15 @@ pub struct Run {
     /// Where the pods' cgroups are.
     #[command(flatten)]
     pub cgroups: Cgroups,
+
+    /// Where the pods' network namespaces have their files; need not be there
+    #[arg(
+        long,
+        env = "BPF2IAM_NETNS_DIR",
+        value_name = "DIR",
+        default_value = "/run/netns"
+    )]
+    pub netns_dir: PathBuf,
 
     /// Where the control socket is.
     #[command(flatten)]

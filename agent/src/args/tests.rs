@@ -36,6 +36,7 @@ fn what_is_not_typed_has_the_documented_default() {
     assert!(args.node_ip.is_empty());
     assert_eq!(args.listen_port, 0);
     assert_eq!(args.cgroups.root, Path::new("/sys/fs/cgroup"));
+    assert_eq!(args.netns_dir, Path::new("/run/netns"));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
     assert_eq!(args.admin_listen, None);
     let metadata = args.metadata;
@@ -142,7 +143,7 @@ fn every_flag_of_run_has_its_environment_variable() {
         flags.push(flag);
     }
     // A contract: what is added here has to stay.
-    let contract = "node-name node-ip listen-port cgroup-root kubepods runtime-dir admin-listen \
+    let contract = "node-name node-ip listen-port cgroup-root kubepods netns-dir runtime-dir admin-listen \
         pin-dir lease when-agent-gone daemon-set metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
         api-token insecure base-role-arn \
         auto-discover-base-arn default-role auto-discover-default-role iam-role-key \

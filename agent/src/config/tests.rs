@@ -291,7 +291,7 @@ fn all_settings_are_printed() {
     assert_eq!(
         printed,
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \
-         --kubepods=(to be found) --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
+         --kubepods=(to be found) --netns-dir=/run/netns --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
          --metadata-addr=http://169.254.169.254 --availability-zone=(none) --imds-tokens=optional \
          --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --daemon-set=kube-system/bpf2iam --pods=kube --api-server=https://10.0.0.1:6443/ \
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \

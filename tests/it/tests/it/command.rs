@@ -54,12 +54,13 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 51] = [
+const FLAGS: [&str; 52] = [
     "node-name",
     "listen-port",
     "node-ip",
     "cgroup-root",
     "kubepods",
+    "netns-dir",
     "runtime-dir",
     "admin-listen",
     "pin-dir",

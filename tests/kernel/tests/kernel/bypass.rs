@@ -7,7 +7,7 @@ use bpf2iam_kernel::foreign::{Foreign, Sharing};
 use bpf2iam_support::{
     Place, Pod,
     cgroup::Driver,
-    client::{Report, reported},
+    client::Report,
     process::output,
     stage::{STS, Stage},
 };
@@ -80,10 +80,11 @@ const WAYS: [(&str, End); 34] = [
 ];
 
 /// Attempts with a test of their own, here or in the file that is named.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("get", "path, leak"),
     ("direct", "direct"),
-    ("opened-before", "here"),
+    ("opened-before", "established"),
+    ("opened-before-mptcp", "established"),
     ("unspec", "here"),
     ("refused-first", "here"),
     ("nested-cgroup", "here, path"),
@@ -169,32 +170,6 @@ fn a_family_without_a_listener_is_refused() {
     let report = attempt(&stage, &pod.place(), &["ipv6", "--path", NODE_KEYS]);
     assert_refused(&report, "EPERM", "connect");
     assert_eq!(agent.kernel_counter("refused_no_proxy").unwrap(), 1);
-}
-
-#[test]
-fn a_connection_that_is_older_than_the_agent_stalls() {
-    let Some(stage) = stage() else { return };
-    let pod = pod(&stage, "cart");
-    let opened = [V4, "[fd00:ec2::254]:80"].map(|to| {
-        let args = ["opened-before", "--to", to, "--path", NODE_KEYS];
-        let client = stage.client().start(&pod.place(), &args).unwrap();
-        client
-            .wait_for_line(|line| line == "opened", PATIENCE)
-            .unwrap();
-        client
-    });
-    let agent = start(&stage, &[]);
-    let asking = opened.map(|mut client| {
-        client.send_line("go on").unwrap();
-        client
-    });
-    for client in asking {
-        let report: Report = reported(&client, PATIENCE).unwrap();
-        assert_refused(&report, "ETIMEDOUT", "receive");
-        assert!(report.connected && !leaks(&report), "{report:?}");
-    }
-    assert!(agent.kernel_counter("dropped_packets").unwrap() >= 2);
-    assert_eq!(agent.kernel_counter("redirected").unwrap(), 0);
 }
 
 /// Counts in a pod's network: connections for the proxy and for another server whose SYN has our option, and those for

@@ -15,6 +15,8 @@ mod discovery;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod established;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forgery;

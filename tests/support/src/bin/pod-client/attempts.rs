@@ -23,7 +23,7 @@ pub(crate) use nested::enter_own_network;
 type Attempt = fn(&Args, &mut Report) -> Result<(), Trouble>;
 
 /// By name.
-const TABLE: [(&str, Attempt); 43] = [
+const TABLE: [(&str, Attempt); 44] = [
     ("get", get::get),
     ("connect", tcp::connect),
     ("nonblocking", tcp::nonblocking),
@@ -36,6 +36,7 @@ const TABLE: [(&str, Attempt); 43] = [
     ("direct", tcp::direct),
     ("half-close", tcp::half_close),
     ("opened-before", tcp::opened_before),
+    ("opened-before-mptcp", tcp::opened_before_mptcp),
     ("unspec", tcp::unspec),
     ("refused-first", tcp::refused_first),
     ("mptcp", tcp::mptcp),

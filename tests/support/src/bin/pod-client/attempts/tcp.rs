@@ -111,12 +111,30 @@ pub(super) fn half_close(args: &Args, report: &mut Report) -> Result<(), Trouble
     exchange::hear(std::fs::File::from(socket), report)
 }
 
-/// With a connection that is there before somebody interferes: says `opened` on standard error, and goes on
-/// when a line comes on standard input.
+/// With a connection that is there before somebody interferes: says `opened` on standard error, asks when a line comes
+/// on standard input, and hears what the connection has to say before that.
 pub(super) fn opened_before(args: &Args, report: &mut Report) -> Result<(), Trouble> {
-    let socket = connect_by(None, args.to()?, "TCP")?;
+    keep(connect_by(None, args.to()?, "TCP")?, args, report)
+}
+
+/// With such a connection by MPTCP.
+pub(super) fn opened_before_mptcp(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    keep(connect_by(Some(MPTCP), args.to()?, "MPTCP")?, args, report)
+}
+
+fn keep(socket: OwnedFd, args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    exchange::note_ends(&socket, report)?;
     crate::say("opened").during("report")?;
-    io::stdin().read_line(&mut String::new()).during("wait")?;
+    let stdin = io::stdin();
+    let mut fds = [
+        PollFd::new(&stdin, PollFlags::IN),
+        PollFd::new(&socket, PollFlags::IN),
+    ];
+    poll(&mut fds, None).during("wait")?;
+    if !fds[1].revents().is_empty() {
+        return exchange::hear(std::fs::File::from(socket), report);
+    }
+    stdin.read_line(&mut String::new()).during("wait")?;
     exchange::ask(socket, args, report)
 }
 

@@ -1,0 +1,152 @@
+//! The pods' connections to the real metadata service that are older than the programs, and their end.
+//!
+//! Whoever connects is seen by the programs; whoever was connected before has every packet dropped (`imds_egress`), and
+//! waits for a timeout of its own. Here the kernel closes such sockets (`SOCK_DESTROY`, Linux 4.5 with
+//! `CONFIG_INET_DIAG_DESTROY`): their owners get `ECONNABORTED` at once, connect anew, and come to us.
+//!
+//! No other socket is closed than one with a peer at the metadata address, in a cgroup below the pods' by the kernel's own
+//! word, and not in our own cgroup. What cannot be seen or closed from here is left to the programs.
+
+mod diag;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::io::Errno;
+
+use crate::{
+    cgroup,
+    id::CgroupId,
+    netns::{self, Netns},
+};
+
+use diag::{Diag, Family, Socket};
+
+/// How long all of it may take. A node has some hundred namespaces, each of which takes less than a millisecond.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a namespace is looked at, while there is something to close: a list is no snapshot.
+const ROUNDS: usize = 3;
+
+/// Why a connection may have been left to the programs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A namespace cannot be seen.
+    #[error(transparent)]
+    Netns(#[from] netns::Error),
+    /// Its sockets cannot be listed.
+    #[error("cannot list the connections in {}", .netns.display())]
+    List {
+        /// The namespace's file.
+        netns: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// One of them cannot be closed.
+    #[error("cannot close a connection in {}", .netns.display())]
+    Close {
+        /// The namespace's file.
+        netns: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel closes nobody's sockets.
+    #[error("this kernel has no CONFIG_INET_DIAG_DESTROY")]
+    Unsupported,
+    /// There were more namespaces than there was time.
+    #[error("{0} network namespaces were not reached in time")]
+    Late(usize),
+}
+
+impl Error {
+    /// Whether it is the node's or the operator's choice, and nobody's fault.
+    pub fn is_expected(&self) -> bool {
+        match self {
+            Self::Netns(error) => error.is_denied(),
+            Self::Unsupported => true,
+            Self::List { .. } | Self::Close { .. } | Self::Late(_) => false,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many network namespaces were looked at.
+    pub namespaces: usize,
+    /// How many connections were cut.
+    pub cut: usize,
+    /// What kept us from cutting others, if there were any.
+    pub errors: Vec<Error>,
+}
+
+/// Cuts them, wherever they are to be seen: in the network namespaces that `netns_dir` or the pods' processes lead to. Those
+/// of the cgroup `spared` are ours.
+pub fn cut(netns_dir: &Path, pods: &cgroup::Tree, spared: Option<CgroupId>) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    let found = netns::find(netns_dir, pods.kubepods());
+    let mut outcome = Outcome {
+        errors: found.failed.into_iter().map(Error::Netns).collect(),
+        ..Outcome::default()
+    };
+    let is_ours = |cgroup| Some(cgroup) != spared && pods.contains(cgroup);
+    let mut namespaces = found.namespaces.into_iter();
+    while let Some(netns) = namespaces.next() {
+        match cut_in(&netns, is_ours, &mut outcome.cut) {
+            Ok(()) => outcome.namespaces += 1,
+            Err(Error::Unsupported) => {
+                // It is the same everywhere.
+                outcome.errors.push(Error::Unsupported);
+                break;
+            }
+            Err(error) => outcome.errors.push(error),
+        }
+        if Instant::now() > deadline && namespaces.len() > 0 {
+            outcome.errors.push(Error::Late(namespaces.len()));
+            break;
+        }
+    }
+    outcome
+}
+
+/// Cuts those of the pods' cgroups in one namespace, and counts them.
+fn cut_in(
+    netns: &Netns,
+    is_ours: impl Fn(CgroupId) -> bool + Sync,
+    count: &mut usize,
+) -> Result<(), Error> {
+    let is_older =
+        |socket: &Socket| socket.remote().is_metadata() && socket.cgroup.is_some_and(&is_ours);
+    let list = |source| Error::List {
+        netns: netns.path().to_owned(),
+        source,
+    };
+    netns.run(|| {
+        let mut diag = Diag::open().map_err(list)?;
+        for _ in 0..ROUNDS {
+            let mut older = diag.sockets(Family::V4, is_older).map_err(list)?;
+            older.extend(diag.sockets(Family::V6, is_older).map_err(list)?);
+            if older.is_empty() {
+                break;
+            }
+            for socket in &older {
+                let closed = diag.destroy(socket);
+                let closed = closed.map_err(|source| close_error(netns.path(), source))?;
+                *count += usize::from(closed);
+            }
+        }
+        Ok(())
+    })?
+}
+
+fn close_error(netns: &Path, source: io::Error) -> Error {
+    if Errno::from_io_error(&source) == Some(Errno::OPNOTSUPP) {
+        return Error::Unsupported;
+    }
+    let netns = netns.to_owned();
+    Error::Close { netns, source }
+}
