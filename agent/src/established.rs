@@ -25,7 +25,8 @@ use crate::{
 
 use diag::{Diag, Family, Socket};
 
-/// How long all of it may take. A node has some hundred namespaces, each of which takes less than a millisecond.
+/// How long all of it may take. A node has some hundred namespaces, each of which takes a millisecond or two: the kernel
+/// walks its whole table of connections.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a namespace is looked at, while there is something to close: a list is no snapshot.
 const ROUNDS: usize = 3;
