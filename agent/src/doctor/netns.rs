@@ -1,19 +1,15 @@
 //! Network namespaces by their names, and what can be reached from inside them.
 
 use std::{
-    fs::{self, File},
-    io::{self, ErrorKind},
+    fs, io,
     net::{SocketAddr, TcpStream},
-    os::fd::AsFd as _,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
+use rustix::io::Errno;
+
+use crate::netns::Netns;
 
 /// What came of trying one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +34,13 @@ pub(super) fn names(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Connects to all of `targets` from inside the namespace at `path`, on a thread of its own, which is in no other namespace
-/// afterwards.
+/// Connects to all of `targets` from inside the namespace at `path`.
 pub(super) fn attempt(path: &Path, targets: &[SocketAddr], patience: Duration) -> Outcome {
-    let inside = || -> io::Result<Outcome> {
-        let netns = File::open(path)?;
-        move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
-        Ok(connect(targets, patience))
-    };
-    let tried = thread::scope(|scope| scope.spawn(inside).join());
-    match tried {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Outcome::Denied,
-        Ok(Err(_)) | Err(_) => Outcome::NotOne,
+    let inside = |netns: Option<Netns>| netns.map(|netns| netns.run(|| connect(targets, patience)));
+    match Netns::open(path).map(inside) {
+        Ok(Some(Ok(outcome))) => outcome,
+        Err(error) | Ok(Some(Err(error))) if error.is_denied() => Outcome::Denied,
+        Ok(None | Some(Err(_))) | Err(_) => Outcome::NotOne,
     }
 }
 
