@@ -92,28 +92,41 @@ pub async fn ready(args: &Ready) -> anyhow::Result<()> {
 /// Takes away what agents have left on this node. Not while one serves: it would be back, or its pods without keys.
 pub fn uninstall(args: &Uninstall) -> anyhow::Result<()> {
     let root = config::pin_dir(&args.pin_dir.path)?;
-    let mut left = pins::list(&root)?;
-    left.extend(throwaways(&args.cgroups)?);
-    if !args.dry_run && root.exists() {
-        let _nobody_starts = free(&root)?;
-        pins::remove(&root)?;
-    }
+    let (pinned, leftovers) = (pins::list(&root)?, leftovers(args)?);
     if !args.dry_run {
-        throwaways(&args.cgroups)?.iter().for_each(trial::remove);
+        remove(&root, &leftovers)?;
     }
     let what = if args.dry_run {
         "would remove"
     } else {
         "removed"
     };
-    let lines = left
+    let lines = pinned
         .iter()
+        .chain(&leftovers.files)
+        .chain(&leftovers.cgroups)
         .map(|path| format!("{what} {}\n", path.display()));
     let page: String = lines.collect();
     if page.is_empty() {
         return print(&format!("nothing is pinned at {}\n", root.display()));
     }
     print(&page)
+}
+
+/// What agents have left that is not pinned.
+#[derive(Debug)]
+struct Leftovers {
+    /// In the runtime directory, and that itself.
+    files: Vec<PathBuf>,
+    /// Of an agent that was killed while it started.
+    cgroups: Vec<PathBuf>,
+}
+
+fn leftovers(args: &Uninstall) -> anyhow::Result<Leftovers> {
+    Ok(Leftovers {
+        files: control::leftovers(&args.runtime.dir),
+        cgroups: throwaways(&args.cgroups)?,
+    })
 }
 
 /// The cgroups that an agent has left which was killed while it started.
@@ -128,6 +141,17 @@ fn throwaways(args: &Cgroups) -> anyhow::Result<Vec<PathBuf>> {
         .ok()
         .flatten()
         .map_or_else(Vec::new, |path| trial::left(&path)))
+}
+
+/// Removes the pins below `root`, and `leftovers`.
+fn remove(root: &Path, leftovers: &Leftovers) -> anyhow::Result<()> {
+    let _nobody_starts = root.exists().then(|| free(root)).transpose()?;
+    pins::remove(root)?;
+    leftovers.cgroups.iter().for_each(trial::remove);
+    leftovers.files.iter().try_for_each(|path| {
+        let removed = control::remove_leftover(path);
+        removed.with_context(|| format!("cannot remove {}", path.display()))
+    })
 }
 
 /// Makes sure that no agent of any version lives, and that none starts meanwhile.

@@ -4,11 +4,13 @@
 //! which pod has which role, but never contain keys.
 
 mod client;
+mod file;
 mod server;
 
 use std::path::{Path, PathBuf};
 
 pub use client::{Client, Error as ClientError};
+pub use file::{leftovers, remove_leftover};
 pub use server::{Answers, Error, NoSuchPod, Server, Standing};
 
 /// Where the agent's status is.

@@ -1,6 +1,6 @@
 //! `bpf2iam uninstall`.
 
-use super::{Cgroups, PinDir};
+use super::{Cgroups, PinDir, Runtime};
 
 /// How to take away what an agent has left on this node.
 #[derive(Debug, clap::Args)]
@@ -12,6 +12,10 @@ pub struct Uninstall {
     /// Where the pods' cgroups are.
     #[command(flatten)]
     pub cgroups: Cgroups,
+
+    /// Where the control socket may be left.
+    #[command(flatten)]
+    pub runtime: Runtime,
 
     /// Only say what would be removed
     #[arg(long)]

@@ -1,9 +1,9 @@
 //! The agent's end of the control socket.
 
 use std::{
-    fs::{self, DirBuilder, Metadata, Permissions},
+    fs::{self, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,12 +23,18 @@ use crate::{
     status::Status,
 };
 
-use super::{EXPLAIN, QUESTION, STATUS, socket_path};
+use super::{
+    EXPLAIN, QUESTION, STATUS,
+    file::{SocketFile, make_private, remove},
+    socket_path,
+};
 
 /// How many connections may wait to be accepted.
 const QUEUE: u32 = 128;
 /// How often it is looked whether the socket's file is there.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is tried once more where others take the directory away.
+const TRIES: u32 = 3;
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +107,7 @@ pub enum NoSuchPod {
     TooEarly,
 }
 
-/// The control socket, open. Its file goes when the server goes.
+/// The control socket, open. Its file goes when the server goes, and the directory if nothing else is in it.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
@@ -112,16 +118,23 @@ impl Server {
     /// Opens the socket below `runtime_dir`, which is made if it is not there. The socket of an agent that died is
     /// replaced, and that of a living one only by who takes over from it.
     pub async fn bind(runtime_dir: &Path, standing: Standing) -> Result<Self, Error> {
-        make_private(runtime_dir).map_err(|source| Error::Directory {
-            path: runtime_dir.to_owned(),
-            source,
-        })?;
         let path = socket_path(runtime_dir);
-        match refuse_if_taken(&path).await {
-            Err(Error::Alive { .. }) if standing == Standing::Successor => {}
-            free => free?,
+        let mut tries = 0..TRIES;
+        loop {
+            make_private(runtime_dir).map_err(|source| Error::Directory {
+                path: runtime_dir.to_owned(),
+                source,
+            })?;
+            match refuse_if_taken(&path).await {
+                Err(Error::Alive { .. }) if standing == Standing::Successor => {}
+                free => free?,
+            }
+            match listen(&path) {
+                // The agent before us has taken the directory away, as it does at its end.
+                Err(error) if error.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
+                listening => return listening.map_err(|source| Error::Bind { path, source }),
+            }
         }
-        listen(&path).map_err(|source| Error::Bind { path, source })
     }
 
     /// Whether its file is its own.
@@ -138,19 +151,26 @@ impl Server {
             let pages = Pages(Arc::clone(&answers));
             tokio::select! {
                 () = http::serve(self.listener, pages, drain.clone()) => return,
-                again = self.file.lost() => self = again,
+                again = again(&self.file) => self = again,
             }
             tracing::warn!("the control socket was gone; opened anew");
         }
     }
 }
 
-/// Makes `directory`, for its owner alone. One that is there is left as it is.
-fn make_private(directory: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
+/// Waits until `file` is gone and nobody answers in its place, and opens the socket anew. What keeps it from doing so may
+/// pass.
+async fn again(file: &SocketFile) -> Server {
+    loop {
+        time::sleep(LOOK).await;
+        if file.is_there() || refuse_if_taken(file.path()).await.is_err() {
+            continue;
+        }
+        let directory = file.path().parent().map_or(Ok(()), make_private);
+        if let Ok(server) = directory.and_then(|()| listen(file.path())) {
+            return server;
+        }
+    }
 }
 
 /// Looks whether anybody answers at `path`.
@@ -181,68 +201,6 @@ fn listen(path: &Path) -> io::Result<Server> {
     let listener = socket.listen(QUEUE)?;
     Ok(Server { listener, file })
 }
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Removes the socket's file when it is dropped, unless somebody has put another there.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: Identity,
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: identity(&fs::symlink_metadata(path)?),
-        })
-    }
-}
-
-impl SocketFile {
-    fn is_there(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
-    }
-
-    /// Waits until the file is gone and nobody answers in its place, and opens the socket anew. What keeps it from doing so
-    /// may pass.
-    async fn lost(&self) -> Server {
-        loop {
-            time::sleep(LOOK).await;
-            if self.is_there() || refuse_if_taken(&self.path).await.is_err() {
-                continue;
-            }
-            let directory = self.path.parent().map_or(Ok(()), make_private);
-            if let Ok(server) = directory.and_then(|()| listen(&self.path)) {
-                return server;
-            }
-        }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.is_there()
-            && let Err(error) = remove(&self.path)
-        {
-            tracing::warn!(%error, path = %self.path.display(), "cannot remove the control socket");
-        }
-    }
-}
-
-/// Device and inode, and when it was made, as inodes are used again.
-fn identity(file: &Metadata) -> Identity {
-    let changed = (file.ctime(), file.ctime_nsec());
-    (file.dev(), file.ino(), changed)
-}
-
-type Identity = (u64, u64, (i64, i64));
 
 struct Pages<A>(Arc<A>);
 

@@ -1,6 +1,7 @@
 use std::{
     fs,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    slice,
     time::Duration,
 };
 
@@ -257,6 +258,50 @@ async fn a_successors_socket_is_not_removed() {
     let _successor = UnixListener::bind(&path).unwrap();
     drop(server);
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+}
+
+#[tokio::test]
+async fn a_directory_that_the_agent_has_made_goes_with_it_and_others_stay() {
+    let parent = TempDir::new().unwrap();
+    let [ours, shared, given] = ["ours", "shared", "given"].map(|name| parent.path().join(name));
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o755)).unwrap();
+    for dir in [&ours, &shared, &given] {
+        let server = Server::bind(dir, Standing::Alone).await.unwrap();
+        if *dir == shared {
+            fs::write(dir.join("theirs"), "precious").unwrap();
+        }
+        drop(server);
+        assert!(!socket_path(dir).exists());
+    }
+    assert_eq!(
+        [&ours, &shared, &given].map(|dir| dir.exists()),
+        [false, true, true]
+    );
+}
+
+#[tokio::test]
+async fn a_dead_agents_socket_is_a_leftover_and_a_living_ones_is_not() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("run");
+    assert!(leftovers(&dir).is_empty());
+    let server = Server::bind(&dir, Standing::Alone).await.unwrap();
+    assert!(leftovers(&dir).is_empty());
+    drop(server);
+    file::make_private(&dir).unwrap();
+    assert_eq!(leftovers(&dir), slice::from_ref(&dir));
+    let socket = socket_path(&dir);
+    drop(UnixListener::bind(&socket).unwrap());
+    let theirs = dir.join("theirs");
+    fs::write(&theirs, "precious").unwrap();
+    assert_eq!(leftovers(&dir), slice::from_ref(&socket));
+    fs::remove_file(theirs).unwrap();
+    let all = leftovers(&dir);
+    assert_eq!(all, [socket, dir.clone()]);
+    for path in all {
+        remove_leftover(&path).unwrap();
+    }
+    assert!(!dir.exists());
 }
 
 #[tokio::test]

@@ -296,6 +296,8 @@ impl Stage {
             .arg(self.node.cgroup_root())
             .arg("--kubepods")
             .arg(self.node.kubepods())
+            .arg("--runtime-dir")
+            .arg(self.runtime_dir())
             .args(args);
         Ok(command)
     }

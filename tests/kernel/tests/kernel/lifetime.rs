@@ -26,6 +26,8 @@ use crate::scene::{
 
 /// How many links there are.
 const LINKS: usize = 8;
+/// How many pins.
+const PINS: usize = 16;
 
 /// How many of our programs are attached.
 fn attached(stage: &Stage) -> usize {
@@ -281,7 +283,7 @@ fn uninstall_takes_everything_away_also_after_a_crash_and_of_other_versions() {
         said.lines()
             .filter(|line| line.starts_with("would remove "))
             .count(),
-        16
+        PINS + 2
     );
     assert_closed_door(&stage, &cart);
     let (done, said) = stage.uninstall(&[]).unwrap();
@@ -290,7 +292,7 @@ fn uninstall_takes_everything_away_also_after_a_crash_and_of_other_versions() {
         said.lines()
             .filter(|line| line.starts_with("removed "))
             .count(),
-        16
+        PINS + 2
     );
     objects.wait_until_gone().unwrap();
     assert_eq!(attached(&stage), 0);
