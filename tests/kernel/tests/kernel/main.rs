@@ -43,6 +43,8 @@ mod path;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod residue;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod secrets;
