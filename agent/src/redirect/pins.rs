@@ -112,10 +112,16 @@ impl Pins {
     /// The pins of this ABI below `root`, which was made. Makes the directories that are missing.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let pins = Self::at(root);
-        for dir in [&pins.dir, &pins.maps(), &pins.links()] {
-            make_private(dir)?;
+        let dirs = [&pins.dir, &pins.maps(), &pins.links()];
+        let made = dirs.into_iter().try_for_each(|dir| make_private(dir));
+        made.inspect_err(|_| pins.remove_empty()).map(|()| pins)
+    }
+
+    /// Takes away those of the directories in which there is nothing.
+    fn remove_empty(&self) {
+        for dir in [&self.links(), &self.maps(), &self.dir, &self.root] {
+            let _others_pin_there = fs::remove_dir(dir).err();
         }
-        Ok(pins)
     }
 
     /// What all versions have in common.
