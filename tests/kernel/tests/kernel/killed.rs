@@ -5,15 +5,9 @@
 //! agent serves it; and an uninstall leaves nothing. The real service answers only where nothing of ours is attached: on a
 //! node that was never protected, or is not to be any more.
 //!
-//! There are some hundred steps. A run takes a few of each walk, others each time, and prints which;
-//! `BPF2IAM_STEPS=all` takes all of them, and a number this one.
+//! There are some hundred steps. A run walks to a few of them ([`choice`]), and prints to which.
 
-use std::{
-    env,
-    hash::{BuildHasher as _, RandomState},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use bpf2iam_ebpf::abi;
 use bpf2iam_kernel::{
@@ -29,10 +23,11 @@ use bpf2iam_support::{
 };
 use rustix::process::Signal;
 
-use crate::scene::{LOOP_PATIENCE, PATIENCE, assert_refused, attempt, host_pod, leaks, pod, stage};
+use crate::{
+    choice,
+    scene::{LOOP_PATIENCE, PATIENCE, assert_refused, attempt, host_pod, leaks, pod, stage},
+};
 
-/// Which steps.
-const STEPS: &str = "BPF2IAM_STEPS";
 /// The shortest, which is waited for at each step.
 const LEASE: [&str; 2] = ["--lease", "1s"];
 /// A lease has expired after that, whenever it was renewed.
@@ -227,21 +222,12 @@ fn walk(name: &str, few: usize, to: impl Fn(&Scene, usize) -> Walked) {
     }
 }
 
-/// The numbers of those to which it is walked.
+/// The numbers of those to which it is walked. What nobody feels is walked to when there is time.
 fn chosen(steps: &[Step], few: usize) -> Vec<usize> {
-    match env::var(STEPS) {
-        Ok(all) if all == "all" => return (1..=steps.len()).collect(),
-        Ok(number) => return vec![number.parse().unwrap()],
-        Err(_) => {}
-    }
     let numbered = (1..).zip(steps);
-    let telling = numbered.filter(|(_, step)| is_felt(step));
-    let telling: Vec<usize> = telling.map(|(number, _)| number).collect();
-    let every = telling.len().div_ceil(few).max(1);
-    let random = RandomState::new().hash_one(few);
-    let offset = usize::try_from(random % every as u64).unwrap();
-    let chosen = telling.into_iter().skip(offset).step_by(every);
-    chosen.collect()
+    let worth_it = numbered.filter(|(_, step)| is_felt(step) || choice::is_asked());
+    let numbers = worth_it.map(|(number, _)| number).collect();
+    choice::some_of(numbers, few, |number| *number)
 }
 
 /// Whether others feel a step: what is only loaded goes with who has loaded it.

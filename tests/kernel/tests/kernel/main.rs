@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod bypass;
 #[cfg(test)]
+mod choice;
+#[cfg(test)]
 mod conflict;
 #[cfg(test)]
 mod counters;
@@ -16,6 +18,8 @@ mod discovery;
 mod doctor;
 #[cfg(test)]
 mod established;
+#[cfg(test)]
+mod failing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -62,3 +66,5 @@ mod syn_cookies;
 mod translated;
 #[cfg(test)]
 mod trial;
+#[cfg(test)]
+mod two_agents;

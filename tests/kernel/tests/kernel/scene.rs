@@ -147,7 +147,11 @@ pub(crate) fn wait_for_record(
 
 /// What an agent says that cannot start: its error, as a record of its log. It must end with 1.
 pub(crate) fn error_of(agent: Command) -> String {
-    let mut process = Process::spawn("bpf2iam", agent).unwrap();
+    only_error(&mut Process::spawn("bpf2iam", agent).unwrap())
+}
+
+/// The error of an agent that ends with 1 because of it.
+pub(crate) fn only_error(process: &mut Process) -> String {
     let ended = process.wait(PATIENCE).unwrap();
     let lines = process.lines();
     assert_eq!(ended.code(), Some(1), "{lines:#?}");
