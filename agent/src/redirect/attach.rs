@@ -173,11 +173,15 @@ pub(super) fn detach(pin: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether all links are pinned, and lead to the cgroup with this id.
+/// Whether all links are pinned, and lead to the cgroup with this id. Where no bpf file system is any more, that is an error:
+/// somebody has unmounted it, and it lives on with what is pinned there for as long as we do.
 pub(super) fn hold(pins: &Pins, cgroup: u64) -> io::Result<Hold> {
     for hook in &HOOKS {
         let link = match sys::object_at(&pins.link(hook.name)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Hold::Released),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                pins::is_on_bpf_fs(pins.root()).map_err(io::Error::other)?;
+                return Ok(Hold::Released);
+            }
             link => link?,
         };
         if sys::link_info(link.as_fd())?.cgroup_id != cgroup {

@@ -57,6 +57,9 @@ pub enum Error {
         /// Whose it is.
         owner: u32,
     },
+    /// It is something else.
+    #[error("{} is no directory (--pin-dir); remove it, or give another directory", .0.display())]
+    NoDirectory(PathBuf),
     /// It is not what we keep under that name.
     #[error(
         "{} is pinned, and is not ours: {why}; remove what is there with `bpf2iam uninstall`, or give another --pin-dir",
@@ -196,7 +199,7 @@ pub fn remove(root: &Path) -> Result<(), Error> {
     remove_dir(root)
 }
 
-/// Takes away what the version in `dir` has pinned.
+/// Takes away what the version in `dir` has pinned, and whatever else is there: a newer one may keep more than we do.
 pub fn remove_version(dir: &Path) -> Result<(), Error> {
     for kind in ["links", "maps"] {
         let pins = dir.join(kind);
@@ -206,21 +209,36 @@ pub fn remove_version(dir: &Path) -> Result<(), Error> {
             let pin = pins.join(name);
             // What fails here is done by the next line, a little later.
             let _failed = attach::detach(&pin).err();
-            gone(fs::remove_file(&pin)).map_err(|source| Error::Directory {
-                what: "remove",
-                path: pin,
-                source,
-            })?;
+            remove_pin(&pin)?;
         }
-        remove_dir(&pins)?;
     }
-    remove_dir(dir)
+    gone(fs::remove_dir_all(dir)).map_err(|source| Error::Directory {
+        what: "remove",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+fn remove_pin(pin: &Path) -> Result<(), Error> {
+    match gone(fs::remove_file(pin)) {
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(()),
+        removed => removed.map_err(|source| Error::Directory {
+            what: "remove",
+            path: pin.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// The versions that have pinned something below `root`.
 pub fn versions(root: &Path) -> Result<Vec<u32>, Error> {
     let names = names(root)?.into_iter();
+    let is_dir = |name: &OsString| {
+        let found = fs::symlink_metadata(root.join(name));
+        found.is_ok_and(|found| found.is_dir())
+    };
     let mut versions: Vec<u32> = names
+        .filter(is_dir)
         .filter_map(|name| name.to_str()?.parse().ok())
         .collect();
     versions.sort_unstable();
@@ -271,23 +289,33 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether `root`, or where it will be made, is on a bpf file system.
+/// That `root`, or where it will be made, is on a bpf file system, and below where that is mounted.
 pub fn on_bpf_fs(root: &Path) -> Result<(), Error> {
-    let existing = root.ancestors().find(|path| path.exists());
-    let existing = existing.unwrap_or(Path::new("/"));
+    let existing = is_on_bpf_fs(root)?;
     let failed = |source| Error::Directory {
         what: "look at",
         path: existing.to_owned(),
         source,
     };
-    let found = statfs(existing).map_err(|errno| failed(errno.into()))?;
-    if !u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS) {
-        return Err(Error::NotBpfFs(root.to_owned()));
-    }
     if existing == root && is_mount(root).map_err(failed)? {
         return Err(Error::Mount(root.to_owned()));
     }
     Ok(())
+}
+
+/// That `root`, or where it will be made, is on a bpf file system. Says what of it exists.
+pub(super) fn is_on_bpf_fs(root: &Path) -> Result<&Path, Error> {
+    let existing = root.ancestors().find(|path| path.exists());
+    let existing = existing.unwrap_or(Path::new("/"));
+    let found = statfs(existing).map_err(|errno| Error::Directory {
+        what: "look at",
+        path: existing.to_owned(),
+        source: errno.into(),
+    })?;
+    if u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS) {
+        return Ok(existing);
+    }
+    Err(Error::NotBpfFs(root.to_owned()))
 }
 
 /// Whether another file system is above it.
@@ -309,7 +337,10 @@ fn make_private(path: &Path) -> Result<(), Error> {
     }
     let found = fs::symlink_metadata(path).map_err(failed("look at"))?;
     let us = rustix::process::geteuid().as_raw();
-    if !found.is_dir() || found.uid() != us {
+    if !found.is_dir() {
+        return Err(Error::NoDirectory(path.to_owned()));
+    }
+    if found.uid() != us {
         return Err(Error::Owner {
             path: path.to_owned(),
             owner: found.uid(),
