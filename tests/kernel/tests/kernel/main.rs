@@ -3,6 +3,8 @@
 //! Each test has a node of its own, without an uplink, and stand-ins for the metadata service and STS.
 
 #[cfg(test)]
+mod bpffs;
+#[cfg(test)]
 mod bypass;
 #[cfg(test)]
 mod choice;
