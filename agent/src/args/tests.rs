@@ -23,6 +23,13 @@ fn status(flags: &[&str]) -> Result<Status, clap::Error> {
     Ok(status)
 }
 
+fn doctor(flags: &[&str]) -> Result<Doctor, clap::Error> {
+    let Command::Doctor(doctor) = line(&[&["doctor"], flags].concat())?.command else {
+        panic!("another command");
+    };
+    Ok(doctor)
+}
+
 fn flags_of(command: &str) -> Vec<Arg> {
     let args = Args::command();
     let command = args.find_subcommand(command).unwrap();
@@ -73,6 +80,31 @@ fn what_is_not_typed_has_the_documented_default() {
     assert_eq!(args.output, Output::Text);
     for output in [["-o", "json"], ["--output", "json"]] {
         assert_eq!(status(&output).unwrap().output, Output::Json);
+    }
+}
+
+#[test]
+fn the_doctor_looks_where_the_agent_is() {
+    let args = doctor(&[]).unwrap();
+    assert_eq!(args.cgroups.root, Path::new("/sys/fs/cgroup"));
+    assert_eq!((args.cgroups.kubepods, args.metadata_addr), (None, None));
+    assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
+    assert_eq!(args.pin_dir.path, Path::new("/sys/fs/bpf/bpf2iam"));
+    assert_eq!(args.netns_dir, Path::new("/run/netns"));
+    assert_eq!(args.output, Output::Text);
+    // Where a flag of both has a variable, it is the same one.
+    let of_run = flags_of("run");
+    for arg in flags_of("doctor") {
+        let same = of_run
+            .iter()
+            .find(|other| other.get_long() == arg.get_long());
+        if let Some(same) = same {
+            assert_eq!(same.get_env(), arg.get_env(), "{arg}");
+            assert_eq!(same.get_default_values(), arg.get_default_values(), "{arg}");
+        }
+    }
+    for wrong in ["--output=yaml", "--lease=1s", "--pin-dir="] {
+        assert_eq!(doctor(&[wrong]).unwrap_err().exit_code(), 2, "{wrong}");
     }
 }
 

@@ -28,9 +28,10 @@ pub(super) struct Facts {
 }
 
 pub(super) fn gather(dir: &Path, listeners: Option<Vec<SocketAddr>>) -> Facts {
-    let targets = listeners.clone().unwrap_or_default();
+    let targets = listeners.as_deref().unwrap_or_default();
     let tried = match netns::names(dir) {
-        Ok(paths) => Ok(try_all(&paths, &targets)),
+        Ok(_) if targets.is_empty() => Ok(Vec::new()),
+        Ok(paths) => Ok(try_all(&paths, targets)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     };

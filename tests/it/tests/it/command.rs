@@ -222,6 +222,73 @@ async fn without_privileges_it_says_what_is_missing() {
     assert!(!directory.path().join("run").exists(), "nothing was begun");
 }
 
+/// `bpf2iam doctor` as somebody who may nothing, on a node where nothing of ours is, and who reaches nobody.
+fn doctor(command: &Path, directory: &TempDir, args: &[&str]) -> Command {
+    let doctor = unprivileged(command, directory);
+    let mut env = Command::new("env");
+    env.arg("AWS_ENDPOINT_URL_STS=http://127.0.0.1:9")
+        .arg(doctor.as_std().get_program())
+        .args(doctor.as_std().get_args())
+        .args(["doctor", "--runtime-dir"])
+        .arg(directory.path().join("run"))
+        .arg("--pin-dir")
+        .arg(directory.path().join("pins"))
+        .args(args);
+    env
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_it_can_to_whoever_may_nothing() {
+    let Some(command) = bpf2iam("the_doctor_says_what_it_can_to_whoever_may_nothing") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (code, page, said) = run(&mut doctor(&command, &directory, &["-o", "json"])).await;
+    assert_eq!((code, &*said), (Some(1), ""), "{page}");
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&page).unwrap();
+    let names = ["check", "fix", "verdict", "what"];
+    for finding in &findings {
+        let fields: Vec<_> = finding.as_object().unwrap().keys().collect();
+        assert_eq!(fields, names);
+        assert_eq!(finding["fix"].is_null(), finding["verdict"] == "ok");
+    }
+    for (check, says) in [
+        ("capabilities", "this process lacks CAP_BPF, CAP_PERFMON"),
+        ("bpffs", "is on no bpf file system (--pin-dir)"),
+        ("agent", "no agent answers at "),
+        ("programs", "nothing is pinned at "),
+        ("sts", "STS at http://127.0.0.1:9/ cannot be reached"),
+        ("metadata", "not asked: $AWS_EC2_METADATA_DISABLED is true"),
+    ] {
+        let mut about = findings.iter().filter(|finding| finding["check"] == check);
+        let what = about.next().unwrap()["what"].as_str().unwrap();
+        assert!(what.contains(says), "{what}");
+    }
+    let (code, page, _) = run(&mut doctor(&command, &directory, &[])).await;
+    assert_eq!(code, Some(1));
+    assert!(page.starts_with("VERDICT  CHECK"), "{page}");
+    assert!(page.contains("fix: sudo bpf2iam doctor\n"), "{page}");
+}
+
+#[tokio::test]
+async fn the_doctor_is_not_asked_nonsense() {
+    let Some(command) = bpf2iam("the_doctor_is_not_asked_nonsense") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    for wrong in [
+        "--metadata-addr=https://x",
+        "--kubepods=..",
+        "--pods=file:/",
+        "--output=yaml",
+    ] {
+        let (code, page, said) = run(&mut doctor(&command, &directory, &[wrong])).await;
+        assert_eq!((code, &*page), (Some(2), ""), "{wrong}: {said}");
+        let flag = wrong.split('=').next().unwrap();
+        assert!(said.contains(flag), "{wrong}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn the_status_of_no_agent_ends_with_1() {
     let Some(command) = bpf2iam("the_status_of_no_agent_ends_with_1") else {
