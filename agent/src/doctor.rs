@@ -88,8 +88,11 @@ impl Examination {
     async fn pods(&mut self) -> Option<Pods> {
         let root = self.settings.cgroup_root.clone();
         let gather = move || cgroup::gather(&root);
-        let tree = self.check(Check::Cgroup, gather, cgroup::judge).await?;
-        let root = tree.root.ok()?;
+        let tree = self.check(Check::Cgroup, gather, cgroup::judge).await;
+        let Some(root) = tree.and_then(|tree| tree.root.ok()) else {
+            self.skip(Check::Kubepods, Check::Cgroup);
+            return None;
+        };
         let given = self.settings.kubepods.clone();
         let gather = move || cgroup::gather_pods(root, given.as_deref());
         let found = self.check(Check::Kubepods, gather, cgroup::judge_pods);
@@ -113,6 +116,8 @@ impl Examination {
             let pin_dir = self.settings.pin_dir.clone();
             let gather = move || conflicts::gather(&pods, &pin_dir, attached);
             self.check(Check::Conflicts, gather, conflicts::judge).await;
+        } else {
+            self.skip(Check::Conflicts, Check::Kubepods);
         }
         let pin_dir = self.settings.pin_dir.clone();
         let listeners = status.as_ref().map(|status| status.listeners.clone());
@@ -139,6 +144,15 @@ impl Examination {
         self.check(Check::Listener, gather, listener::judge).await;
         self.check(Check::Leftovers, leftovers::gather, leftovers::judge)
             .await;
+    }
+
+    /// Says that a check needs what another one has not found.
+    fn skip(&mut self, check: Check, needs: Check) {
+        let (what, fix) = (
+            "not looked at, for want of what is above",
+            format!("see above: {needs}"),
+        );
+        self.findings.push(Finding::warning(check, what, fix));
     }
 
     /// Makes one check. The facts are for those that follow.

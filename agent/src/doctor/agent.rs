@@ -70,14 +70,15 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{doctor::Verdict, status};
+    use crate::{doctor::Verdict, status::tests::example};
 
-    fn waiting(pending: &[&str]) -> Status {
+    fn status(pending: &[&str]) -> Status {
         Status {
             version: "1.2.3".to_owned(),
+            node: "node-1".to_owned(),
             since: Timestamp::UNIX_EPOCH,
             pending: pending.iter().map(ToString::to_string).collect(),
-            ..status::tests::example()
+            ..example()
         }
     }
 
@@ -87,21 +88,21 @@ mod tests {
         let forbidden = || ClientError::Forbidden { path: "/s".into() };
         for (status, seconds, verdict, says, fix) in [
             (
-                Ok(waiting(&[])),
+                Ok(status(&[])),
                 999,
                 Verdict::Ok,
                 "bpf2iam 1.2.3 of the node node-1 answers in /run/x and is ready",
                 None,
             ),
             (
-                Ok(waiting(&["pods", "keys"])),
+                Ok(status(&["pods", "keys"])),
                 59,
                 Verdict::Warning,
                 "waits for pods, keys",
                 Some(LOGS),
             ),
             (
-                Ok(waiting(&["pods"])),
+                Ok(status(&["pods"])),
                 60,
                 Verdict::Problem,
                 "waits for pods",

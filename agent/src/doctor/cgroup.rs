@@ -33,7 +33,10 @@ pub(super) fn gather(root: &Path) -> Facts {
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let fix = match facts.mounted.first() {
-        Some(point) => format!("bpf2iam doctor --cgroup-root {}", point.display()),
+        Some(point) => format!(
+            "bpf2iam doctor --cgroup-root {}, and the same flag for the agent",
+            point.display()
+        ),
         None => "mount -t cgroup2 cgroup2 /sys/fs/cgroup; to have it after each boot, boot with \
                  systemd.unified_cgroup_hierarchy=1"
             .to_owned(),

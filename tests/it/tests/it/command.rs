@@ -252,6 +252,9 @@ async fn the_doctor_says_what_it_can_to_whoever_may_nothing() {
         assert_eq!(fields, names);
         assert_eq!(finding["fix"].is_null(), finding["verdict"] == "ok");
     }
+    let mut checks: Vec<_> = findings.iter().map(|finding| &finding["check"]).collect();
+    checks.dedup();
+    assert_eq!(checks.len(), 15, "each check says something: {checks:?}");
     for (check, says) in [
         ("capabilities", "this process lacks CAP_BPF, CAP_PERFMON"),
         ("bpffs", "is on no bpf file system (--pin-dir)"),
