@@ -9,6 +9,7 @@ use std::{
     io::{self, ErrorKind},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use aya::{
@@ -139,7 +140,7 @@ pub(super) fn attach_all(
     path: &Path,
     pins: &Pins,
 ) -> Result<Vec<Attached>, Error> {
-    let id = cgroup_id(cgroup, path)?;
+    let (id, begin) = (cgroup_id(cgroup, path)?, Instant::now());
     let mut fresh = Fresh::default();
     let mut attached = Vec::new();
     for hook in &HOOKS {
@@ -150,6 +151,12 @@ pub(super) fn attach_all(
         };
         attached.push(found);
     }
+    tracing::info!(
+        new = fresh.0.len(),
+        updated = attached.len() - fresh.0.len(),
+        seconds = begin.elapsed().as_secs_f64(),
+        "the links run our programs"
+    );
     fresh.0.clear();
     Ok(attached)
 }

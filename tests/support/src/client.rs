@@ -1,6 +1,7 @@
 //! `pod-client`, the program that tries things from inside a pod, and what it reports.
 
 mod sequence;
+mod spells;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use sequence::{Sequence, Sequences};
+pub use spells::{Spell, Spells};
 
 /// The file's name.
 const NAME: &str = "pod-client";
@@ -225,7 +227,7 @@ impl PodClient {
     }
 }
 
-/// The report ([`Report`], [`Tally`] or [`Sequences`]) of an attempt that was started.
+/// The report ([`Report`], [`Tally`], [`Sequences`] or [`Spells`]) of an attempt that was started.
 pub fn reported<T: DeserializeOwned>(process: &Process, patience: Duration) -> Result<T> {
     let line = process.wait_for_line(|line| line.starts_with('{'), patience)?;
     serde_json::from_str(&line).with_context(|| format!("the report {line}"))

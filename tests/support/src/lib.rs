@@ -26,6 +26,7 @@ pub mod memory;
 pub mod moment;
 pub mod privilege;
 pub mod process;
+pub mod siege;
 pub mod stage;
 pub mod steps;
 

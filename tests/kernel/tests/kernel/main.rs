@@ -55,6 +55,8 @@ mod scene;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod siege;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod stranger;

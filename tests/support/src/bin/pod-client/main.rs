@@ -1,8 +1,8 @@
 //! What an application or an attacker in a pod does, one attempt a run. `pod-client list` names them all.
 //!
 //! Prints one line of JSON, a [`Report`](bpf2iam_support::client::Report), a
-//! [`Tally`](bpf2iam_support::client::Tally) or [`Sequences`](bpf2iam_support::client::Sequences). Does nothing at all
-//! in the machine's own network namespace.
+//! [`Tally`](bpf2iam_support::client::Tally), [`Sequences`](bpf2iam_support::client::Sequences) or
+//! [`Spells`](bpf2iam_support::client::Spells). Does nothing at all in the machine's own network namespace.
 
 #![deny(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod exchange;
 mod guard;
 mod http;
 mod sequence;
+mod siege;
 mod socket;
 mod trouble;
 
@@ -50,7 +51,7 @@ fn run() -> Result<String, Trouble> {
     if matches!(args.attempt(), "" | "list") {
         return Ok(attempts::names()
             .chain(loops::names())
-            .chain([sequence::NAME])
+            .chain([sequence::NAME, siege::NAME])
             .collect::<Vec<_>>()
             .join("\n"));
     }
@@ -58,6 +59,7 @@ fn run() -> Result<String, Trouble> {
     attempts::run(&args)
         .or_else(|| loops::run(&args))
         .or_else(|| sequence::run(&args))
+        .or_else(|| siege::run(&args))
         .unwrap_or_else(|| {
             Err(Trouble::Usage(format!(
                 "no attempt is called {}",
