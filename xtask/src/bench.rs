@@ -23,6 +23,7 @@ mod decision;
 mod figure;
 mod inside;
 mod kubernetes;
+mod lifetime;
 mod load;
 mod memory;
 
@@ -38,7 +39,7 @@ const NEEDS: [install::Package; 2] = [install::CURL, install::IPROUTE2];
 pub(crate) struct Args {
     /// What to measure [default: all of it]
     what: Vec<What>,
-    /// Fail if a figure is not what is wanted
+    /// Fail if a figure is not what is wanted, also if it depends on the machine
     #[arg(long)]
     check: bool,
     /// How often the agent and its reference take turns
@@ -58,6 +59,8 @@ pub(crate) struct Args {
     agent: Option<PathBuf>,
     #[command(flatten)]
     kubernetes: kubernetes::Args,
+    #[command(flatten)]
+    lifetime: lifetime::Args,
 }
 
 /// Something to measure.
@@ -74,6 +77,8 @@ enum What {
     Decision,
     /// A large cluster whose pods come and go: memory, requests to its API server, how soon a role is known
     Kubernetes,
+    /// The agent upgraded, killed and removed while clients connect as fast as they can; how soon it is ready
+    Lifetime,
 }
 
 /// Measures, prints, and judges if asked to.
@@ -107,6 +112,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     if args.wants(What::Kubernetes) {
         figures.extend(kubernetes::measure(&stage, &cluster, args)?);
     }
+    if args.wants(What::Lifetime) {
+        figures.extend(lifetime::measure(stage.programs(), args.lifetime)?);
+    }
     judge(&figures, args)
 }
 
@@ -125,7 +133,7 @@ fn warm(stage: &Stage, bare_server: &Path, args: &Args) -> Result<Vec<Figure>> {
         return Ok(figures);
     }
     let mut agent = Agent::start(stage, &["--log-level", &args.log_level])?;
-    memory::add_pods(stage)?;
+    memory::add_pods(stage, memory::PODS)?;
     let pod = stage.add_pod_with_role(credentials::ROLE, credentials::ROLE)?;
     if args.wants(What::Memory) {
         figures.extend([memory::measure(&mut agent)?]);
@@ -193,11 +201,10 @@ fn judge(figures: &[Figure], args: &Args) -> Result<()> {
         say::line(figure.to_string());
     }
     let missed = figures.iter().filter(|figure| !figure.holds());
-    let missed: Vec<_> = missed.map(|figure| figure.name).collect();
-    ensure!(
-        missed.is_empty() || !args.check,
-        "not as wanted: {}",
-        missed.join("; ")
-    );
+    let missed: Vec<_> = missed
+        .filter(|figure| args.check || !figure.depends_on_the_machine())
+        .map(|figure| figure.name)
+        .collect();
+    ensure!(missed.is_empty(), "not as wanted: {}", missed.join("; "));
     Ok(())
 }

@@ -38,6 +38,11 @@ impl Figure {
             Wanted::Nothing => true,
         }
     }
+
+    /// Whether another machine may have another one: all but what is counted one by one.
+    pub(super) const fn depends_on_the_machine(&self) -> bool {
+        !matches!(self.wanted, Wanted::Exactly(_))
+    }
 }
 
 impl fmt::Display for Figure {

@@ -14,15 +14,15 @@ use super::{
 };
 
 /// How many pods there are, each with a role of its own.
-const PODS: usize = 50;
+pub(super) const PODS: usize = 50;
 /// How long the agent is left alone: what it needed for its start goes meanwhile.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Writes the manifests of pods that nothing runs in. They come to an agent that is there: to one that finds them running
+/// Writes the manifests of so many `pods` that nothing runs in. They come to an agent that is there: to one that finds them running
 /// there is no hurry to get keys for them.
-pub(super) fn add_pods(stage: &Stage) -> Result<()> {
+pub(super) fn add_pods(stage: &Stage, pods: usize) -> Result<()> {
     let pattern = manifest::of(&stage.node().add_pod(Spec::new("shop", "pattern"))?);
-    for number in 0..PODS {
+    for number in 0..pods {
         let name = format!("pod-{number}");
         let mut object = pattern.clone();
         object["metadata"]["name"] = json!(name);
