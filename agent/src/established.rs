@@ -37,26 +37,19 @@ pub enum Error {
     /// A namespace cannot be seen.
     #[error(transparent)]
     Netns(#[from] netns::Error),
-    /// Its sockets cannot be listed.
-    #[error("cannot list the connections in {}", .netns.display())]
-    List {
+    /// Its sockets cannot be listed, or one of them not be closed.
+    #[error("cannot {doing} connections in {}", .netns.display())]
+    Sockets {
+        /// What was to be done with them.
+        doing: &'static str,
         /// The namespace's file.
         netns: PathBuf,
         /// What the kernel says.
         #[source]
         source: io::Error,
     },
-    /// One of them cannot be closed.
-    #[error("cannot close a connection in {}", .netns.display())]
-    Close {
-        /// The namespace's file.
-        netns: PathBuf,
-        /// What the kernel says.
-        #[source]
-        source: io::Error,
-    },
-    /// The kernel closes nobody's sockets.
-    #[error("this kernel has no CONFIG_INET_DIAG_DESTROY")]
+    /// The kernel tells of nobody's sockets, or closes none.
+    #[error("this kernel has no CONFIG_INET_TCP_DIAG or no CONFIG_INET_DIAG_DESTROY")]
     Unsupported,
     /// There were more namespaces than there was time.
     #[error("{0} network namespaces were not reached in time")]
@@ -69,7 +62,7 @@ impl Error {
         match self {
             Self::Netns(error) => error.is_denied(),
             Self::Unsupported => true,
-            Self::List { .. } | Self::Close { .. } | Self::Late(_) => false,
+            Self::Sockets { .. } | Self::Late(_) => false,
         }
     }
 }
@@ -122,21 +115,17 @@ fn cut_in(
 ) -> Result<(), Error> {
     let is_older =
         |socket: &Socket| socket.remote().is_metadata() && socket.cgroup.is_some_and(&is_ours);
-    let list = |source| Error::List {
-        netns: netns.path().to_owned(),
-        source,
-    };
+    let failed = |doing| move |source| sockets_error(netns.path(), doing, source);
     netns.run(|| {
-        let mut diag = Diag::open().map_err(list)?;
+        let mut diag = Diag::open().map_err(failed("list"))?;
         for _ in 0..ROUNDS {
-            let mut older = diag.sockets(Family::V4, is_older).map_err(list)?;
-            older.extend(diag.sockets(Family::V6, is_older).map_err(list)?);
+            let mut older = diag.sockets(Family::V4, is_older).map_err(failed("list"))?;
+            older.extend(diag.sockets(Family::V6, is_older).map_err(failed("list"))?);
             if older.is_empty() {
                 break;
             }
             for socket in &older {
-                let closed = diag.destroy(socket);
-                let closed = closed.map_err(|source| close_error(netns.path(), source))?;
+                let closed = diag.destroy(socket).map_err(failed("close"))?;
                 *count += usize::from(closed);
             }
         }
@@ -144,10 +133,60 @@ fn cut_in(
     })?
 }
 
-fn close_error(netns: &Path, source: io::Error) -> Error {
-    if Errno::from_io_error(&source) == Some(Errno::OPNOTSUPP) {
-        return Error::Unsupported;
+/// What cannot be done without a module or an option of the kernel is nobody's fault.
+fn sockets_error(netns: &Path, doing: &'static str, source: io::Error) -> Error {
+    match Errno::from_io_error(&source) {
+        Some(Errno::OPNOTSUPP | Errno::NOENT | Errno::PROTONOSUPPORT) => Error::Unsupported,
+        _ => Error::Sockets {
+            doing,
+            netns: netns.to_owned(),
+            source,
+        },
     }
-    let netns = netns.to_owned();
-    Error::Close { netns, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_cannot_do_it_is_told_from_one_that_fails() {
+        for (errno, says, expected) in [
+            (
+                Errno::OPNOTSUPP,
+                "this kernel has no CONFIG_INET_TCP_DIAG or no CONFIG_INET_DIAG_DESTROY",
+                true,
+            ),
+            (
+                Errno::NOENT,
+                "this kernel has no CONFIG_INET_TCP_DIAG or no CONFIG_INET_DIAG_DESTROY",
+                true,
+            ),
+            (
+                Errno::PERM,
+                "cannot close connections in /run/netns/a",
+                false,
+            ),
+            (
+                Errno::AGAIN,
+                "cannot close connections in /run/netns/a",
+                false,
+            ),
+        ] {
+            let error = sockets_error(Path::new("/run/netns/a"), "close", errno.into());
+            assert_eq!((&*error.to_string(), error.is_expected()), (says, expected));
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_may_not_be_entered_is_expected_and_one_of_another_kind_is_not() {
+        let enter = |errno: Errno| {
+            Error::Netns(netns::Error::Enter {
+                path: "/run/netns/a".into(),
+                source: errno.into(),
+            })
+        };
+        assert!(enter(Errno::PERM).is_expected() && enter(Errno::ACCESS).is_expected());
+        assert!(!enter(Errno::INVAL).is_expected() && !Error::Late(3).is_expected());
+    }
 }
