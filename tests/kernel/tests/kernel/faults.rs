@@ -1,20 +1,16 @@
 //! What is wrong with a node, and what the agent says of it: one clear message, and an end; or it waits and says for what.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use bpf2iam_kernel::{bpftool, objects::wait_until};
 use bpf2iam_support::{
-    Pod,
     process::Process,
     stage::{Agent, Stage},
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_role, attempt, error_of, leaks, pod, stage, start, text,
-    wait_for_record,
+    NODE_KEYS, PATIENCE, assert_role, attempt, error_of, later, leaks, moved, pod, stage, start,
+    text, wait_for_record,
 };
 
 /// Nothing was changed on the node.
@@ -119,22 +115,6 @@ fn a_port_in_use_is_named() {
 
 /// What the agent says while there is no cgroup of pods.
 const WAITING: &str = "no cgroup of pods yet (--kubepods); waiting for the kubelet";
-
-/// Where the cgroup of pods will be.
-fn later(stage: &Stage) -> PathBuf {
-    stage
-        .node()
-        .kubepods()
-        .with_file_name("later")
-        .join("kubepods")
-}
-
-/// Where the pod's cgroup would be below another `kubepods`.
-fn moved(stage: &Stage, pod: &Pod, kubepods: &Path) -> PathBuf {
-    let place = pod.place();
-    let relative = place.cgroup().strip_prefix(stage.node().kubepods());
-    kubepods.join(relative.unwrap())
-}
 
 #[test]
 fn the_pods_cgroup_is_waited_for() {

@@ -21,6 +21,8 @@ mod doctor;
 #[cfg(test)]
 mod established;
 #[cfg(test)]
+mod exhausted;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod faults;
@@ -38,6 +40,8 @@ mod hoard;
 mod inside;
 #[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod kubepods;
 #[cfg(test)]
 mod leak;
 #[cfg(test)]

@@ -1,6 +1,13 @@
 //! What the tests have in common: a stage, attempts, and what an attempt must come to.
 
-use std::{ffi::OsStr, fs, path::Path, process::Command, thread, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use bpf2iam_support::{
     Options, Place, Pod,
@@ -57,6 +64,19 @@ pub(crate) fn beside(stage: &Stage) -> Place {
     let cgroup = host.cgroup().with_file_name("someone");
     fs::create_dir_all(&cgroup).unwrap();
     host.with_cgroup(cgroup)
+}
+
+/// Where the pods' cgroup will be, for an agent that is told so.
+pub(crate) fn later(stage: &Stage) -> PathBuf {
+    let kubepods = stage.node().kubepods();
+    kubepods.with_file_name("later").join("kubepods")
+}
+
+/// Where the pod's cgroup would be below another `kubepods`.
+pub(crate) fn moved(stage: &Stage, pod: &Pod, kubepods: &Path) -> PathBuf {
+    let place = pod.place();
+    let relative = place.cgroup().strip_prefix(stage.node().kubepods());
+    kubepods.join(relative.unwrap())
 }
 
 /// Starts the agent, and waits until it has keys for the pods that are there.
