@@ -348,6 +348,8 @@ impl Kernel {
             return Ok(false);
         }
         pins::remove(self.pins.root())?;
+        // What comes there next is another agent's.
+        self.starting = None;
         Ok(true)
     }
 }
