@@ -26,6 +26,7 @@ use rustix::process::Signal;
 use crate::{
     choice,
     scene::{LOOP_PATIENCE, PATIENCE, assert_refused, attempt, host_pod, leaks, pod, stage},
+    versions,
 };
 
 /// The shortest, which is waited for at each step.
@@ -258,6 +259,19 @@ fn at_each_step_of_a_start_after_a_crash() {
 fn at_each_step_of_a_takeover_by_the_new_agent() {
     walk("takeover, the new agent", 3, |scene, number| {
         let old = scene.start();
+        let victim = Victim::agent(scene, number);
+        let at = victim.wait(|| victim.is_ready());
+        victim.end(0, at, Left::Old(old.into_process()))
+    });
+}
+
+#[test]
+fn at_each_step_of_a_takeover_from_another_version() {
+    let Some(other) = versions::other() else {
+        return;
+    };
+    walk("takeover from another version", 3, |scene, number| {
+        let old = versions::start_other(&scene.stage, &other);
         let victim = Victim::agent(scene, number);
         let at = victim.wait(|| victim.is_ready());
         victim.end(0, at, Left::Old(old.into_process()))

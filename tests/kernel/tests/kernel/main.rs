@@ -76,3 +76,5 @@ mod translated;
 mod trial;
 #[cfg(test)]
 mod two_agents;
+#[cfg(test)]
+mod versions;
