@@ -18,6 +18,7 @@ use aws_sdk_sts::{
     },
     error::BoxError,
 };
+use hyper::Uri;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -98,7 +99,7 @@ impl Intercept for Watch {
         let request = context.request_mut();
         let url = request.uri().to_owned();
         *request = HttpRequest::get(&url)?;
-        self.seen().url = Some(url);
+        self.seen().url = shown(&url);
         Ok(())
     }
 
@@ -109,7 +110,9 @@ impl Intercept for Watch {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response();
-        let date = response.headers().get("date");
+        let headers = response.headers();
+        let is_from_a_cache = headers.contains_key("age"); // then the date is of long ago
+        let date = headers.get("date").filter(|_| !is_from_a_cache);
         self.seen().answer = Some(Answer {
             status: response.status().as_u16(),
             ahead: date.and_then(|date| skew::ahead(date, self.clock.now())),
@@ -117,4 +120,12 @@ impl Intercept for Watch {
         });
         Ok(())
     }
+}
+
+/// Host and port: what is before and behind these may be secret.
+fn shown(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let port = uri.port().map(|port| format!(":{port}"));
+    let (scheme, host) = (uri.scheme_str()?, uri.host()?);
+    Some(format!("{scheme}://{host}{}/", port.unwrap_or_default()))
 }

@@ -2,6 +2,7 @@ mod advice;
 mod clocks;
 mod https;
 mod length;
+mod look;
 mod node_keys;
 mod region;
 mod server;
