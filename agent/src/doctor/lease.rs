@@ -28,6 +28,8 @@ pub(super) struct Facts {
     /// Whether anything is pinned.
     pinned: bool,
     trust: Result<Trust, String>,
+    /// Whether we may not look.
+    denied: bool,
     /// Whether it was renewed while we looked.
     renewed: bool,
     /// Where the agent listens, if one answers.
@@ -44,6 +46,7 @@ pub(super) fn gather(pin_dir: &Path, listeners: Option<Vec<SocketAddr>>) -> Fact
     let renewed = last.is_some();
     Facts {
         pinned: pins.dir().exists(),
+        denied: first.as_ref().is_err_and(look::is_denied),
         trust: last.map_or(first, Ok).map_err(|error| chain(&error)),
         renewed,
         listeners,
@@ -70,6 +73,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             "there is none: nothing of this version is pinned",
             "see above: programs",
         ),
+        Err(error) if facts.denied => Finding::warning(Check::Lease, error, "sudo bpf2iam doctor"),
         Err(error) => Finding::problem(Check::Lease, error, RESTART),
         Ok(trust) => of(trust, facts),
     }]
@@ -138,6 +142,7 @@ mod tests {
         Facts {
             pinned: true,
             trust: Ok(trust),
+            denied: false,
             renewed: false,
             listeners: None,
         }
@@ -204,6 +209,11 @@ mod tests {
             ..ends_in(0, WhenGone::Deny)
         };
         assert_found(&unreadable(true), Verdict::Problem, "cannot use the map");
+        let denied = Facts {
+            denied: true,
+            ..unreadable(true)
+        };
+        assert_found(&denied, Verdict::Warning, "cannot use the map");
         assert_found(
             &unreadable(false),
             Verdict::Warning,

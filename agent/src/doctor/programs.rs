@@ -86,6 +86,17 @@ fn nothing(facts: &Facts, versions: &[u32]) -> Finding {
 }
 
 fn of_our_version(facts: &Facts) -> Vec<Finding> {
+    if let Some(error) = facts.links.iter().find_map(unreadable) {
+        let what = format!(
+            "what is pinned at {} cannot be looked at: {error}",
+            facts.root.display()
+        );
+        return vec![Finding::warning(
+            Check::Programs,
+            what,
+            "sudo bpf2iam doctor",
+        )];
+    }
     let problem = |what| Finding::problem(Check::Programs, what, RESTART);
     let faults = facts.links.iter();
     let faults = faults.filter_map(|pinned| fault(pinned, facts.cgroup));
@@ -109,7 +120,21 @@ fn of_our_version(facts: &Facts) -> Vec<Finding> {
     let what = format!(
         "all {count} programs are attached to the pods' cgroup (id {cgroup}), pinned at {root}"
     );
+    let nameless = |one: &Pinned| matches!(one.held, Held::Link { runs: None, .. });
+    let what = if facts.links.iter().any(nameless) {
+        format!("{what}; their names cannot be told without CAP_SYS_ADMIN")
+    } else {
+        what
+    };
     vec![Finding::ok(Check::Programs, what)]
+}
+
+/// Why nothing can be said of a link, and then of no other.
+fn unreadable(pinned: &Pinned) -> Option<&str> {
+    match &pinned.held {
+        Held::Unreadable(error) => Some(error),
+        Held::Missing | Held::Foreign | Held::Link { .. } => None,
+    }
 }
 
 /// What is wrong with a link, if anything is.
@@ -119,7 +144,11 @@ fn fault(pinned: &Pinned, cgroup: Option<u64>) -> Option<String> {
         Held::Missing => Some(format!("{name} is not attached: there is no link at {pin}")),
         Held::Unreadable(error) => Some(format!("the link at {pin} cannot be looked at: {error}")),
         Held::Foreign => Some(format!("what is pinned at {pin} is no link of {name}")),
-        Held::Link { runs, program, .. } if runs != name => Some(format!(
+        Held::Link {
+            runs: Some(runs),
+            program,
+            ..
+        } if runs != name => Some(format!(
             "the link at {pin} runs another program than {name}: {runs} (id {program})"
         )),
         Held::Link { id, cgroup: 0, .. } => Some(format!(
@@ -160,7 +189,7 @@ mod tests {
         Held::Link {
             id: 4,
             program: 5,
-            runs: runs.to_owned(),
+            runs: Some(runs.to_owned()).filter(|runs| !runs.is_empty()),
             cgroup,
         }
     }
@@ -198,6 +227,11 @@ mod tests {
                 "all 2 programs are attached to the pods' cgroup (id 7), pinned at /pins",
             ),
             (
+                link("", 7),
+                Verdict::Ok,
+                "their names cannot be told without CAP_SYS_ADMIN",
+            ),
+            (
                 Held::Missing,
                 Verdict::Problem,
                 "imds_connect4 is not attached: there is no link at /p/imds_connect4",
@@ -209,7 +243,7 @@ mod tests {
             ),
             (
                 Held::Unreadable("EIO".to_owned()),
-                Verdict::Problem,
+                Verdict::Warning,
                 "cannot be looked at: EIO",
             ),
             (

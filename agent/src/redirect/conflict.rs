@@ -105,12 +105,14 @@ fn is_eperm(error: &ProgramError) -> bool {
     error.io_error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// What the program with this id is called.
-pub(super) fn name_of(id: u32) -> String {
+fn name_of(id: u32) -> String {
+    let name = find_name(id).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "without a name".to_owned())
+}
+
+/// What the program with this id is called, if that can be told: it takes `CAP_SYS_ADMIN`.
+pub(super) fn find_name(id: u32) -> Option<String> {
     let mut programs = loaded_programs().filter_map(Result::ok);
-    let program = programs.find(|program| program.id() == id);
-    let name = program.as_ref().and_then(|program| program.name_as_str());
-    name.filter(|name| !name.is_empty())
-        .unwrap_or("without a name")
-        .to_owned()
+    let program = programs.find(|program| program.id() == id)?;
+    Some(program.name_as_str().unwrap_or_default().to_owned())
 }

@@ -47,8 +47,8 @@ pub enum Held {
         id: u32,
         /// The program that it runs.
         program: u32,
-        /// That program's name.
-        runs: String,
+        /// That program's name, if it can be told.
+        runs: Option<String>,
         /// The cgroup that it leads to; 0 when it is detached, or that is gone.
         cgroup: u64,
     },
@@ -80,7 +80,7 @@ fn held(hook: &Hook, pin: &Path) -> Held {
             Held::Link {
                 id: info.id,
                 program: info.program_id,
-                runs: conflict::name_of(info.program_id),
+                runs: conflict::find_name(info.program_id),
                 cgroup: info.cgroup_id,
             }
         }
@@ -127,4 +127,11 @@ fn proxies(config: &Config) -> Vec<SocketAddr> {
     given
         .map(|ip| SocketAddr::new(ip, config.proxy_port))
         .collect()
+}
+
+/// Whether we may not look.
+pub fn is_denied(error: &Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let mut systems = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    systems.any(|error| error.kind() == ErrorKind::PermissionDenied)
 }

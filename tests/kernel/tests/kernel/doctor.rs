@@ -371,10 +371,14 @@ fn without_capabilities_all_that_can_be_told_is_told() {
         assert!(!report.of(check).is_empty(), "{check}: {report:#?}");
     }
     report.assert("agent", "ok", "and is ready");
-    assert!(
-        report.of("programs").iter().all(|one| one.verdict != "ok"),
-        "{report:#?}"
-    );
+    // How much can be told depends on whether the machine lets everybody use bpf(2).
+    let what = &report.one("programs").what;
+    let known = [
+        "cannot be looked at",
+        "cannot be told without CAP_SYS_ADMIN",
+    ];
+    assert!(known.iter().any(|known| what.contains(known)), "{what}");
+    assert_ne!(report.one("lease").verdict, "problem", "{report:#?}");
 }
 
 /// Whether the machine's first kernel thread can be seen: not from inside a container.
