@@ -17,6 +17,7 @@ use super::figure::{Figure, Series, Wanted};
 
 /// How often what happens.
 #[derive(Clone, Copy, clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// Lifetime: how often the agent is upgraded
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]

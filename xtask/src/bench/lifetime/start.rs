@@ -27,11 +27,12 @@ const SWITCHED: &str = "the links run our programs";
 
 /// On a node with as many pods as there may be.
 pub(super) fn measure(stage: &Stage) -> Result<[Figure; 3]> {
+    say::step(format!("{ROUNDS} takeovers without clients"));
+    let switch = switches(stage)?;
     say::step(format!("starts with {PODS} pods, STS takes {LATENCY}"));
     memory::add_pods(stage, PODS)?;
     stage.set_sts_rules(&json!([{"do": {"latency": LATENCY}}]))?;
     let (alone, successor) = (alone(stage, ROUNDS)?, successors(stage)?);
-    let switch = switches(stage)?;
     stage.set_sts_rules(&json!([]))?;
     Ok([
         ready("110 pods: from the start until an agent is ready", &alone),
