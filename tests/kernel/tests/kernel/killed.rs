@@ -33,6 +33,8 @@ use crate::{
 const LEASE: [&str; 2] = ["--lease", "1s"];
 /// A lease has expired after that, whenever it was renewed.
 const EXPIRED: Duration = Duration::from_millis(1100);
+/// How many programs are attached.
+const LINKS: usize = 8;
 /// The agent says so.
 const READY: &str = "\"message\":\"ready\"";
 
@@ -40,6 +42,24 @@ const READY: &str = "\"message\":\"ready\"";
 struct Victim {
     process: Process,
     stepper: Stepper,
+}
+
+/// A way to be walked again and again.
+#[derive(Clone, Copy)]
+struct Walk {
+    name: &'static str,
+    /// To so many of its steps there is time to go.
+    few: usize,
+    node: Node,
+}
+
+/// How the node is before a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    /// Nothing of ours is attached there, or is not to be any more.
+    Open,
+    /// Pods are kept from the real service, and will be all the way.
+    Protected,
 }
 
 /// One time that a walk was walked.
@@ -163,8 +183,12 @@ impl Scene {
 
     /// Every pod gets its own role, a refusal or nothing.
     #[track_caller]
-    fn assert_harmless(&self, expired: bool) {
+    fn assert_harmless(&self, node: Node, expired: bool) {
         let attached = self.attached();
+        assert!(
+            node == Node::Open || attached.len() == LINKS,
+            "{attached:?}"
+        );
         for ((pod, (_, program)), report) in self.pods.iter().zip(WAYS).zip(self.asked()) {
             if !attached.iter().any(|name| name == program) {
                 continue;
@@ -179,10 +203,10 @@ impl Scene {
     }
 
     /// What has to be true after each of them, however the walk ended.
-    fn judge(&self, walked: Walked) {
-        self.assert_harmless(false);
+    fn judge(&self, node: Node, walked: Walked) {
+        self.assert_harmless(node, false);
         thread::sleep(EXPIRED);
-        self.assert_harmless(matches!(walked.left, Left::Nobody));
+        self.assert_harmless(node, matches!(walked.left, Left::Nobody));
         if let Left::New(new) = &walked.left {
             assert!(wait_until(PATIENCE, || Ok(says(new, READY))).unwrap());
             self.wait_until_served();
@@ -206,20 +230,25 @@ impl Scene {
     }
 }
 
-/// Walks to the end, and then again to `few` of the steps.
-fn walk(name: &str, few: usize, to: impl Fn(&Scene, usize) -> Walked) {
-    let Some(scene) = Scene::new() else { return };
-    let whole = to(&scene, usize::MAX);
-    let steps = whole.steps.clone();
-    scene.judge(whole);
-    for number in chosen(&steps, few) {
-        let walked = to(&scene, number);
-        let at = walked.at.as_ref().map(ToString::to_string);
-        println!(
-            "{name}: killed before step {number} of {}: {at:?}",
-            steps.len()
-        );
-        scene.judge(walked);
+impl Walk {
+    const fn new(name: &'static str, few: usize, node: Node) -> Self {
+        Self { name, few, node }
+    }
+
+    /// Walks to the end, and then again to a few of the steps.
+    fn walk(self, to: impl Fn(&Scene, usize) -> Walked) {
+        let Some(scene) = Scene::new() else { return };
+        let Self { name, few, node } = self;
+        let whole = to(&scene, usize::MAX);
+        let steps = whole.steps.clone();
+        scene.judge(node, whole);
+        let of = steps.len();
+        for number in chosen(&steps, few) {
+            let walked = to(&scene, number);
+            let at = walked.at.as_ref().map(ToString::to_string);
+            println!("{name}: killed before step {number} of {of}: {at:?}");
+            scene.judge(node, walked);
+        }
     }
 }
 
@@ -238,7 +267,7 @@ fn is_felt(step: &Step) -> bool {
 
 #[test]
 fn at_each_step_of_the_first_start() {
-    walk("first start", 4, |scene, number| {
+    Walk::new("first start", 4, Node::Open).walk(|scene, number| {
         let victim = Victim::agent(scene, number);
         let at = victim.wait(|| victim.is_ready());
         victim.end(0, at, Left::Nobody)
@@ -247,7 +276,7 @@ fn at_each_step_of_the_first_start() {
 
 #[test]
 fn at_each_step_of_a_start_after_a_crash() {
-    walk("start after a crash", 4, |scene, number| {
+    Walk::new("start after a crash", 4, Node::Protected).walk(|scene, number| {
         scene.start().end(Signal::KILL).unwrap();
         let victim = Victim::agent(scene, number);
         let at = victim.wait(|| victim.is_ready());
@@ -257,7 +286,7 @@ fn at_each_step_of_a_start_after_a_crash() {
 
 #[test]
 fn at_each_step_of_a_takeover_by_the_new_agent() {
-    walk("takeover, the new agent", 3, |scene, number| {
+    Walk::new("takeover, the new agent", 3, Node::Protected).walk(|scene, number| {
         let old = scene.start();
         let victim = Victim::agent(scene, number);
         let at = victim.wait(|| victim.is_ready());
@@ -270,7 +299,7 @@ fn at_each_step_of_a_takeover_from_another_version() {
     let Some(other) = versions::other() else {
         return;
     };
-    walk("takeover from another version", 3, |scene, number| {
+    Walk::new("takeover from another version", 3, Node::Protected).walk(|scene, number| {
         let old = versions::start_other(&scene.stage, &other);
         let victim = Victim::agent(scene, number);
         let at = victim.wait(|| victim.is_ready());
@@ -281,7 +310,7 @@ fn at_each_step_of_a_takeover_from_another_version() {
 /// The old agent is killed while the new one is about to make a step.
 #[test]
 fn of_the_old_agent_at_each_step_of_the_new_one() {
-    walk("takeover, the old agent", 3, |scene, number| {
+    Walk::new("takeover, the old agent", 3, Node::Protected).walk(|scene, number| {
         let old = scene.start();
         let new = Victim::agent(scene, number);
         let at = new.wait(|| new.is_ready());
@@ -296,7 +325,7 @@ fn of_the_old_agent_at_each_step_of_the_new_one() {
 /// All that the old agent does meanwhile is to renew its lease.
 #[test]
 fn of_the_old_agent_at_each_step_of_its_own() {
-    walk("taken over from", 2, |scene, number| {
+    Walk::new("taken over from", 2, Node::Protected).walk(|scene, number| {
         let victim = Victim::agent(scene, usize::MAX);
         assert!(wait_until(PATIENCE, || Ok(victim.is_ready())).unwrap());
         scene.wait_until_served();
@@ -325,21 +354,18 @@ fn at_the_end(scene: &Scene, number: usize, signal: Signal) -> Walked {
 
 #[test]
 fn at_each_step_of_its_end_by_sigterm() {
-    walk("SIGTERM", 1, |scene, number| {
-        at_the_end(scene, number, Signal::TERM)
-    });
+    Walk::new("SIGTERM", 1, Node::Protected)
+        .walk(|scene, number| at_the_end(scene, number, Signal::TERM));
 }
 
 #[test]
 fn at_each_step_of_its_end_by_sigint() {
-    walk("SIGINT", 4, |scene, number| {
-        at_the_end(scene, number, Signal::INT)
-    });
+    Walk::new("SIGINT", 4, Node::Open).walk(|scene, number| at_the_end(scene, number, Signal::INT));
 }
 
 #[test]
 fn at_each_step_of_an_uninstall_by_hand() {
-    walk("uninstall", 4, |scene, number| {
+    Walk::new("uninstall", 4, Node::Open).walk(|scene, number| {
         scene.start().end(Signal::KILL).unwrap();
         let uninstall = scene.stage.uninstaller(&[]).unwrap();
         let (process, stepper) =
