@@ -136,7 +136,7 @@ fn a_successor_takes_over_while_pods_ask_and_none_of_them_notices() {
         let args = [&load[..], &["--seconds", &seconds, "--expect", name]].concat();
         stage.client().start(&pod.place(), &args).unwrap()
     });
-    for _ in 0..3 {
+    for _ in 0..2 {
         let next = succeed(&stage);
         wait_for_record(agent.process(), DISPLACED, |_| true);
         assert!(agent.stop().unwrap().success());
