@@ -20,6 +20,8 @@ pub(crate) const BPFTOOL: Package = Package::program("bpftool", "bpftool");
 pub(crate) const CURL: Package = Package::program("curl", "curl");
 /// `ip`, `ss`.
 pub(crate) const IPROUTE2: Package = Package::program("iproute2", "ip");
+/// `iptables-legacy` and `iptables-nft`.
+pub(crate) const IPTABLES: Package = Package::program("iptables", "iptables-nft");
 /// `nft`.
 pub(crate) const NFTABLES: Package = Package::program("nftables", "nft");
 

@@ -12,10 +12,11 @@ use crate::{
 };
 
 /// What the kernel tier sets up its node with, and looks at it with.
-const KERNEL_NEEDS: [install::Package; 4] = [
+const KERNEL_NEEDS: [install::Package; 5] = [
     install::BPFTOOL,
     install::CURL,
     install::IPROUTE2,
+    install::IPTABLES,
     install::NFTABLES,
 ];
 

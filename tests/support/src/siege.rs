@@ -86,7 +86,7 @@ impl Outcome {
             Spells::OWN => Self::Own,
             Spells::NODE => Self::Node,
             "ECONNREFUSED" | "EPERM" => Self::Refused,
-            "ECONNRESET" | "EPIPE" | "closed" => Self::Cut,
+            "ECONNABORTED" | "ECONNRESET" | "EPIPE" | "closed" => Self::Cut,
             "ETIMEDOUT" | "EAGAIN" => Self::Silence,
             _ => Self::Wrong,
         }
