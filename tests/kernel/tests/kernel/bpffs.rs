@@ -23,8 +23,8 @@ use rustix::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, error_of, leaks, pod, stage, start,
-    text,
+    NODE_KEYS, PATIENCE, assert_nobody_there, attempt, error_of, leaks, pod, stage, start, text,
+    wait_until_served,
 };
 
 /// How many links there are.
@@ -54,21 +54,15 @@ fn after_a_crash() -> Option<(Stage, Pod)> {
     let stage = stage()?;
     let cart = pod(&stage, "cart");
     stage.start_agent(&[]).unwrap().end(Signal::KILL).unwrap();
-    assert_closed_door(&stage, &cart);
+    assert_nobody_there(&stage, &cart);
     Some((stage, cart))
-}
-
-#[track_caller]
-fn assert_closed_door(stage: &Stage, pod: &Pod) {
-    let report = attempt(stage, &pod.place(), &["get", NODE_KEYS]);
-    assert_refused(&report, "ECONNREFUSED", "connect");
 }
 
 /// The next agent serves, with all that belongs to it in its place.
 #[track_caller]
 fn assert_next_serves(stage: &Stage, pod: &Pod) -> Agent {
     let agent = stage.start_agent(&[]).unwrap();
-    assert_role(&attempt(stage, &pod.place(), &["connect"]), "cart");
+    wait_until_served(stage, pod);
     assert_eq!(attached(stage), LINKS);
     assert_eq!(names(&version(stage).join("links")).len(), LINKS);
     assert_eq!(names(&version(stage).join("maps")).len(), 8);
@@ -93,13 +87,13 @@ fn on_a_read_only_file_system_nothing_starts_and_what_serves_goes_on() {
     remount(&stage, MountFlags::empty());
     let agent = start(&stage, &[]);
     remount(&stage, MountFlags::RDONLY);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
     // Nothing can be taken away there either, and nothing is.
     assert_eq!(agent.end(Signal::INT).unwrap().code(), Some(1));
     let (done, said) = stage.uninstall(&[]).unwrap();
     assert!(!done && said.contains("Read-only file system"), "{said}");
     assert_eq!(attached(&stage), LINKS);
-    assert_closed_door(&stage, &cart);
+    assert_nobody_there(&stage, &cart);
 
     remount(&stage, MountFlags::empty());
     let (done, said) = stage.uninstall(&[]).unwrap();
@@ -122,7 +116,7 @@ fn pins_on_a_file_system_of_the_agents_own_go_with_it() {
         .agent_in(&stage.node().host(), &launcher, &[])
         .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", agent).unwrap(), &stage).unwrap();
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
     agent.end(Signal::KILL).unwrap();
     let gone = || Ok(attached(&stage) == 0);
     assert!(
@@ -146,13 +140,13 @@ fn an_agent_whose_file_system_is_unmounted_says_so_and_goes_on() {
     agent.process().wait_for_line(says, PATIENCE).unwrap();
     thread::sleep(Duration::from_millis(1500));
     assert_eq!(attached(&stage), LINKS);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
     let error = error_of(stage.agent(&[]).unwrap());
     assert!(
         error.contains("is on no bpf file system (--pin-dir)"),
         "{error}"
     );
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
 }
 
 /// The names of everything that is pinned: below the directory of a version.
@@ -206,7 +200,7 @@ fn what_is_not_ours_is_named_and_left_whichever_of_our_names_it_bears() {
                 "{error}"
             );
             assert_eq!(attached(&stage), LINKS);
-            assert_closed_door(&stage, &cart);
+            assert_nobody_there(&stage, &cart);
             fs::rename(&ours, &foreign).unwrap();
             fs::rename(&aside, &ours).unwrap();
         }
@@ -234,7 +228,7 @@ fn what_is_missing_of_a_version_is_made_anew() {
         println!("without {missing:?}");
         let agent = assert_next_serves(&stage, &cart);
         agent.end(Signal::KILL).unwrap();
-        assert_closed_door(&stage, &cart);
+        assert_nobody_there(&stage, &cart);
     }
 }
 
@@ -320,7 +314,7 @@ fn a_file_where_a_directory_should_be_is_named_and_left() {
         let says = format!("{} is no directory (--pin-dir)", dir.display());
         assert!(error.contains(&says), "{error}");
         assert_eq!(attached(&stage), LINKS);
-        assert_closed_door(&stage, &cart);
+        assert_nobody_there(&stage, &cart);
         fs::rename(&dir, &aside[0]).unwrap();
         fs::rename(&aside[1], &dir).unwrap();
         fs::rename(&aside[0], &map).unwrap();
@@ -352,7 +346,7 @@ fn directories_are_made_private_and_those_of_others_are_named() {
         let error = error_of(stage.agent(&[]).unwrap());
         let says = format!("{} belongs to the user 65534 (--pin-dir)", dir.display());
         assert!(error.contains(&says), "{error}");
-        assert_closed_door(&stage, &cart);
+        assert_nobody_there(&stage, &cart);
         chown(dir, Some(0), None).unwrap();
     }
     assert_next_serves(&stage, &cart);

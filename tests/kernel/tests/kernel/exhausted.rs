@@ -24,8 +24,8 @@ use rustix::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, beside, error_of, leaks, pod, stage,
-    start, text,
+    PATIENCE, assert_nobody_there, attempt, beside, error_of, leaks, pod, stage, start, text,
+    wait_until_served,
 };
 
 /// How many links there are.
@@ -35,12 +35,6 @@ const TRIED: Duration = Duration::from_millis(1500);
 
 fn attached(stage: &Stage) -> usize {
     bpftool::attached(&stage.node().kubepods()).unwrap().len()
-}
-
-#[track_caller]
-fn assert_closed_door(stage: &Stage, pod: &Pod) {
-    let report = attempt(stage, &pod.place(), &["get", NODE_KEYS]);
-    assert_refused(&report, "ECONNREFUSED", "connect");
 }
 
 /// Fills the map of those who reach the real service, with cgroups that there are not. Says its id.
@@ -121,13 +115,13 @@ fn a_disk_without_room_for_the_control_socket_is_named_and_nothing_is_changed() 
             assert_eq!(stage.pin_dir().exists(), protected);
         }
         if protected {
-            assert_closed_door(&stage, &cart);
+            assert_nobody_there(&stage, &cart);
         } else {
             start(&stage, &[]).end(Signal::KILL).unwrap();
         }
     }
     let _agent = start(&stage, &[]);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
 }
 
 /// Waits until the agent says at its admin port that it is ready: there is no log.
@@ -146,7 +140,7 @@ fn a_disk_without_room_for_the_log_stops_nobody() {
         .unwrap();
     let mut agent = Process::spawn("bpf2iam", agent).unwrap();
     wait_until_ready(&stage);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
     agent.signal(Signal::INT).unwrap();
     assert!(agent.wait(PATIENCE).unwrap().success());
     assert_eq!(attached(&stage), 0);
@@ -230,7 +224,7 @@ fn an_agent_that_has_not_enough_memory_leaves_the_node_protected() {
         check(&format!("{kibibytes} KiB of memory"), ended);
     }
     let _agent = start(&stage, &[]);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
 }
 
 /// It goes on with what it has.
@@ -248,5 +242,5 @@ fn an_agent_that_gets_no_more_memory_while_it_serves_answers_rightly_or_not_at_a
     }
     drop(agent);
     let _agent = start(&stage, &[]);
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
 }

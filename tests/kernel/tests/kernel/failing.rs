@@ -12,7 +12,7 @@ use rustix::{io::Errno, process::Signal};
 
 use crate::{
     choice,
-    scene::{self, LOOP_PATIENCE, PATIENCE, assert_role, attempt, leaks, pod, stage},
+    scene::{self, LOOP_PATIENCE, PATIENCE, attempt, leaks, pod, stage, wait_until_served},
 };
 
 /// The shortest.
@@ -139,5 +139,5 @@ fn on_a_protected_node_who_cannot_start_leaves_it_protected() {
         assert_harmless(&stage, &cart);
     }
     let _agent = stage.start_agent(&LEASE).unwrap();
-    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    wait_until_served(&stage, &cart);
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
     Options, Place, Pod,
     cgroup::Driver,
@@ -106,6 +107,26 @@ pub(crate) fn proxy(agent: &Agent) -> String {
 pub(crate) fn assert_role(report: &Report, role: &str) {
     let got = (report.status, report.body.as_deref());
     assert_eq!(got, (Some(200), Some(role)), "{report:?}");
+}
+
+/// Waits until the pod gets its role. On a busy machine keys take longer than a client waits.
+#[track_caller]
+pub(crate) fn wait_until_served(stage: &Stage, pod: &Pod) {
+    let name = &pod.spec().name;
+    let served = || Ok(attempt(stage, &pod.place(), &["connect"]).body.as_ref() == Some(name));
+    assert!(
+        wait_until(PATIENCE, served).unwrap(),
+        "{name} is not served"
+    );
+}
+
+/// Programs are attached and no agent lives: the door is closed, or the lease has expired.
+#[track_caller]
+pub(crate) fn assert_nobody_there(stage: &Stage, pod: &Pod) {
+    let report = attempt(stage, &pod.place(), &["get", NODE_KEYS]);
+    let error = report.error.as_deref();
+    let refused = matches!(error, Some("ECONNREFUSED" | "EPERM"));
+    assert!(refused && !report.answered(), "{report:?}");
 }
 
 /// The call failed with `error` while it was `doing` something, and nothing was said.

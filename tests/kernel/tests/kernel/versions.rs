@@ -21,7 +21,7 @@ use rustix::{
 
 use crate::scene::{
     DISPLACED, LIST, LOOP_PATIENCE, PATIENCE, assert_role, attempt, pod, stage, start,
-    wait_for_record,
+    wait_for_record, wait_until_served,
 };
 
 /// Names the other agent.
@@ -84,7 +84,7 @@ fn agents_of_two_versions_take_over_from_each_other_in_order() {
     for next in [Some(other.as_str()), None] {
         old.end(Signal::KILL).unwrap();
         old = start_one(&stage, next);
-        assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+        wait_until_served(&stage, &cart);
         assert_eq!((attached(&stage), versions(&stage)), (LINKS, 1));
     }
 }
