@@ -183,17 +183,23 @@ pub(super) fn detach(pin: &Path) -> io::Result<()> {
 /// Whether all links are pinned, and lead to the cgroup with this id. Where no bpf file system is any more, that is an error:
 /// somebody has unmounted it, and it lives on with what is pinned there for as long as we do.
 pub(super) fn hold(pins: &Pins, cgroup: u64) -> io::Result<Hold> {
+    let mut missing = false;
     for hook in &HOOKS {
         let link = match sys::object_at(&pins.link(hook.name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                pins::is_on_bpf_fs(pins.root()).map_err(io::Error::other)?;
-                return Ok(Hold::Released);
+                missing = true;
+                continue;
             }
             link => link?,
         };
         if sys::link_info(link.as_fd())?.cgroup_id != cgroup {
+            // Another agent may have tried to attach there, and have taken away what it had done.
             return Ok(Hold::CgroupGone);
         }
+    }
+    if missing {
+        pins::is_on_bpf_fs(pins.root()).map_err(io::Error::other)?;
+        return Ok(Hold::Released);
     }
     Ok(Hold::Whole)
 }
