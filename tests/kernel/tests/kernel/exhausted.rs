@@ -24,8 +24,8 @@ use rustix::{
 };
 
 use crate::scene::{
-    PATIENCE, assert_nobody_there, attempt, beside, error_of, leaks, pod, stage, start, text,
-    wait_until_served,
+    PATIENCE, assert_nobody_there, assert_role, attempt, beside, error_of, leaks, pod, stage,
+    start, text, wait_until_served,
 };
 
 /// How many links there are.
@@ -62,11 +62,8 @@ fn agents_that_crashed_leave_room_among_the_exempt_for_a_successor() {
     let elsewhere = beside(&stage);
     let next = stage.agent_in(&elsewhere, &[], &[]).unwrap();
     let next = Agent::ready(Process::spawn("bpf2iam", next).unwrap(), &stage).unwrap();
-    assert_eq!(
-        bpftool::dump(map).unwrap().len(),
-        2,
-        "the one before it lives"
-    );
+    // The one before it may live still.
+    assert!(bpftool::dump(map).unwrap().len() <= 2);
     agent.stop().unwrap();
     let alone = || Ok(bpftool::dump(map)?.len() == 1);
     assert!(wait_until(PATIENCE, alone).unwrap());
