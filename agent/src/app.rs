@@ -13,6 +13,7 @@ mod instance;
 mod keeper;
 mod kernel;
 mod listen;
+mod load;
 mod parts;
 mod pods;
 mod policy;

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -18,15 +18,14 @@ use crate::{
     digest::Digest,
     drain,
     id::CgroupId,
-    memory,
-    redirect::{Attached, Conns, Hold, Lock, Pins, Redirect, Target, View, pins, preflight},
+    redirect::{Attached, Conns, Hold, Lock, Pins, Redirect, Target, pins, preflight},
 };
 
 use super::{
     doors::Bound,
     established,
-    token_key::Kept,
-    turn::{clean_up, is_locked, lock, turn, vacancy},
+    load::{Others, Parts, load, own_cgroup},
+    turn::{clean_up, is_locked, is_other_locked, lock, turn, vacancy},
 };
 
 /// How often the pods' cgroup is looked for while the kubelet has not made it. A pod's first container takes longer.
@@ -66,13 +65,6 @@ impl Drop for Renewal {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// What of the kernel side the other half of the agent needs.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) view: View,
-    pub(super) token_key: Kept,
 }
 
 impl Kernel {
@@ -361,57 +353,4 @@ impl Drop for Kernel {
             clean_up(&self.pins, self.serving.is_some());
         }
     }
-}
-
-/// Other agents, whose calls reach the real service too.
-#[derive(Clone, Copy, Debug)]
-enum Others<'a> {
-    /// There is none.
-    Gone,
-    /// There may be some, in cgroups of this mount.
-    Alive(BorrowedFd<'a>),
-}
-
-/// Whether an agent of another version serves.
-fn is_other_locked(pins: &Pins) -> bool {
-    let others = pins.others().unwrap_or_default();
-    others.iter().any(|dir| is_locked(dir))
-}
-
-/// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already.
-fn load(
-    config: &Config,
-    pins: &Pins,
-    own: Option<CgroupId>,
-    others: Others<'_>,
-) -> anyhow::Result<(Redirect, Parts)> {
-    let mut redirect = Redirect::load(config.log.level.into(), pins.clone())?;
-    memory::give_back(); // loading takes MiB that nothing takes afterwards
-    // Those that crashed are forgotten, or they would fill the map.
-    redirect.retain_exempt(|id| match others {
-        Others::Gone => own == Some(id),
-        Others::Alive(root) => !cgroup::is_gone(root, id),
-    })?;
-    if let Some(own) = own {
-        redirect.exempt(own)?;
-    }
-    let parts = Parts {
-        view: redirect.view()?,
-        token_key: Kept {
-            ours: redirect.token_key()?,
-            others: pins.others()?,
-        },
-    };
-    Ok((redirect, parts))
-}
-
-fn own_cgroup(root: &Path) -> Option<CgroupId> {
-    let own = cgroup::own_cgroup(root);
-    if own.is_none() {
-        tracing::warn!(
-            "the agent's own cgroup cannot be told (does it have a cgroup namespace of its own?): if it is below the \
-             pods' cgroup, its own calls to the metadata service come back to it"
-        );
-    }
-    own
 }

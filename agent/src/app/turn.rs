@@ -65,3 +65,9 @@ pub(super) fn clean_up(pins: &Pins, alone: bool) {
     // Another version may have something there.
     let _kept = std::fs::remove_dir(pins.root()).is_ok();
 }
+
+/// Whether an agent of another version serves.
+pub(super) fn is_other_locked(pins: &Pins) -> bool {
+    let others = pins.others().unwrap_or_default();
+    others.iter().any(|dir| is_locked(dir))
+}
