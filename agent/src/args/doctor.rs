@@ -21,7 +21,12 @@ pub struct Doctor {
     pub metadata_addr: Option<String>,
 
     /// Where the network namespaces of pods have names, to try from inside them whether the agent can be reached
-    #[arg(long, value_name = "DIR", default_value = "/run/netns")]
+    #[arg(
+        long,
+        env = "BPF2IAM_NETNS_DIR",
+        value_name = "DIR",
+        default_value = "/run/netns"
+    )]
     pub netns_dir: PathBuf,
 
     /// Where the control socket is.
