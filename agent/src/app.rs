@@ -17,6 +17,7 @@ mod load;
 mod parts;
 mod pods;
 mod policy;
+mod renewal;
 mod report;
 mod token_key;
 mod turn;
@@ -31,12 +32,13 @@ use tokio::{
 };
 
 use crate::{
-    clock::Clock, config::Config, control::Standing, creds::sts::Sts, imds::token::KeyStore as _,
-    kubernetes::daemon_set::Fate, trial::Trial,
+    cgroup, clock::Clock, config::Config, control::Standing, creds::sts::Sts,
+    imds::token::KeyStore as _, kubernetes::daemon_set::Fate, redirect::preflight, trial::Trial,
 };
 
 use keeper::{Displaced, Keeper};
 use kernel::Kernel;
+use turn::Turn;
 
 pub use agent::Agent;
 pub use doors::{Bound, Doors};
@@ -111,9 +113,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Everything that can fail for good, and opens the doors.
 async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
-    let (mut kernel, mut parts) = Kernel::prepare(&config).await?;
-    let doors = Doors::open(&config, kernel.standing()).await?;
+    preflight::check()?;
+    let mount = cgroup::open_root(&config.cgroup_root)?;
+    let mut turn = Turn::wait(&config.lifetime).await?;
+    let doors = Doors::open(&config, turn.standing()).await?;
     let bound = doors.bound().context("cannot tell where we listen")?;
+    if let Err(error) = turn.step_in(&bound) {
+        // What is wrong with what is pinned is said when it is loaded.
+        tracing::debug!("not stepping in yet: {error:#}");
+    }
+    let (mut kernel, mut parts) = Kernel::load(&config, turn, mount)?;
     let (config, source) = {
         let found = Box::pin(find_out(config)); // the SDK makes it large
         meanwhile(&mut kernel, &bound, found).await??
@@ -133,7 +142,7 @@ async fn meanwhile<T>(
     let mut work = pin!(work);
     tokio::select! {
         biased;
-        () = kernel.vacancy() => kernel.step_in(bound)?,
+        () = kernel.turn.vacancy() => kernel.turn.step_in(bound)?,
         done = &mut work => return Ok(done),
     }
     Ok(work.await)
@@ -142,11 +151,11 @@ async fn meanwhile<T>(
 /// The end that was wanted. Where the programs go, they go first: what connects from then on gets the real service, not a
 /// closed door.
 async fn finish(kernel: Kernel, agent: Agent, told: Told) -> anyhow::Result<()> {
-    if kernel.is_displaced() {
+    if kernel.turn.is_displaced() {
         // Connects that were sent to us are still on their way.
         time::sleep(LINGER).await;
     }
-    if !kernel.has_served() {
+    if !kernel.turn.has_served() {
         // What is attached, if anything is, is another agent's.
         agent.stop().await;
         return Ok(());
@@ -179,15 +188,15 @@ async fn retire(kernel: &mut Kernel, mut agent: Agent) {
         error = agent.died() => tracing::warn!("{error:#}"),
     }
     agent.stop().await;
-    kernel.retire();
+    kernel.turn.retire();
 }
 
 /// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew.
 async fn stand_by(kernel: &Kernel) -> anyhow::Error {
     let mut gone = Duration::ZERO;
-    while gone < kernel.grace() {
+    while gone < kernel.turn.grace() {
         time::sleep(GLANCE).await;
-        gone = if kernel.is_served() {
+        gone = if kernel.turn.is_served() {
             Duration::ZERO
         } else {
             gone + GLANCE
@@ -250,13 +259,14 @@ async fn live(kernel: &mut Kernel, agent: &mut Agent) -> Ended {
 async fn start<'a>(kernel: &'a mut Kernel, agent: &mut Agent) -> anyhow::Result<Keeper<'a>> {
     let kubepods = kernel.pods();
     let kubepods = meanwhile(kernel, agent.bound(), kubepods).await??;
-    if kernel.standing() == Standing::Successor {
+    if kernel.turn.standing() == Standing::Successor {
         // As long as the one before us serves.
         tokio::select! {
             () = agent.warm(WARM) => {}
-            () = kernel.vacancy() => kernel.step_in(agent.bound())?,
+            () = kernel.turn.vacancy() => kernel.turn.step_in(agent.bound())?,
         }
     }
+    let _attaching = kernel.begin_attach().await?;
     put_in_place(kernel, agent, kubepods)
 }
 
@@ -270,16 +280,16 @@ fn put_in_place<'a>(
     agent.spawn("the search for records", search);
     agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);
-    let attached = match kernel.standing() {
+    let attached = match kernel.turn.standing() {
         // Nobody is to be refused meanwhile.
         Standing::Alone => {
-            kernel.switch(agent.bound())?;
+            kernel.turn.switch(agent.bound())?;
             kernel.attach(&kubepods)?
         }
         // Until all of ours is in place, the one before us serves.
         Standing::Successor => {
             let attached = kernel.attach(&kubepods)?;
-            kernel.switch(agent.bound())?;
+            kernel.turn.switch(agent.bound())?;
             attached
         }
     };

@@ -21,7 +21,6 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use aya::{Ebpf, EbpfLoader};
@@ -138,6 +137,29 @@ impl Owner {
     }
 }
 
+/// Which agent we are, and whether the programs have obeyed us.
+#[derive(Clone, Debug)]
+pub struct Us {
+    owner: Owner,
+    served: view::Served,
+}
+
+impl Us {
+    /// An agent that there was not before.
+    pub fn new() -> Self {
+        Self {
+            owner: Owner::random(),
+            served: view::Served::default(),
+        }
+    }
+}
+
+impl Default for Us {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Target {
     /// As the programs read it.
     fn config(self, owner: Owner) -> Config {
@@ -158,14 +180,13 @@ pub struct Redirect {
     ebpf: Ebpf,
     rules: maps::Rules,
     pins: Pins,
-    us: Owner,
-    served: view::Served,
+    us: Us,
 }
 
 impl Redirect {
     /// Loads the programs, with the maps that are pinned, and pins those that are not. They log what the agent logs, and
     /// what it does not log costs nothing in them.
-    pub fn load(level: LevelFilter, pins: Pins) -> Result<Self, Error> {
+    pub fn load(level: LevelFilter, pins: Pins, us: Us) -> Result<Self, Error> {
         let object = object::bytes().ok_or(Error::NoObject)?;
         let level = logs::level(level);
         let mut loader = EbpfLoader::new();
@@ -179,8 +200,7 @@ impl Redirect {
             rules: maps::Rules::take(&mut ebpf)?,
             ebpf,
             pins,
-            us: Owner::random(),
-            served: view::Served::default(),
+            us,
         })
     }
 
@@ -195,8 +215,7 @@ impl Redirect {
             counters: Counters::take(&mut self.ebpf)?,
             rules: maps::Rules::open(&self.pins)?,
             pins: self.pins.clone(),
-            us: self.us,
-            served: self.served.clone(),
+            us: self.us.clone(),
         })
     }
 
@@ -221,27 +240,6 @@ impl Redirect {
     /// Calls from those cgroups do no longer that are not to be kept.
     pub fn retain_exempt(&mut self, keep: impl Fn(CgroupId) -> bool) -> Result<(), Error> {
         self.rules.retain_exempt(keep)
-    }
-
-    /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
-    pub fn switch(&mut self, target: Target, lease: Duration) -> Result<(), Error> {
-        self.rules.lease(lease::deadline(lease))?;
-        self.rules.switch(target.config(self.us))?;
-        self.served.begin();
-        Ok(())
-    }
-
-    /// What renews our lease.
-    pub fn lease(&self) -> Result<Lease, Error> {
-        Ok(Lease {
-            rules: maps::Rules::open(&self.pins)?,
-            us: self.us,
-        })
-    }
-
-    /// Whether the programs obey us, and not an agent that came after us.
-    pub fn is_ours(&self) -> Result<bool, Error> {
-        Ok(Owner::of(&self.rules.config()?) == Some(self.us))
     }
 
     /// The agent before us has ended: nobody connects to it any more.

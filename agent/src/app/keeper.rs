@@ -62,15 +62,15 @@ impl<'a> Keeper<'a> {
         let mut look = Instant::now();
         loop {
             glances.tick().await;
-            if self.kernel.is_displaced() {
+            if self.kernel.turn.is_displaced() {
                 return Ok(Displaced);
             }
             if Instant::now() < look && self.is_same_cgroup() {
                 continue;
             }
-            look = Instant::now() + self.kernel.period();
+            look = Instant::now() + self.kernel.turn.period();
             match self.look() {
-                Ok(Hold::Released) if self.kernel.is_superseded() => return Ok(Displaced),
+                Ok(Hold::Released) if self.kernel.turn.is_superseded() => return Ok(Displaced),
                 // Whoever starts us anew has the pods protected again.
                 Ok(Hold::Released) => bail!("the programs were taken away by another hand"),
                 Ok(Hold::Whole | Hold::CgroupGone) => {}
@@ -92,7 +92,7 @@ impl<'a> Keeper<'a> {
     fn look(&mut self) -> anyhow::Result<Hold> {
         self.kernel.inherit()?;
         match self.kernel.hold(&self.kubepods)? {
-            Hold::Released if self.incomplete && !self.kernel.is_superseded() => {}
+            Hold::Released if self.incomplete && !self.kernel.turn.is_superseded() => {}
             Hold::CgroupGone => {}
             hold @ (Hold::Whole | Hold::Released) => return Ok(hold),
         }

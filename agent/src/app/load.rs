@@ -7,10 +7,10 @@ use crate::{
     config::Config,
     id::CgroupId,
     memory,
-    redirect::{Pins, Redirect, View},
+    redirect::{Redirect, View},
 };
 
-use super::token_key::Kept;
+use super::{token_key::Kept, turn::Turn};
 
 /// What of the kernel side the other half of the agent needs.
 #[derive(Debug)]
@@ -31,11 +31,15 @@ pub(super) enum Others<'a> {
 /// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already.
 pub(super) fn load(
     config: &Config,
-    pins: &Pins,
+    turn: &Turn,
     own: Option<CgroupId>,
     others: Others<'_>,
 ) -> anyhow::Result<(Redirect, Parts)> {
-    let mut redirect = Redirect::load(config.log.level.into(), pins.clone())?;
+    let mut redirect = Redirect::load(
+        config.log.level.into(),
+        turn.pins().clone(),
+        turn.us().clone(),
+    )?;
     memory::give_back(); // loading takes MiB that nothing takes afterwards
     // Those that crashed are forgotten, or they would fill the map.
     redirect.retain_exempt(|id| match others {
@@ -49,7 +53,7 @@ pub(super) fn load(
         view: redirect.view()?,
         token_key: Kept {
             ours: redirect.token_key()?,
-            others: pins.others()?,
+            others: turn.pins().others()?,
         },
     };
     Ok((redirect, parts))

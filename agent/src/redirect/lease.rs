@@ -6,7 +6,7 @@ use bpf2iam_ebpf::abi::Config;
 
 use crate::duration;
 
-use super::{Error, Owner, maps};
+use super::{Error, Owner, Pins, Target, Us, maps};
 
 /// What the kernel does with connects to the metadata address when no agent renews its lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,14 +73,29 @@ impl fmt::Display for LeaseLength {
     }
 }
 
-/// Renews the lease of one agent.
+/// Tells the programs that are pinned whom they obey, and for how long. It needs none of our own to be loaded.
 #[derive(Debug)]
 pub struct Lease {
-    pub(super) rules: maps::Rules,
-    pub(super) us: Owner,
+    rules: maps::Rules,
+    us: Us,
 }
 
 impl Lease {
+    /// What is pinned must be ours, and all of it be there.
+    pub fn open(pins: &Pins, us: &Us) -> Result<Self, Error> {
+        maps::check(pins)?;
+        let (rules, us) = (maps::Rules::open(pins)?, us.clone());
+        Ok(Self { rules, us })
+    }
+
+    /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
+    pub fn switch(&mut self, target: Target, length: Duration) -> Result<(), Error> {
+        self.rules.lease(deadline(length))?;
+        self.rules.switch(target.config(self.us.owner))?;
+        self.us.served.begin();
+        Ok(())
+    }
+
     /// The programs go on for so long, if they obey us. Says whether they do.
     pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
         if !self.is_ours()? {
@@ -95,8 +110,9 @@ impl Lease {
         Ok(ours)
     }
 
-    fn is_ours(&self) -> Result<bool, Error> {
-        Ok(Owner::of(&self.rules.config()?) == Some(self.us))
+    /// Whether the programs obey us, and not an agent that came after us.
+    pub fn is_ours(&self) -> Result<bool, Error> {
+        Ok(Owner::of(&self.rules.config()?) == Some(self.us.owner))
     }
 }
 

@@ -74,10 +74,9 @@ const SHAPES: [Shape; 8] = {
 
 /// Lets `loader` use the maps that are pinned, and pin those that are not. What is pinned must be ours.
 pub(super) fn keep(loader: &mut EbpfLoader<'_>, pins: &Pins) -> Result<(), Error> {
+    check(pins)?;
     for shape in &SHAPES {
-        let pin = pins.map(shape.name);
-        shape.check(&pin)?;
-        loader.map_pin_path(shape.name, pin);
+        loader.map_pin_path(shape.name, pins.map(shape.name));
     }
     Ok(())
 }
@@ -114,6 +113,13 @@ impl Shape {
         );
         Err(pins::foreign(pin, why))
     }
+}
+
+/// Whether what is pinned is ours.
+pub(super) fn check(pins: &Pins) -> Result<(), Error> {
+    SHAPES
+        .iter()
+        .try_for_each(|shape| shape.check(&pins.map(shape.name)))
 }
 
 /// What is wrong with the maps that should be pinned, one text for each.

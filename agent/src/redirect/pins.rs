@@ -15,7 +15,7 @@ use std::{
 use bpf2iam_ebpf::abi;
 use rustix::fs::statfs;
 
-use super::attach;
+use super::{attach, lock::Lock};
 
 /// `BPF_FS_MAGIC` (`linux/magic.h`).
 const BPF_FS: u64 = 0xcafe_4a11;
@@ -144,6 +144,11 @@ impl Pins {
         Ok(others
             .map(|version| self.root.join(version.to_string()))
             .collect())
+    }
+
+    /// Keeps other agents from attaching, unless one does so at this moment.
+    pub fn begin_attach(&self) -> io::Result<Option<Lock>> {
+        Lock::try_take(&self.links())
     }
 
     /// Whether any link is pinned: then programs are attached, whoever did it.

@@ -11,7 +11,7 @@ use std::{
 use bpf2iam_ebpf::abi;
 
 use super::{
-    Counters, Error, Owner, Pins, WhenGone,
+    Counters, Error, Owner, Pins, Us, WhenGone,
     lease::monotonic,
     maps,
     pins::{self, Pinned},
@@ -23,8 +23,7 @@ pub struct View {
     pub(super) counters: Counters,
     pub(super) rules: maps::Rules,
     pub(super) pins: Pins,
-    pub(super) us: Owner,
-    pub(super) served: Served,
+    pub(super) us: Us,
 }
 
 /// Whether the programs obey us, or did: from when they do, for good.
@@ -78,8 +77,8 @@ impl View {
 
     /// Which agent this is.
     pub fn turn(&self) -> Result<Turn, Error> {
-        let ours = Owner::of(&self.rules.config()?) == Some(self.us);
-        Ok(match (ours, self.served.0.load(Ordering::Relaxed)) {
+        let ours = Owner::of(&self.rules.config()?) == Some(self.us.owner);
+        Ok(match (ours, self.us.served.0.load(Ordering::Relaxed)) {
             (true, _) => Turn::Serving,
             (false, false) => Turn::Waiting,
             (false, true) => Turn::Displaced,

@@ -1,0 +1,39 @@
+//! Renews the lease while the agent lives.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::{digest::Digest, redirect::Lease};
+
+/// The task that does so. It ends with this, or when the programs obey another agent.
+#[derive(Debug)]
+pub(super) struct Renewal(JoinHandle<()>);
+
+impl Renewal {
+    /// Renews `lease` by `length` each `period`.
+    pub(super) fn begin(mut lease: Lease, length: Duration, period: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            let warnings = Digest::default();
+            loop {
+                match lease.renew(length) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        if let Some(count) = warnings.add("renew") {
+                            let error = anyhow::Error::from(error);
+                            tracing::warn!(count, "cannot renew the lease: {error:#}");
+                        }
+                    }
+                }
+                tokio::time::sleep(period).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
