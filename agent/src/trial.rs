@@ -92,8 +92,14 @@ impl Trial {
         left(&self.kubepods).iter().for_each(remove);
         let cgroup = Throwaway::make(&self.kubepods);
         let cgroup = cgroup.map_err(|error| Error::Cgroup(self.kubepods.clone(), error))?;
+        let tried = self.connect_to_all(&cgroup).await;
+        cgroup.remove().await;
+        tried
+    }
+
+    async fn connect_to_all(&self, cgroup: &Throwaway) -> Result<(), Error> {
         for address in &self.addresses {
-            self.connect(&cgroup, *address).await?;
+            self.connect(cgroup, *address).await?;
         }
         Ok(())
     }

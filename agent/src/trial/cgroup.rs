@@ -4,12 +4,19 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use tokio::time;
 
 use crate::id::CgroupId;
 
 /// What the names of all of them begin with. No pod's cgroup is called so.
 const PREFIX: &str = "bpf2iam-trial-";
+
+/// How often it is tried to remove one, and how long after the last attempt.
+const ATTEMPTS: u32 = 20;
+const ATTEMPT: Duration = Duration::from_millis(10);
 
 /// A cgroup that is removed when it is dropped.
 #[derive(Debug)]
@@ -33,6 +40,16 @@ impl Throwaway {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes it. The kernel may need a moment to see that the process in it has ended.
+    pub(super) async fn remove(self) {
+        for _ in 0..ATTEMPTS {
+            if fs::remove_dir(&self.path).is_ok() {
+                return;
+            }
+            time::sleep(ATTEMPT).await;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use bpf2iam_kernel::bpftool;
 use bpf2iam_support::{
     Place, Pod,
-    stage::Stage,
+    stage::{Agent, Stage},
     steps::{Ruling, Step, Stepper},
 };
 use rustix::process::Signal;
@@ -107,6 +107,27 @@ fn while_no_agent_lives_the_next_one_attaches_to_the_new_cgroup() {
     let agent = scene.stage.start_agent(&scene.args()).unwrap();
     assert_eq!(scene.open(), Duration::ZERO);
     assert!(agent.stop().unwrap().success());
+}
+
+#[test]
+fn while_another_agent_starts_the_one_that_serves_attaches_anew() {
+    let Some(scene) = Scene::new() else { return };
+    let old = start(&scene.stage, &scene.args());
+    let hold = |step: &Step| match step.call() {
+        "bpf map-update" => Ruling::Hold,
+        _ => Ruling::GoOn,
+    };
+    let new = scene.stage.agent(&scene.args()).unwrap();
+    let (new, stepper) = Stepper::spawn("bpf2iam", new, hold).unwrap();
+    assert!(stepper.held(LOOP_PATIENCE).is_some());
+    scene.make_anew();
+    let open = scene.open();
+    assert!(open < OPEN, "open for {open:?}");
+    stepper.release();
+    let new = Agent::ready(new, &scene.stage).unwrap();
+    assert_eq!(scene.open(), Duration::ZERO);
+    assert!(old.stop().unwrap().success());
+    drop(new);
 }
 
 /// Either it finds that a link is severed, and ends: then the old one, which still serves, sees to the rest. Or it is
