@@ -233,8 +233,8 @@ fn what_was_opened_before_the_pods_cgroup_was_guarded_again_is_cut() {
     agent.process().signal(Signal::CONT).unwrap();
     assert_cut(&older);
     assert_role(&attempt(&stage, &place, &["connect"]), "cart");
-    let said = agent.logged("the pods' cgroup was made anew; attached again");
-    assert_eq!(said.len(), 1, "{said:?}");
+    let said = "the pods' cgroup was made anew; attached again";
+    wait_for_record(agent.process(), said, |_| true);
 }
 
 /// Where no namespaces are to be seen.
