@@ -49,6 +49,8 @@ mod lifetime;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod poison;
