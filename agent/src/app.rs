@@ -1,13 +1,16 @@
 //! The only place where the parts are put together.
 //!
-//! In this order: everything that can fail for good is tried first (the kernel side is loaded, doors are opened, pods
-//! and keys are found); then the pods' cgroup is waited for; then connections are served; only then the programs are
-//! attached, or ours put in the place of those that an agent before us has left, and the agent is ready. At the end the
-//! programs stay, and what is under way is finished.
+//! In this order: everything that can fail for good is tried first (the API server is found, doors are opened, the kernel side
+//! is loaded); then the pods' cgroup is waited for, and while an agent before us serves, pods and keys; then connections are
+//! served; only then the programs are attached, or ours put in the place of those that are, and the agent is ready. Where
+//! programs are attached for which nobody answers, connects are sent to our doors as soon as these are open. What stays at
+//! the end is the business of `end`.
 
 mod agent;
 mod api;
+mod cluster;
 mod doors;
+mod end;
 mod established;
 mod instance;
 mod keeper;
@@ -19,21 +22,19 @@ mod pods;
 mod policy;
 mod renewal;
 mod report;
+mod succession;
 mod token_key;
 mod turn;
 
-use std::{path::PathBuf, pin::pin, time::Duration};
+use std::{path::PathBuf, pin::pin};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cgroup, clock::Clock, config::Config, control::Standing, creds::sts::Sts,
-    imds::token::KeyStore as _, kubernetes::daemon_set::Fate, redirect::preflight, trial::Trial,
+    imds::token::KeyStore as _, redirect::preflight, trial::Trial,
 };
 
 use keeper::{Displaced, Keeper};
@@ -41,17 +42,10 @@ use kernel::Kernel;
 use turn::Turn;
 
 pub use agent::Agent;
+pub use cluster::Cluster;
 pub use doors::{Bound, Doors};
 pub use listen::Error as ListenError;
 pub use report::Attachment;
-
-/// How long an agent goes on serving after another one has taken over: connects that were sent to it are still on their
-/// way, and a mesh's sidecar may come to it a little later.
-const LINGER: Duration = Duration::from_secs(2);
-/// How long a successor waits for the keys of the pods that run, before it takes over without them.
-const WARM: Duration = Duration::from_secs(10);
-/// How often an agent that was displaced looks whether its successor lives.
-const GLANCE: Duration = Duration::from_secs(1);
 
 /// How the agent came to its end.
 enum Ended {
@@ -77,11 +71,27 @@ enum Told {
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut end = pin!(told_to_end()?);
     allow_many_files();
-    let (mut kernel, mut agent) = tokio::select! {
-        begun = begin(config) => begun?,
+    preflight::check()?;
+    let pin_dir = config.lifetime.pin_dir.clone();
+    let cluster = tokio::select! {
+        cluster = Cluster::connect(&config) => cluster?,
         told = &mut end => {
             told.say();
             return Ok(());
+        }
+    };
+    let begun = async {
+        tokio::select! {
+            begun = begin(config, &cluster) => begun.map(Ok),
+            told = &mut end => Ok(Err(told)),
+        }
+    };
+    let begun = Box::pin(cluster.watch_during(begun)); // the SDK makes it large
+    let (mut kernel, mut agent) = match begun.await? {
+        Ok(begun) => begun,
+        Err(told) => {
+            told.say();
+            return end::leave(&pin_dir, &cluster, told).await;
         }
     };
     let ended = tokio::select! {
@@ -91,18 +101,20 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     match ended {
         Ended::Told(told) => {
             told.say();
-            finish(kernel, agent, told).await
+            end::finish(kernel, agent, &cluster, told).await
         }
         Ended::Displaced => {
             tracing::info!("another agent has taken over; serving what is under way");
-            retire(&mut kernel, agent).await;
-            tokio::select! {
-                gone = stand_by(&kernel) => Err(gone),
-                told = &mut end => {
-                    told.say();
-                    Ok(())
+            let stood_by = async {
+                end::retire(&mut kernel, agent).await;
+                tokio::select! {
+                    gone = end::stand_by(&kernel.turn) => Err(gone),
+                    told = &mut end => Ok(told),
                 }
-            }
+            };
+            let told = Box::pin(cluster.watch_during(stood_by)).await?;
+            told.say();
+            end::leave(&pin_dir, &cluster, told).await
         }
         Ended::Died(error) => {
             agent.stop().await;
@@ -112,8 +124,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 /// Everything that can fail for good, and opens the doors.
-async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
-    preflight::check()?;
+async fn begin(config: Config, cluster: &Cluster) -> anyhow::Result<(Kernel, Agent)> {
     let mount = cgroup::open_root(&config.cgroup_root)?;
     let mut turn = Turn::wait(&config.lifetime).await?;
     let doors = Doors::open(&config, turn.standing()).await?;
@@ -123,12 +134,10 @@ async fn begin(config: Config) -> anyhow::Result<(Kernel, Agent)> {
         tracing::debug!("not stepping in yet: {error:#}");
     }
     let (mut kernel, mut parts) = Kernel::load(&config, turn, mount)?;
-    let (config, source) = {
-        let found = Box::pin(find_out(config)); // the SDK makes it large
-        meanwhile(&mut kernel, &bound, found).await??
-    };
+    let found = Box::pin(find_out(config)); // here too
+    let (config, source) = meanwhile(&mut kernel, &bound, found).await??;
     let key = parts.token_key.key()?;
-    let agent = Agent::open(&config, doors, source, &key, Some(parts.view)).await?;
+    let agent = Agent::open(&config, cluster, doors, source, &key, Some(parts.view))?;
     Ok((kernel, agent))
 }
 
@@ -146,63 +155,6 @@ async fn meanwhile<T>(
         done = &mut work => return Ok(done),
     }
     Ok(work.await)
-}
-
-/// The end that was wanted. Where the programs go, they go first: what connects from then on gets the real service, not a
-/// closed door.
-async fn finish(kernel: Kernel, agent: Agent, told: Told) -> anyhow::Result<()> {
-    if kernel.turn.is_displaced() {
-        // Connects that were sent to us are still on their way.
-        time::sleep(LINGER).await;
-    }
-    if !kernel.turn.has_served() {
-        // What is attached, if anything is, is another agent's.
-        agent.stop().await;
-        return Ok(());
-    }
-    let fate = match told {
-        Told::Terminate => agent.fate().await,
-        Told::Interrupt => Fate::Goes("somebody at a terminal ended the agent"),
-    };
-    match fate {
-        Fate::Goes(why) if kernel.remove()? => {
-            tracing::info!(
-                why,
-                "the programs are gone: pods reach the real metadata service"
-            );
-        }
-        Fate::Goes(_) => tracing::info!("the programs are another agent's, and stay"),
-        Fate::Stays | Fate::Unknown => tracing::info!(
-            "the programs stay: connects to the metadata address fail until the next agent starts; `bpf2iam uninstall` \
-             removes them"
-        ),
-    }
-    agent.stop().await;
-    Ok(())
-}
-
-/// Another agent serves. Finishes what was begun.
-async fn retire(kernel: &mut Kernel, mut agent: Agent) {
-    tokio::select! {
-        () = time::sleep(LINGER) => {}
-        error = agent.died() => tracing::warn!("{error:#}"),
-    }
-    agent.stop().await;
-    kernel.turn.retire();
-}
-
-/// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew.
-async fn stand_by(kernel: &Kernel) -> anyhow::Error {
-    let mut gone = Duration::ZERO;
-    while gone < kernel.turn.grace() {
-        time::sleep(GLANCE).await;
-        gone = if kernel.turn.is_served() {
-            Duration::ZERO
-        } else {
-            gone + GLANCE
-        };
-    }
-    anyhow!("no agent serves this node any more")
 }
 
 /// What the node itself has to say: who it is, and with which keys it calls STS.
@@ -257,17 +209,31 @@ async fn live(kernel: &mut Kernel, agent: &mut Agent) -> Ended {
 }
 
 async fn start<'a>(kernel: &'a mut Kernel, agent: &mut Agent) -> anyhow::Result<Keeper<'a>> {
-    let kubepods = kernel.pods();
-    let kubepods = meanwhile(kernel, agent.bound(), kubepods).await??;
-    if kernel.turn.standing() == Standing::Successor {
-        // As long as the one before us serves.
-        tokio::select! {
-            () = agent.warm(WARM) => {}
-            () = kernel.turn.vacancy() => kernel.turn.step_in(agent.bound())?,
-        }
-    }
+    let (bound, prepared) = (agent.bound().clone(), agent.prepared());
+    let ready = ready_to_serve(kernel, &bound, prepared);
+    let kubepods = tokio::select! {
+        kubepods = ready => kubepods?,
+        error = agent.died() => return Err(error),
+    };
     let _attaching = kernel.begin_attach().await?;
     put_in_place(kernel, agent, kubepods)
+}
+
+/// Waits for the pods' cgroup; and, as long as an agent before us lives, until we are `prepared` to take over.
+async fn ready_to_serve(
+    kernel: &mut Kernel,
+    bound: &Bound,
+    prepared: impl Future<Output = ()>,
+) -> anyhow::Result<PathBuf> {
+    let kubepods = kernel.pods();
+    let kubepods = meanwhile(kernel, bound, kubepods).await??;
+    if kernel.turn.standing() == Standing::Successor {
+        tokio::select! {
+            () = prepared => {}
+            () = kernel.turn.vacancy() => kernel.turn.step_in(bound)?,
+        }
+    }
+    Ok(kubepods)
 }
 
 fn put_in_place<'a>(
@@ -283,18 +249,19 @@ fn put_in_place<'a>(
     let attached = match kernel.turn.standing() {
         // Nobody is to be refused meanwhile.
         Standing::Alone => {
-            kernel.turn.switch(agent.bound())?;
+            kernel.turn.reign(agent.bound())?;
             kernel.attach(&kubepods)?
         }
         // Until all of ours is in place, the one before us serves.
         Standing::Successor => {
             let attached = kernel.attach(&kubepods)?;
-            kernel.turn.switch(agent.bound())?;
+            kernel.turn.reign(agent.bound())?;
             attached
         }
     };
     kernel.supersede()?;
+    agent.keep_exempt(kernel.exempt()?, kubepods.clone());
     agent.try_out(trial);
     let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
-    Ok(Keeper::new(kernel, kubepods, attachment))
+    Ok(Keeper::new(kernel, kubepods, attachment, agent.readiness()))
 }

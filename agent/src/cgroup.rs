@@ -86,6 +86,16 @@ impl Tree {
         path.is_ok_and(|path| path.starts_with(&self.kubepods))
     }
 
+    /// Whether the cgroup with this id is one of `others`, or below one.
+    pub fn is_within(&self, id: CgroupId, others: &[CgroupId]) -> bool {
+        let path = |id| handle::path_of(self.root.as_fd(), id).ok();
+        let below = |inner: &Path| {
+            let mut outer = others.iter().filter_map(|other| path(*other));
+            outer.any(|outer| inner.starts_with(outer))
+        };
+        others.contains(&id) || path(id).is_some_and(|inner| below(&inner))
+    }
+
     /// The owner of the cgroup with this id.
     pub fn owner(&self, id: CgroupId) -> Result<Owner, Error> {
         if let Some(owner) = self
@@ -121,6 +131,30 @@ impl Tree {
         path.strip_prefix(&self.root_path)
             .map_or_else(|_| path.to_owned(), |below| Path::new("/").join(below))
     }
+}
+
+/// The pods' own cgroups below `kubepods`, as far as they can be read. The kubelet makes them before anything runs in them.
+pub fn pods(kubepods: &Path) -> HashMap<PodUid, CgroupId> {
+    let below = |dir: &Path| {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    let mut pods = HashMap::new();
+    for path in below(kubepods) {
+        // What is no pod may be the level of a quality of service.
+        let of_pod = path::owner(kubepods, &path).is_some();
+        let paths = if of_pod {
+            vec![path]
+        } else {
+            below(&path).collect()
+        };
+        for path in paths {
+            let owner = path::owner(kubepods, &path);
+            let found = owner.and_then(|owner| Some((owner.pod, id_of(&path).ok()?)));
+            pods.extend(found);
+        }
+    }
+    pods
 }
 
 /// Whether the cgroup with this id, on the mount that `root` is on, does not exist any more. What cannot be told is

@@ -1,29 +1,54 @@
-//! The commands beside `run`: those that look, whom they ask and what; and the one that removes what is left.
+//! The commands: those that look, whom they ask and what; and the way to the others.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod agent;
+mod uninstall;
+
+use std::{io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
+use tokio::runtime::Runtime;
 
 use crate::{
-    args::{Cgroups, Doctor, Explain, Output, Ready, Status, Uninstall},
-    cgroup,
+    args::{Command, Doctor, Explain, Output, Ready, Status},
     clock::Clock,
     config::{self, Machine},
     control,
     doctor::{self, Settings, Verdict},
     explain::{Explanation, Question},
     pods::{binding::Policy, offline::Manifests},
-    redirect::{Lock, pins},
+    runtime,
     terminal::{self, Colour},
     trial,
 };
 
+/// How a command ended that has said all there is to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should.
+    Well,
+    /// With a problem of the node's, or in the agent's log.
+    Badly,
+}
+
+/// Does what was typed.
+pub fn run(command: Command) -> anyhow::Result<Ended> {
+    match command {
+        Command::Run(args) => agent::run(*args),
+        Command::Doctor(args) => block_on(runtime::command(), doctor(args)),
+        Command::Status(args) => look(status(&args)),
+        Command::Explain(args) => look(explain(&args)),
+        Command::Ready(args) => look(ready(&args)),
+        Command::Uninstall(args) => uninstall::uninstall(&args).map(|()| Ended::Well),
+        Command::Trial(args) => trial::be_a_pod(&args.cgroup, args.address).map(|()| Ended::Well),
+    }
+}
+
+fn look(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<Ended> {
+    block_on(runtime::command(), command).map(|()| Ended::Well)
+}
+
 /// Shows how the agent is.
-pub async fn status(args: &Status) -> anyhow::Result<()> {
+async fn status(args: &Status) -> anyhow::Result<()> {
     let status = control::Client::new(&args.runtime.dir).status().await?;
     print(&match args.output {
         Output::Json => status.to_json()?,
@@ -32,7 +57,7 @@ pub async fn status(args: &Status) -> anyhow::Result<()> {
 }
 
 /// Shows why a pod has its role: asks the agent, or manifests.
-pub async fn explain(args: &Explain) -> anyhow::Result<()> {
+async fn explain(args: &Explain) -> anyhow::Result<()> {
     let question = args.question();
     let explanation = if let Some(dir) = &args.pods {
         let policy = config::offline_policy(&args.roles, &args.sessions, &args.access)?;
@@ -69,7 +94,7 @@ fn explain_offline(
 }
 
 /// Checks this node, and shows what is to be done.
-pub async fn doctor(args: Doctor) -> anyhow::Result<Verdict> {
+async fn doctor(args: Doctor) -> anyhow::Result<Ended> {
     let output = args.output;
     let settings = Settings::new(args, &Machine::observe())?;
     let report = doctor::examine(settings).await;
@@ -77,11 +102,14 @@ pub async fn doctor(args: Doctor) -> anyhow::Result<Verdict> {
         Output::Json => report.to_json()?,
         Output::Text => report.to_text(Colour::of(&io::stdout())),
     })?;
-    Ok(report.verdict())
+    Ok(match report.verdict() {
+        Verdict::Problem => Ended::Badly,
+        Verdict::Ok | Verdict::Warning => Ended::Well,
+    })
 }
 
 /// Ends well when the agent is ready.
-pub async fn ready(args: &Ready) -> anyhow::Result<()> {
+async fn ready(args: &Ready) -> anyhow::Result<()> {
     let status = control::Client::new(&args.runtime.dir).status().await?;
     if status.pending.is_empty() {
         return print("ready\n");
@@ -89,85 +117,16 @@ pub async fn ready(args: &Ready) -> anyhow::Result<()> {
     bail!("not ready: waiting for {}", status.pending.join(", "))
 }
 
-/// Takes away what agents have left on this node. Not while one serves: it would be back, or its pods without keys.
-pub fn uninstall(args: &Uninstall) -> anyhow::Result<()> {
-    let root = config::pin_dir(&args.pin_dir.path)?;
-    let (pinned, leftovers) = (pins::list(&root)?, leftovers(args)?);
-    if !args.dry_run {
-        remove(&root, &leftovers)?;
-    }
-    let what = if args.dry_run {
-        "would remove"
-    } else {
-        "removed"
-    };
-    let lines = pinned
-        .iter()
-        .chain(&leftovers.files)
-        .chain(&leftovers.cgroups)
-        .map(|path| format!("{what} {}\n", path.display()));
-    let page: String = lines.collect();
-    if page.is_empty() {
-        return print(&format!("nothing is pinned at {}\n", root.display()));
-    }
-    print(&page)
-}
-
-/// What agents have left that is not pinned.
-#[derive(Debug)]
-struct Leftovers {
-    /// In the runtime directory, and that itself.
-    files: Vec<PathBuf>,
-    /// Of an agent that was killed while it started.
-    cgroups: Vec<PathBuf>,
-}
-
-fn leftovers(args: &Uninstall) -> anyhow::Result<Leftovers> {
-    Ok(Leftovers {
-        files: control::leftovers(&args.runtime.dir),
-        cgroups: throwaways(&args.cgroups)?,
-    })
-}
-
-/// The cgroups that an agent has left which was killed while it started.
-fn throwaways(args: &Cgroups) -> anyhow::Result<Vec<PathBuf>> {
-    let given = config::kubepods(args)?;
-    // Where there are no pods, there are none of these.
-    let Ok((_open, root)) = cgroup::open_root(&args.root) else {
-        return Ok(Vec::new());
-    };
-    let kubepods = cgroup::find_kubepods(&root, given.as_deref());
-    Ok(kubepods
-        .ok()
-        .flatten()
-        .map_or_else(Vec::new, |path| trial::left(&path)))
-}
-
-/// Removes the pins below `root`, and `leftovers`.
-fn remove(root: &Path, leftovers: &Leftovers) -> anyhow::Result<()> {
-    let _nobody_starts = root.exists().then(|| free(root)).transpose()?;
-    pins::remove(root)?;
-    leftovers.cgroups.iter().for_each(trial::remove);
-    leftovers.files.iter().try_for_each(|path| {
-        let removed = control::remove_leftover(path);
-        removed.with_context(|| format!("cannot remove {}", path.display()))
-    })
-}
-
-/// Makes sure that no agent of any version lives, and that none starts meanwhile.
-fn free(root: &Path) -> anyhow::Result<Lock> {
-    let lock = |dir: &Path| {
-        let lock = Lock::try_take(dir);
-        lock.with_context(|| format!("cannot lock {}", dir.display()))
-    };
-    let starting = lock(root)?.context("an agent is starting on this node; end it first")?;
-    for version in pins::versions(root)? {
-        lock(&root.join(version.to_string()))?.context(
-            "an agent serves this node; end it first (delete its DaemonSet, or stop its service), and what it leaves can \
-             be removed",
-        )?;
-    }
-    Ok(starting)
+/// Does `work` on `runtime`.
+fn block_on<T>(
+    runtime: io::Result<Runtime>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let runtime = runtime.context("cannot start threads")?;
+    let ended = runtime.block_on(work);
+    // A thread may wait for a plugin of a kubeconfig that hangs.
+    runtime.shutdown_background();
+    ended
 }
 
 fn print(page: &str) -> anyhow::Result<()> {

@@ -136,7 +136,7 @@ impl Config {
             listen_port: args.listen_port,
             kubepods: kubepods(&args.cgroups)?,
             cgroup_root: directory("--cgroup-root", args.cgroups.root)?,
-            netns_dir: args.netns_dir,
+            netns_dir: args.netns_dir.path,
             runtime_dir: absolute(args.runtime.dir)?,
             lifetime: Lifetime::new(&args.lifetime, &pods)?,
             admin_listen,

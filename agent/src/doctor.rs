@@ -20,13 +20,12 @@ mod metadata;
 mod mounts;
 mod netns;
 mod programs;
+mod remedy;
 mod report;
 mod settings;
 mod sts;
 
-use std::path::PathBuf;
-
-use crate::status::Status;
+use std::{net::SocketAddr, path::PathBuf};
 
 pub use finding::{Check, Finding, Verdict};
 pub use report::Report;
@@ -34,11 +33,6 @@ pub use settings::Settings;
 
 use bounded::Lost;
 use clock::Ahead;
-
-/// How an agent is started anew.
-const RESTART: &str = "kubectl -n kube-system rollout restart daemonset/bpf2iam";
-/// How to see what an agent says.
-const LOGS: &str = "kubectl -n kube-system logs daemonset/bpf2iam";
 
 /// Makes all checks.
 pub async fn examine(settings: Settings) -> Report {
@@ -48,9 +42,15 @@ pub async fn examine(settings: Settings) -> Report {
     };
     examination.machine().await;
     let pods = examination.pods().await;
-    let status = examination.ours(pods.as_ref()).await;
-    examination.network(status).await;
-    Report::new(examination.findings)
+    let listeners = examination.ours(pods.as_ref()).await;
+    examination.network(listeners).await;
+    let node = examination.settings.node;
+    let findings = examination.findings.into_iter();
+    Report::new(
+        findings
+            .map(|one| remedy::on(node.as_deref(), one))
+            .collect(),
+    )
 }
 
 /// The pods' cgroup.
@@ -99,10 +99,13 @@ impl Examination {
         found.await?.found.ok()?
     }
 
-    /// What of ours is there, and what is in its way.
-    async fn ours(&mut self, pods: Option<&Pods>) -> Option<Status> {
-        let dir = self.settings.runtime_dir.clone();
-        let gather = move || agent::gather(&dir);
+    /// What of ours is there, and what is in its way. Gives where the agent listens, if that can be told.
+    async fn ours(&mut self, pods: Option<&Pods>) -> Option<Vec<SocketAddr>> {
+        let (dir, pins) = (
+            self.settings.runtime_dir.clone(),
+            self.settings.pin_dir.clone(),
+        );
+        let gather = move || agent::gather(&dir, &pins);
         let agent = self.check(Check::Agent, gather, agent::judge).await;
         let status = agent.and_then(agent::Facts::into_status);
 
@@ -120,14 +123,15 @@ impl Examination {
             self.skip(Check::Conflicts, Check::Kubepods);
         }
         let pin_dir = self.settings.pin_dir.clone();
-        let listeners = status.as_ref().map(|status| status.listeners.clone());
-        let gather = move || lease::gather(&pin_dir, listeners);
-        self.check(Check::Lease, gather, lease::judge).await;
-        status
+        let listeners = status.map(|status| status.listeners);
+        let told = listeners.clone();
+        let gather = move || lease::gather(&pin_dir, told);
+        let lease = self.check(Check::Lease, gather, lease::judge).await;
+        listeners.or(lease.and_then(lease::Facts::into_proxies))
     }
 
     /// Whom the agent has to reach, and who has to reach it.
-    async fn network(&mut self, status: Option<Status>) {
+    async fn network(&mut self, listeners: Option<Vec<SocketAddr>>) {
         let addr = self.settings.metadata.clone();
         let gather = move || metadata::gather(addr);
         let metadata = self.check(Check::Metadata, gather, metadata::judge).await;
@@ -139,7 +143,6 @@ impl Examination {
             .await;
 
         let netns_dir = self.settings.netns_dir.clone();
-        let listeners = status.map(|status| status.listeners);
         let gather = move || listener::gather(&netns_dir, listeners);
         self.check(Check::Listener, gather, listener::judge).await;
         self.check(Check::Leftovers, leftovers::gather, leftovers::judge)

@@ -23,7 +23,7 @@ use crate::{
     netns::{self, Netns},
 };
 
-use diag::{Diag, Family, Socket};
+use diag::{Closed, Diag, Family, Socket};
 
 /// How long all of it may take. A node has some hundred namespaces, each of which takes a millisecond or two: the kernel
 /// walks its whole table of connections.
@@ -79,18 +79,24 @@ pub struct Outcome {
 }
 
 /// Cuts them, wherever they are to be seen: in the network namespaces that `netns_dir` or the pods' processes lead to. Those
-/// of the cgroup `spared` are ours.
-pub fn cut(netns_dir: &Path, pods: &cgroup::Tree, spared: Option<CgroupId>) -> Outcome {
+/// of the cgroups `spared` and below keep theirs.
+pub fn cut(netns_dir: &Path, pods: &cgroup::Tree, spared: &[CgroupId]) -> Outcome {
     let deadline = Instant::now() + PATIENCE;
     let found = netns::find(netns_dir, pods.kubepods());
     let mut outcome = Outcome {
         errors: found.failed.into_iter().map(Error::Netns).collect(),
         ..Outcome::default()
     };
-    let is_ours = |cgroup| Some(cgroup) != spared && pods.contains(cgroup);
-    let mut namespaces = found.namespaces.into_iter();
-    while let Some(netns) = namespaces.next() {
-        match cut_in(&netns, is_ours, &mut outcome.cut) {
+    let is_ours = |cgroup| pods.contains(cgroup) && !pods.is_within(cgroup, spared);
+    let mut places = found.places.into_iter();
+    while let Some(place) = places.next() {
+        // One at a time: each takes a descriptor.
+        let done = match place.open() {
+            Ok(Some(netns)) => cut_in(&netns, deadline, is_ours, &mut outcome.cut),
+            Ok(None) => continue,
+            Err(error) => Err(error.into()),
+        };
+        match done {
             Ok(()) => outcome.namespaces += 1,
             Err(Error::Unsupported) => {
                 // It is the same everywhere.
@@ -99,8 +105,8 @@ pub fn cut(netns_dir: &Path, pods: &cgroup::Tree, spared: Option<CgroupId>) -> O
             }
             Err(error) => outcome.errors.push(error),
         }
-        if Instant::now() > deadline && namespaces.len() > 0 {
-            outcome.errors.push(Error::Late(namespaces.len()));
+        if Instant::now() > deadline && places.len() > 0 {
+            outcome.errors.push(Error::Late(places.len()));
             break;
         }
     }
@@ -110,6 +116,7 @@ pub fn cut(netns_dir: &Path, pods: &cgroup::Tree, spared: Option<CgroupId>) -> O
 /// Cuts those of the pods' cgroups in one namespace, and counts them.
 fn cut_in(
     netns: &Netns,
+    deadline: Instant,
     is_ours: impl Fn(CgroupId) -> bool + Sync,
     count: &mut usize,
 ) -> Result<(), Error> {
@@ -117,19 +124,27 @@ fn cut_in(
         |socket: &Socket| socket.remote().is_metadata() && socket.cgroup.is_some_and(&is_ours);
     let failed = |doing| move |source| sockets_error(netns.path(), doing, source);
     netns.run(|| {
-        let mut diag = Diag::open().map_err(failed("list"))?;
+        let mut diag = Diag::open(deadline).map_err(failed("list"))?;
+        let mut closes = true;
         for _ in 0..ROUNDS {
             let mut older = diag.sockets(Family::V4, is_older).map_err(failed("list"))?;
             older.extend(diag.sockets(Family::V6, is_older).map_err(failed("list"))?);
             if older.is_empty() {
-                break;
+                return Ok(());
             }
+            closes = false;
             for socket in &older {
                 let closed = diag.destroy(socket).map_err(failed("close"))?;
-                *count += usize::from(closed);
+                *count += usize::from(closed == Closed::Now);
+                closes |= closed != Closed::Never;
             }
         }
-        Ok(())
+        // What only waits to be forgotten is in no list any more.
+        if closes {
+            Ok(())
+        } else {
+            Err(Error::Unsupported)
+        }
     })?
 }
 

@@ -39,6 +39,7 @@ pub mod admin;
 pub mod command;
 pub mod control;
 pub mod doctor;
+pub mod exempt;
 pub mod explain;
 mod http;
 pub mod metrics;

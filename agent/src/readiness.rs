@@ -34,6 +34,14 @@ impl Readiness {
         names
     }
 
+    /// Returns when nobody holds a guard of this name; at once if nobody does.
+    pub async fn done(&self, name: &str) {
+        let mut pending = self.0.subscribe();
+        // It cannot fail: `self` holds the sender.
+        let waits = |pending: &Vec<&str>| !pending.contains(&name);
+        let _done = pending.wait_for(waits).await.is_ok();
+    }
+
     /// Returns when nothing is pending; at once if nothing is.
     pub async fn ready(&self) {
         let mut pending = self.0.subscribe();

@@ -5,6 +5,8 @@
 
 mod attach;
 mod conflict;
+mod exempt;
+mod hooks;
 mod lease;
 mod lock;
 mod logs;
@@ -13,6 +15,9 @@ mod maps;
 mod object;
 pub mod pins;
 pub mod preflight;
+mod records;
+mod rules;
+mod sole;
 mod sys;
 mod view;
 
@@ -29,13 +34,16 @@ use tracing::level_filters::LevelFilter;
 
 use crate::id::CgroupId;
 
-pub use attach::{Attached, Hold};
+pub use attach::{Attached, Failing, Hold};
 pub use conflict::{Conflict, Neighbour, neighbours};
+pub use exempt::{Exempt, Whose};
 pub use lease::{Lease, LeaseLength, NoLeaseLength, WhenGone};
 pub use lock::Lock;
 pub use logs::Logs;
-pub use maps::{Conns, Counters, Record, TokenKey, Via};
+pub use maps::{Counters, TokenKey};
 pub use pins::{Pinned, Pins};
+pub use records::{Conns, Record, Via};
+pub use sole::{Busy, Sole, SoleError};
 pub use view::{Remaining, Turn, View};
 
 /// Why the kernel side does not work.
@@ -178,7 +186,9 @@ impl Target {
 #[derive(Debug)]
 pub struct Redirect {
     ebpf: Ebpf,
-    rules: maps::Rules,
+    rules: rules::Rules,
+    exempt: Exempt,
+    maps: maps::Ours,
     pins: Pins,
     us: Us,
 }
@@ -197,7 +207,9 @@ impl Redirect {
             .map_err(|error| Error::Load(Box::new(error)))?;
         attach::load_all(&mut ebpf)?;
         Ok(Self {
-            rules: maps::Rules::take(&mut ebpf)?,
+            rules: rules::Rules::take(&mut ebpf)?,
+            exempt: Exempt::take(&mut ebpf)?,
+            maps: maps::Ours::pinned(&pins)?,
             ebpf,
             pins,
             us,
@@ -213,7 +225,8 @@ impl Redirect {
     pub fn view(&mut self) -> Result<View, Error> {
         Ok(View {
             counters: Counters::take(&mut self.ebpf)?,
-            rules: maps::Rules::open(&self.pins)?,
+            rules: rules::Rules::open(&self.pins)?,
+            exempt: Exempt::open(&self.pins)?,
             pins: self.pins.clone(),
             us: self.us.clone(),
         })
@@ -232,14 +245,19 @@ impl Redirect {
     /// Calls from this cgroup reach the real service from now on, whichever agent the programs obey.
     pub fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
         for dir in self.pins.others()? {
-            maps::exempt_in(&dir, cgroup);
+            exempt::add_in(&dir, cgroup);
         }
-        self.rules.exempt(cgroup)
+        self.exempt.add(cgroup, Whose::Agent)
     }
 
     /// Calls from those cgroups do no longer that are not to be kept.
-    pub fn retain_exempt(&mut self, keep: impl Fn(CgroupId) -> bool) -> Result<(), Error> {
-        self.rules.retain_exempt(keep)
+    pub fn retain_exempt(&mut self, keep: impl Fn(CgroupId, Whose) -> bool) -> Result<(), Error> {
+        self.exempt.retain(keep)
+    }
+
+    /// Another handle to those that are exempt.
+    pub fn exempt_list(&self) -> Result<Exempt, Error> {
+        Exempt::open(&self.pins)
     }
 
     /// The agent before us has ended: nobody connects to it any more.
@@ -247,17 +265,33 @@ impl Redirect {
         self.rules.forget_before()
     }
 
-    /// Attaches all programs to the cgroup at `path`, or none; where they are attached, puts ours in their place.
-    pub fn attach(&mut self, path: &Path) -> Result<Vec<Attached>, Error> {
+    /// Attaches all programs to the cgroup at `path`; where they are attached, puts ours in their place. `failing` says what
+    /// becomes of the others when one cannot be.
+    pub fn attach(&mut self, path: &Path, failing: Failing) -> Result<Vec<Attached>, Error> {
         let cgroup = std::fs::File::open(path).map_err(|source| Error::Cgroup {
             cgroup: path.to_owned(),
             source,
         })?;
-        attach::attach_all(&mut self.ebpf, cgroup.as_fd(), path, &self.pins)
+        attach::attach_all(&mut self.ebpf, (cgroup.as_fd(), path), &self.pins, failing)
     }
 
-    /// Whether all programs are attached to the cgroup with this id.
+    /// Whether all programs are attached to the cgroup with this id, and what is pinned is ours.
     pub fn hold(&self, cgroup: CgroupId) -> io::Result<Hold> {
-        attach::hold(&self.pins, cgroup.get())
+        match self.maps.held(&self.pins)? {
+            maps::Held::Others => return Ok(Hold::Replaced),
+            maps::Held::All => return attach::hold(&self.pins, cgroup.get()),
+            maps::Held::Some => {}
+        }
+        let links = attach::hold(&self.pins, cgroup.get())?;
+        Ok(if links == Hold::Whole {
+            Hold::Released
+        } else {
+            links
+        })
+    }
+
+    /// Pins our maps again where somebody has taken them away. The directories must be there.
+    pub fn pin_again(&self) -> Result<(), Error> {
+        self.maps.pin(&self.pins)
     }
 }

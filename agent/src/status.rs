@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use kernel::{Kernel, Lease, Pins, Serving};
+pub use kernel::{Exempt, Kernel, Lease, Pins, Serving};
 pub use keys::Keys;
 pub use pod::{Pod, Role, Whose};
 

@@ -2,16 +2,17 @@
 //! metadata address. When it came back attested, everything works that stands between a pod and its keys: the programs are
 //! attached and obey us, our listener can be reached, and the record leads to the cgroup.
 //!
-//! The cgroup is thrown away. One that is left by an agent that was killed meanwhile is removed with the next.
+//! The cgroup is thrown away, also when the agent ends meanwhile. One that is left by an agent that was killed meanwhile is removed with the next.
 
 mod cgroup;
 mod pod;
 
 use std::{
+    future::pending,
     io,
     net::{Ipv6Addr, SocketAddr},
     path::PathBuf,
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ use tokio::{process::Command, time};
 
 use crate::{attest::Own, digest::Digest, drain, readiness::Guard};
 
-use cgroup::Throwaway;
+use cgroup::{Throwaway, remove_unused};
 
 pub use cgroup::{left, remove};
 pub use pod::be_a_pod;
@@ -43,6 +44,8 @@ enum Error {
     Lost(SocketAddr),
     #[error("{0}")]
     Refused(String),
+    #[error("it was ended before it came back")]
+    Ended,
 }
 
 /// What is tried.
@@ -51,6 +54,8 @@ pub struct Trial {
     kubepods: PathBuf,
     own: Own,
     addresses: Vec<SocketAddr>,
+    /// Hears when it is to end before all else.
+    end: Option<drain::Watch>,
 }
 
 impl Trial {
@@ -61,21 +66,38 @@ impl Trial {
             kubepods,
             own,
             addresses,
+            end: None,
         }
+    }
+
+    /// Ends it before the rest of the agent, when it drains: after that no connection is made any more, and the
+    /// cgroup is gone. So it must be before the programs go, or a trial could reach the real service. Whoever drops it ends
+    /// the trial as well.
+    pub fn ender(&mut self) -> drain::Signal {
+        let (signal, end) = drain::channel();
+        self.end = Some(end);
+        signal
     }
 
     /// Tries until it goes well, and drops `pending` then.
-    pub async fn run(self, pending: Guard, mut drain: drain::Watch) {
-        tokio::select! {
-            () = self.succeed() => drop(pending),
-            () = drain.signaled() => return,
+    pub async fn run(mut self, pending: Guard, mut drain: drain::Watch) {
+        let mut end = Either::of(self.end.take(), drain.clone());
+        if self.succeed(&mut end).await.is_ok() {
+            drop(pending);
         }
+        // Whoever waits for its end has waited long enough; a part of the agent does not end before that.
+        drop(end);
         drain.signaled().await;
     }
 
-    async fn succeed(&self) {
+    /// Tries until it goes well or is ended.
+    async fn succeed(&self, end: &mut Either) -> Result<(), Error> {
         let warnings = Digest::default();
-        while let Err(error) = self.attempt().await {
+        loop {
+            let error = match self.attempt(end).await {
+                Err(error) if !matches!(error, Error::Ended) => error,
+                ended => return ended,
+            };
             if let Some(count) = warnings.add("trial") {
                 let error = anyhow::Error::from(error);
                 tracing::warn!(
@@ -83,18 +105,19 @@ impl Trial {
                     "a connection of the agent's own, made as a pod makes it, failed: {error:#}"
                 );
             }
-            time::sleep(PAUSE).await;
+            end.within(time::sleep(PAUSE)).await?;
         }
     }
 
-    /// All addresses, one after another.
-    async fn attempt(&self) -> Result<(), Error> {
-        left(&self.kubepods).iter().for_each(remove);
+    /// All addresses, one after another. It is not dropped in the middle: what was begun is taken away again.
+    async fn attempt(&self, end: &mut Either) -> Result<(), Error> {
+        left(&self.kubepods).iter().for_each(remove_unused);
         let cgroup = Throwaway::make(&self.kubepods);
         let cgroup = cgroup.map_err(|error| Error::Cgroup(self.kubepods.clone(), error))?;
-        let tried = self.connect_to_all(&cgroup).await;
+        let tried = end.within(self.connect_to_all(&cgroup)).await;
+        // A process that was in the way of the end is killed now, and the cgroup goes when that is gone.
         cgroup.remove().await;
-        tried
+        tried?
     }
 
     async fn connect_to_all(&self, cgroup: &Throwaway) -> Result<(), Error> {
@@ -119,8 +142,7 @@ impl Trial {
         let ended = async {
             let ended = pod.wait_with_output().await.map_err(Error::Process)?;
             if !ended.status.success() {
-                let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
-                return Err(Error::Refused(said));
+                return Err(refused(&ended));
             }
             self.own.seen(cgroup.id()).await;
             Ok(())
@@ -128,6 +150,45 @@ impl Trial {
         let ended = time::timeout(PATIENCE, ended).await;
         ended.unwrap_or(Err(Error::Lost(address)))
     }
+}
+
+/// The end of the trial, or that of the whole agent.
+#[derive(Debug)]
+struct Either {
+    own: Option<drain::Watch>,
+    all: drain::Watch,
+}
+
+impl Either {
+    const fn of(own: Option<drain::Watch>, all: drain::Watch) -> Self {
+        Self { own, all }
+    }
+
+    /// What comes of `work`, unless the end comes first.
+    async fn within<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let own = async {
+            match &mut self.own {
+                Some(own) => own.signaled().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.all.signaled() => Err(Error::Ended),
+            () = own => Err(Error::Ended),
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// Why the process failed: what it says, or how it ended.
+fn refused(ended: &Output) -> Error {
+    let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    Error::Refused(if said.is_empty() {
+        format!("its process ended without a word: {}", ended.status)
+    } else {
+        said
+    })
 }
 
 /// The metadata address that leads to `listener`.
@@ -158,11 +219,34 @@ mod tests {
     #[tokio::test]
     async fn without_a_cgroup_it_is_said_what_is_needed() {
         let trial = Trial::new("/proc/self/fdinfo".into(), Own::default(), &[]);
-        let error = anyhow::Error::from(trial.attempt().await.unwrap_err());
-        let error = format!("{error:#}");
+        let (_signal, drain) = drain::channel();
+        let mut never = Either::of(None, drain);
+        let error = trial.attempt(&mut never).await.unwrap_err();
+        let error = format!("{:#}", anyhow::Error::from(error));
         assert!(
             error.starts_with("cannot make a cgroup below /proc/self/fdinfo (the agent needs"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn whoever_ends_it_waits_until_it_has_ended_and_it_stays_a_part_of_the_agent() {
+        // It fails, and waits for the next time.
+        let mut trial = Trial::new("/proc/self/fdinfo".into(), Own::default(), &[]);
+        let (end, (all, drain)) = (trial.ender(), drain::channel());
+        let readiness = crate::readiness::Readiness::new();
+        let running = tokio::spawn(trial.run(readiness.guard("the trial"), drain));
+        assert!(end.drain(PATIENCE).await);
+        assert!(!running.is_finished());
+        assert!(all.drain(PATIENCE).await);
+        running.await.unwrap();
+    }
+
+    #[test]
+    fn a_process_that_says_nothing_is_told_of_by_its_end() {
+        let killed = std::process::Command::new("sh");
+        let ended = { killed }.args(["-c", "kill -9 $$"]).output().unwrap();
+        let says = "its process ended without a word: signal: 9 (SIGKILL)";
+        assert_eq!(refused(&ended).to_string(), says);
     }
 }

@@ -8,9 +8,10 @@ use core::mem::offset_of;
 
 /// The number of this layout. It is part of the path under which the maps are pinned: programs of two layouts never
 /// share a map.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = if cfg!(feature = "next-abi") { 3 } else { 2 };
 
-/// How long the programs trust the agent, in `IMDS_LEASE` at key 0.
+/// How long the programs trust the agent of a configuration, in `IMDS_LEASE` at the configuration's key: a word for another
+/// agent never prolongs the trust in this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Lease {
@@ -23,7 +24,7 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Active {
-    /// The key in `IMDS_CONFIG`.
+    /// The key in `IMDS_CONFIG` and `IMDS_LEASE`.
     pub config: u32,
 }
 
@@ -74,8 +75,23 @@ pub struct TokenKey {
     pub bytes: [u8; 32],
 }
 
-/// How many cgroups `IMDS_EXEMPT` holds: those of agents, of which two are there during an upgrade.
+/// How many cgroups `IMDS_EXEMPT` holds: those of agents, of which two are there during an upgrade, and of pods that keep the
+/// node's own identity.
 pub const MAX_EXEMPT: usize = 1024;
+
+/// Whose cgroup it is that `IMDS_EXEMPT` has as a key: who is in it reaches the real service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Exempt {
+    /// An agent's: its own calls would come back to it.
+    Agent = 1,
+    /// The own cgroup of a pod that keeps the node's identity: who is below it does as well.
+    Pod = 2,
+}
+
+/// The deepest level of the cgroup tree at which a pod's own cgroup is looked for; the root is 0. On a node it is the third
+/// at most, in a node that is a container itself (kind) some more.
+pub const MAX_POD_LEVEL: i32 = 8;
 
 /// What a socket's `connect()` was about; `IMDS_SOCKETS` keeps it as long as the socket lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,12 @@
 //! The cgroup is that of the process that calls `connect()`. `sock_ops` cannot ask for it on Linux 6.1, so it is
 //! taken here and carried in the socket's storage.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_ktime_get_ns,
+};
 use aya_log_ebpf::{debug, trace};
 use bpf2iam_ebpf::{
-    abi::Socket,
+    abi::{MAX_POD_LEVEL, Socket},
     address::Address,
     decide::{self, Caller, Pass, Refusal, Verdict},
 };
@@ -100,17 +102,35 @@ fn record(
 pub(crate) fn caller() -> Caller {
     // SAFETY: the helper takes nothing.
     let cgroup_id = unsafe { bpf_get_current_cgroup_id() };
-    of_cgroup(cgroup_id)
+    of_cgroup(cgroup_id, |level| {
+        // SAFETY: the helper takes any number.
+        unsafe { bpf_get_current_ancestor_cgroup_id(level) }
+    })
 }
 
-/// Whoever is in this cgroup, at this moment.
+/// Whoever is in this cgroup, at this moment. `ancestor` says which cgroup is above it, or is itself, at a level; 0 for none.
 #[inline(always)]
-pub(crate) fn of_cgroup(cgroup_id: u64) -> Caller {
+pub(crate) fn of_cgroup(cgroup_id: u64, ancestor: impl Fn(i32) -> u64) -> Caller {
     Caller {
         cgroup_id,
-        exempt: maps::is_exempt(cgroup_id),
+        exempt: maps::is_exempt(cgroup_id) || is_below_exempt(ancestor),
         now_ns: now_ns(),
     }
+}
+
+/// A pod is exempt by its own cgroup, and runs in those below.
+#[inline(always)]
+fn is_below_exempt(ancestor: impl Fn(i32) -> u64) -> bool {
+    for level in 1..=MAX_POD_LEVEL {
+        let cgroup_id = ancestor(level);
+        if cgroup_id == 0 {
+            return false;
+        }
+        if maps::is_exempt_pod(cgroup_id) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.

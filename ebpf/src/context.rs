@@ -9,8 +9,9 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::{bpf_sock, bpf_sock_addr, bpf_sock_ops},
     helpers::generated::{
-        bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_reserve_hdr_opt, bpf_skb_cgroup_id,
-        bpf_sock_ops_cb_flags_set, bpf_store_hdr_opt,
+        bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_reserve_hdr_opt,
+        bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id, bpf_sock_ops_cb_flags_set,
+        bpf_store_hdr_opt,
     },
     programs::{SkBuffContext, SockAddrContext, SockOpsContext},
 };
@@ -294,6 +295,13 @@ impl Packet {
     pub(crate) fn cgroup_id(&self) -> u64 {
         // SAFETY: the helper takes this context.
         unsafe { bpf_skb_cgroup_id(self.0.skb.skb) }
+    }
+
+    /// The cgroup at this level above that one, or that one itself; 0 if it is not so deep. Linux 5.2.
+    #[inline(always)]
+    pub(crate) fn ancestor_cgroup_id(&self, level: i32) -> u64 {
+        // SAFETY: the helper takes this context and any number.
+        unsafe { bpf_skb_ancestor_cgroup_id(self.0.skb.skb, level) }
     }
 
     /// The destination in the header; `None` when there is no whole one.

@@ -41,13 +41,17 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules of `configs`, as `active` picks them.
+    /// The rules of `leases` and `configs`, as `active` picks them.
     #[inline(always)]
-    pub const fn new(lease: Lease, active: Active, configs: [Config; Config::COUNT]) -> Self {
+    pub const fn new(
+        active: Active,
+        leases: [Lease; Config::COUNT],
+        configs: [Config; Config::COUNT],
+    ) -> Self {
         let [first, second] = configs;
-        let (config, before) = match active.config {
-            0 => (first, second),
-            _ => (second, first),
+        let (lease, config, before) = match active.config {
+            0 => (leases[0], first, second),
+            _ => (leases[1], second, first),
         };
         Self {
             lease_deadline_ns: lease.deadline_ns,

@@ -23,7 +23,7 @@ fn guard(packet: &Packet) -> Outcome {
     let Some(rules) = maps::rules() else {
         return Outcome::Deny;
     };
-    let caller = of_cgroup(packet.cgroup_id());
+    let caller = of_cgroup(packet.cgroup_id(), |level| packet.ancestor_cgroup_id(level));
     match decide::send(caller, &rules) {
         // The connect that it belongs to was counted.
         Verdict::Pass(_) => Outcome::Allow,

@@ -10,12 +10,12 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use bpf2iam_ebpf::{
-    abi::{Active, Config, Conn, Counters, Lease, MAX_CONNS, MAX_EXEMPT, Socket, TokenKey},
+    abi::{Active, Config, Conn, Counters, Exempt, Lease, MAX_CONNS, MAX_EXEMPT, Socket, TokenKey},
     decide::Rules,
 };
 
 #[btf_map]
-static IMDS_LEASE: Array<Lease, 1> = Array::new();
+static IMDS_LEASE: Array<Lease, { Config::COUNT }> = Array::new();
 
 #[btf_map]
 static IMDS_ACTIVE: Array<Active, 1> = Array::new();
@@ -42,9 +42,10 @@ static IMDS_TOKEN_KEY: Array<TokenKey, 1> = Array::new();
 /// What counts at this moment.
 #[inline(always)]
 pub(crate) fn rules() -> Option<Rules> {
-    let (lease, active) = (read(IMDS_LEASE.get_ptr(0)?), read(IMDS_ACTIVE.get_ptr(0)?));
+    let active = read(IMDS_ACTIVE.get_ptr(0)?);
+    let leases = [read(IMDS_LEASE.get_ptr(0)?), read(IMDS_LEASE.get_ptr(1)?)];
     let configs = [read(IMDS_CONFIG.get_ptr(0)?), read(IMDS_CONFIG.get_ptr(1)?)];
-    Some(Rules::new(lease, active, configs))
+    Some(Rules::new(active, leases, configs))
 }
 
 /// The element of an array map at this moment.
@@ -55,10 +56,18 @@ fn read<T: Copy>(element: *const T) -> T {
     unsafe { element.read_volatile() }
 }
 
-/// Whether the cgroup keeps its way to the real service.
+/// Whether the cgroup itself keeps its way to the real service.
 #[inline(always)]
 pub(crate) fn is_exempt(cgroup_id: u64) -> bool {
     IMDS_EXEMPT.get_ptr(cgroup_id).is_some()
+}
+
+/// Whether all below the cgroup keep theirs as well.
+#[inline(always)]
+pub(crate) fn is_exempt_pod(cgroup_id: u64) -> bool {
+    IMDS_EXEMPT
+        .get_ptr(cgroup_id)
+        .is_some_and(|whose| read(whose) == Exempt::Pod as u32)
 }
 
 /// This CPU's counters.

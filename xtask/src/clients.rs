@@ -46,7 +46,6 @@ mod web_identity;
 mod with_moto;
 mod with_stand_in;
 
-use day::Clockwork;
 use kit::Kit;
 use table::Table;
 
@@ -62,16 +61,12 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     install::debian(cx, &NEEDS)?;
     let built = build::all(cx, Profile::Dev)?;
     let kit = Kit::ensure(cx, &built)?;
-    let clockwork = Clockwork {
-        library: kit.aws_config.with_file_name("libtold_time.so"),
-        directory: cx.target_dir(),
-    };
     let programs = programs::around(built.agent, cx, Profile::Dev, &[])?;
     let mut table = Table::default();
     let apiserver = programs.program("apiserver-standin");
     let apart = programs.programs.clone();
     let reference = with_moto::play(apart.clone(), &apiserver, &kit, &mut table)?;
     with_stand_in::play(apart, &kit, &reference, &mut table)?;
-    day::play(&programs.programs, &kit, &clockwork, &mut table)?;
+    day::play(&programs.programs, &kit, &cx.target_dir(), &mut table)?;
     table.finish()
 }

@@ -8,7 +8,7 @@ use bpf2iam_support::{client::PodClient, stage::Programs};
 use crate::{cargo, cx::Cx, profile::Profile, say};
 
 /// What every stage needs besides the agent.
-const PACKAGES: [&str; 2] = ["bpf2iam-standins", "bpf2iam-support"];
+const PACKAGES: [&str; 3] = ["bpf2iam-standins", "bpf2iam-support", "bpf2iam-told-time"];
 
 /// The programs on a stage, and the directory that cargo put them into.
 pub(crate) struct Built {
@@ -28,7 +28,7 @@ impl Built {
 pub(crate) fn around(agent: PathBuf, cx: &Cx, profile: Profile, more: &[&str]) -> Result<Built> {
     say::step("build the stand-ins and what tries the agent");
     let mut cargo = cargo::host(cx);
-    cargo.args(["build", "--bins"]);
+    cargo.arg("build");
     if profile == Profile::Release {
         cargo.arg("--release");
     }
@@ -42,6 +42,7 @@ pub(crate) fn around(agent: PathBuf, cx: &Cx, profile: Profile, more: &[&str]) -
         imds: directory.join("imds-standin"),
         sts: directory.join("sts-standin"),
         client: PodClient::at(client),
+        told_time: directory.join("libtold_time.so"),
     };
     Ok(Built {
         programs,

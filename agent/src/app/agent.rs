@@ -2,7 +2,7 @@
 //!
 //! It does not ask where callers come from: that is [`Attest`]'s business. So the tests run it whole, without privileges.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
@@ -15,14 +15,10 @@ use crate::{
     config::Config,
     control,
     creds::{self, Cache, sts::Sts},
-    drain,
+    drain, exempt,
     imds::{
         self, Server, Service,
         token::{Authority, BootId, Key},
-    },
-    kubernetes::{
-        Client,
-        daemon_set::{Fate, Home},
     },
     metrics, notices,
     pods::{Source as _, binding::Policy, index, resolve::Resolver, tally},
@@ -34,18 +30,18 @@ use crate::{
 
 use super::{
     api::Api,
+    cluster::Cluster,
     doors::{Bound, Doors},
     instance,
     parts::Parts,
     pods,
     policy::policy,
     report::{Attachment, KernelSide, Report},
+    succession,
 };
 
 /// How long the end waits for requests that are under way; each has [`crate::imds::service::PATIENCE`] for its answer.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How often it is looked whether there are keys.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The agent, from when its doors are open.
 #[derive(Debug)]
@@ -58,15 +54,16 @@ pub struct Agent {
     /// What is needed to serve, until it is used.
     service: Option<(Vec<TcpListener>, Service<Cache>)>,
     pending: Option<Guard>,
-    /// Where the agent belongs, if it has been told.
-    home: Option<Home>,
+    /// Ends the trial, when it has begun.
+    trial: Option<drain::Signal>,
 }
 
 impl Agent {
     /// Starts everything but the service. Session tokens are made with `key`; `kernel` is what can be told of the programs,
     /// if there are any.
-    pub async fn open(
+    pub fn open(
         config: &Config,
+        cluster: &Cluster,
         doors: Doors,
         sts: Sts,
         key: &Key,
@@ -77,10 +74,10 @@ impl Agent {
         let readiness = Readiness::new();
         let pending = readiness.guard("the programs to be attached");
         let bound = doors.bound().context("cannot tell where we listen")?;
-        let (pods, lookup, client) = pods::open(config, clock, &readiness, &mut registry).await?;
+        let client = cluster.client.clone();
+        let (pods, lookup) = pods::open(config, client.as_ref(), clock, &readiness, &mut registry)?;
         let node = config.node_name.as_str();
         let (instance, learner) = instance::open(config, client.as_ref(), clock, &mut registry);
-        let home = home(config, client.as_ref());
         let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
@@ -122,7 +119,7 @@ impl Agent {
             report,
             service: Some((doors.listeners, service)),
             pending: Some(pending),
-            home,
+            trial: None,
         };
         let pages = Pages {
             metrics: registry,
@@ -131,7 +128,7 @@ impl Agent {
         agent.start_doors(doors.admin, doors.control, pages);
         let learn = learner.run(agent.drain());
         agent.spawn("what learns about the instance", done(learn));
-        agent.start_watch_of_home();
+        agent.start_watch_of_home(cluster);
         agent.start_notices(&store, &policy, &cache, api);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)
@@ -152,18 +149,9 @@ impl Agent {
         self.spawn("the control socket", done(serve));
     }
 
-    fn start_watch_of_home(&mut self) {
-        if let Some(home) = self.home.clone() {
-            let watch = home.run(self.drain());
+    fn start_watch_of_home(&mut self, cluster: &Cluster) {
+        if let Some(watch) = cluster.watch(self.drain()) {
             self.spawn("the watch of our own DaemonSet", done(watch));
-        }
-    }
-
-    /// Whether another agent is to come to this node after us.
-    pub async fn fate(&self) -> Fate {
-        match &self.home {
-            Some(home) => home.fate().await,
-            None => Fate::Unknown,
         }
     }
 
@@ -228,31 +216,46 @@ impl Agent {
         }
     }
 
-    /// Waits until all pods are known and there are keys for those that run, as far as there are any; at most `patience`.
-    pub async fn warm(&self, patience: Duration) {
-        let warm = async {
-            let mut snapshots = self.report.pods.watch();
-            // Nobody writes it any more at the end only.
-            let _complete = snapshots.wait_for(|now| now.complete()).await.is_ok();
-            while !self.report.has_keys() {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        if tokio::time::timeout(patience, warm).await.is_err() {
-            tracing::warn!(
-                "taking over without the keys of some pods: they did not come within {patience:?}"
-            );
-        }
+    /// Waits until we can do what an agent that serves does.
+    pub(super) fn prepared(&self) -> impl Future<Output = ()> + use<> {
+        let report = self.report.clone();
+        async move { succession::prepared(&report).await }
+    }
+
+    /// Says whether the agent is ready, and keeps it from being so.
+    pub(super) fn readiness(&self) -> Readiness {
+        self.report.readiness.clone()
+    }
+
+    /// Keeps in `list` the pods below `kubepods` that keep the node's own identity.
+    pub fn keep_exempt(&mut self, list: redirect::Exempt, kubepods: PathBuf) {
+        let (pods, policy) = (
+            self.report.pods.clone(),
+            self.report.resolver.shared_policy(),
+        );
+        let keeper = exempt::Keeper::new(pods, policy, kubepods, list);
+        let keep = keeper.run(self.drain());
+        self.spawn("what keeps pods exempt", done(keep));
     }
 
     /// Is not ready before `trial` has gone well.
-    pub fn try_out(&mut self, trial: Trial) {
+    pub fn try_out(&mut self, mut trial: Trial) {
+        self.trial = Some(trial.ender());
         let pending = self
             .report
             .readiness
             .guard("a connection of its own to come back");
         let trial = trial.run(pending, self.drain());
         self.spawn("the trial", done(trial));
+    }
+
+    /// No connection is tried out any more: without the programs it would reach the real service.
+    pub(super) async fn end_trial(&mut self) {
+        if let Some(trial) = self.trial.take()
+            && !trial.drain(DRAIN).await
+        {
+            tracing::warn!("the agent's own connection takes longer than {DRAIN:?} to end");
+        }
     }
 
     /// The programs are in place: `attachment` is. Says that the agent is ready when nothing else is waited for. What it
@@ -308,12 +311,6 @@ impl Agent {
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     work.await;
     Ok(())
-}
-
-fn home(config: &Config, client: Option<&Client>) -> Option<Home> {
-    let name = config.lifetime.daemon_set.clone()?;
-    let node = config.node_name.as_str();
-    Some(Home::new(client?.clone(), name, node))
 }
 
 fn imds_metrics(registry: &mut Registry) -> imds::Metrics {

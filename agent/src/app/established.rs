@@ -13,8 +13,8 @@ use crate::{
 const LEFT: &str = "connections that are older than the agent may be left; they get no answer, and end by their clients' timeouts";
 
 /// Does so on a thread of its own, and nobody waits for it: what is not cut yet gets no answer either.
-pub(super) fn cut(netns_dir: PathBuf, pods: cgroup::Tree, spared: Option<CgroupId>) {
-    let work = move || say(&established::cut(&netns_dir, &pods, spared));
+pub(super) fn cut(netns_dir: PathBuf, pods: cgroup::Tree, spared: Vec<CgroupId>) {
+    let work = move || say(&established::cut(&netns_dir, &pods, &spared));
     let thread = thread::Builder::new().name("established".to_owned());
     if let Err(error) = thread.spawn(work) {
         tracing::warn!(%error, "cannot look for connections that are older than the agent");

@@ -1,5 +1,7 @@
-//! Keeps the programs in place while the agent lives: attaches them anew where the pods' cgroup was made
-//! anew, and notices when another agent has taken over.
+//! Keeps the programs in place while the agent lives: attaches them anew where the pods' cgroup was made anew or somebody
+//! took them away, and notices when another agent has taken over.
+//!
+//! While something is missing the agent is not ready, and what is there stays.
 
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use crate::{
     cgroup,
     digest::Digest,
     id::CgroupId,
+    readiness::{Guard, Readiness},
     redirect::{Attached, Hold},
 };
 
@@ -21,6 +24,11 @@ use super::{kernel::Kernel, report::Attachment};
 /// How often it is looked whether the pods' cgroup is the one that we are attached to, and whether we are still obeyed. A
 /// pod's first container takes longer.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// What is said when everything is attached again; why it was not.
+const TAKEN: &str = "the programs were taken away by another hand; attached again";
+const MADE_ANEW: &str = "the pods' cgroup was made anew; attached again";
+const COMPLETE: &str = "all programs are attached again";
 
 /// Another agent serves this node now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +42,19 @@ pub(super) struct Keeper<'a> {
     /// The cgroup that was there when we attached.
     cgroup: Option<CgroupId>,
     attachment: watch::Sender<Option<Attachment>>,
-    /// Whether the last attempt to attach has failed: then links are missing that nobody took away.
-    incomplete: bool,
+    readiness: Readiness,
+    /// Held since an attempt to attach has failed: then links are missing that nobody took away.
+    incomplete: Option<Guard>,
+}
+
+/// What a look has shown.
+enum Found {
+    /// Everything is in place, or will be.
+    Well,
+    /// Another agent serves.
+    Other,
+    /// Only a new start helps.
+    Over(String),
 }
 
 impl<'a> Keeper<'a> {
@@ -44,13 +63,15 @@ impl<'a> Keeper<'a> {
         kernel: &'a mut Kernel,
         kubepods: PathBuf,
         attachment: watch::Sender<Option<Attachment>>,
+        readiness: Readiness,
     ) -> Self {
         Self {
             kernel,
             cgroup: cgroup::id_of(&kubepods).ok(),
             kubepods,
             attachment,
-            incomplete: false,
+            readiness,
+            incomplete: None,
         }
     }
 
@@ -65,15 +86,18 @@ impl<'a> Keeper<'a> {
             if self.kernel.turn.is_displaced() {
                 return Ok(Displaced);
             }
+            if !self.kernel.turn.is_renewed() {
+                bail!("what renews the lease has died");
+            }
             if Instant::now() < look && self.is_same_cgroup() {
                 continue;
             }
             look = Instant::now() + self.kernel.turn.period();
             match self.look() {
-                Ok(Hold::Released) if self.kernel.turn.is_superseded() => return Ok(Displaced),
+                Ok(Found::Well) => {}
+                Ok(Found::Other) => return Ok(Displaced),
                 // Whoever starts us anew has the pods protected again.
-                Ok(Hold::Released) => bail!("the programs were taken away by another hand"),
-                Ok(Hold::Whole | Hold::CgroupGone) => {}
+                Ok(Found::Over(why)) => bail!(why),
                 // That we cannot look is no reason to leave the pods alone.
                 Err(error) => {
                     if let Some(count) = warnings.add("look") {
@@ -89,32 +113,53 @@ impl<'a> Keeper<'a> {
         now.is_ok_and(|now| self.cgroup == Some(now))
     }
 
-    fn look(&mut self) -> anyhow::Result<Hold> {
+    fn look(&mut self) -> anyhow::Result<Found> {
+        let found = match self.kernel.hold(&self.kubepods)? {
+            Hold::Whole => {
+                self.incomplete = None;
+                Found::Well
+            }
+            Hold::Replaced => return Ok(Found::Other),
+            Hold::Released if self.kernel.turn.is_replaced() => return Ok(Found::Other),
+            Hold::Released => self.mend(TAKEN)?,
+            Hold::CgroupGone if self.kubepods.is_dir() => self.mend(MADE_ANEW)?,
+            Hold::CgroupGone => self.look_elsewhere()?,
+        };
         self.kernel.inherit()?;
-        match self.kernel.hold(&self.kubepods)? {
-            Hold::Released if self.incomplete && !self.kernel.turn.is_superseded() => {}
-            Hold::CgroupGone => {}
-            hold @ (Hold::Whole | Hold::Released) => return Ok(hold),
-        }
-        self.attach()?;
-        Ok(Hold::CgroupGone)
+        Ok(found)
     }
 
-    /// The pods' cgroup was removed, and perhaps made anew: the links lead to the one that is gone.
-    fn attach(&mut self) -> anyhow::Result<()> {
-        if !self.kubepods.is_dir() {
-            bail!("there is no {} any more", self.kubepods.display());
+    /// Something is missing: pods reach the real service, or will when we end. What cannot be attached keeps nothing else.
+    fn mend(&mut self, why: &'static str) -> anyhow::Result<Found> {
+        match self.kernel.mend(&self.kubepods) {
+            Ok(Some(attached)) => {
+                let again = self.incomplete.take().is_some();
+                self.tell(&attached, if again { COMPLETE } else { why });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let guard = || self.readiness.guard("the programs to be attached anew");
+                self.incomplete.get_or_insert_with(guard);
+                return Err(error);
+            }
         }
-        let attached = self.kernel.attach_anew(&self.kubepods);
-        self.incomplete = attached.is_err();
-        if let Some(attached) = attached? {
-            self.tell(&attached);
-        }
-        Ok(())
+        Ok(Found::Well)
     }
 
-    fn tell(&mut self, attached: &[Attached]) {
-        tracing::warn!(cgroup = %self.kubepods.display(), "the pods' cgroup was made anew; attached again");
+    /// The kubelet may have been given another cgroup driver or root.
+    fn look_elsewhere(&self) -> anyhow::Result<Found> {
+        let gone = self.kubepods.display();
+        match self.kernel.find_pods()? {
+            Some(now) if now != self.kubepods => Ok(Found::Over(format!(
+                "the pods' cgroup was {gone}, and is {} now; start the agent anew",
+                now.display()
+            ))),
+            _ => bail!("there is no {gone} any more"),
+        }
+    }
+
+    fn tell(&mut self, attached: &[Attached], what: &'static str) {
+        tracing::warn!(cgroup = %self.kubepods.display(), "{what}");
         self.cgroup = cgroup::id_of(&self.kubepods).ok();
         let attachment = Attachment::new(self.kubepods.clone(), attached);
         self.attachment.send_replace(Some(attachment));

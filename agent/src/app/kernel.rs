@@ -12,15 +12,14 @@ use anyhow::Context as _;
 use crate::{
     attest, cgroup,
     config::Config,
-    control::Standing,
     drain,
     id::CgroupId,
-    redirect::{Attached, Conns, Hold, Lock, Redirect, pins},
+    redirect::{Attached, Conns, Exempt, Failing, Hold, Lock, Redirect, Whose, pins},
 };
 
 use super::{
     established,
-    load::{Others, Parts, load, own_cgroup},
+    load::{Parts, load, own_cgroup},
     turn::Turn,
 };
 
@@ -51,11 +50,7 @@ impl Kernel {
         (root, root_path): (OwnedFd, PathBuf),
     ) -> anyhow::Result<(Self, Parts)> {
         let own = own_cgroup(&root_path);
-        let others = match turn.standing() {
-            Standing::Alone => Others::Gone,
-            Standing::Successor => Others::Alive(root.as_fd()),
-        };
-        let (redirect, parts) = load(config, &turn, own, others)?;
+        let (redirect, parts) = load(config, &turn, own, root.as_fd())?;
         let kernel = Self {
             turn,
             redirect,
@@ -119,6 +114,11 @@ impl Kernel {
         Ok(cgroup::Tree::new(root, self.root_path.clone(), kubepods))
     }
 
+    /// Who reaches the real service.
+    pub(super) fn exempt(&self) -> anyhow::Result<Exempt> {
+        Ok(self.redirect.exempt_list()?)
+    }
+
     /// Passes on what the programs log. Once.
     pub(super) fn logs(
         &mut self,
@@ -128,15 +128,21 @@ impl Kernel {
         Ok(async move { Ok(logs.run(drain).await?) })
     }
 
-    /// From now on connects of the pods below `kubepods` come to the proxy, also those that another agent's programs sent
-    /// to its own.
+    /// Our programs run for the pods below `kubepods` from now on, all of them or none: in the place of those of the agent
+    /// before us, whom they obey until we reign.
     pub(super) fn attach(&mut self, kubepods: &Path) -> anyhow::Result<Vec<Attached>> {
-        let attached = self.redirect.attach(kubepods)?;
+        self.attach_or(kubepods, Failing::Undo)
+    }
+
+    fn attach_or(&mut self, kubepods: &Path, failing: Failing) -> anyhow::Result<Vec<Attached>> {
+        let attached = self.redirect.attach(kubepods, failing)?;
         if self.turn.serves_alone() {
             // What a dead agent has left there has no clients.
             self.redirect.forget_before()?;
             let pods = self.tree(kubepods.to_owned())?;
-            established::cut(self.netns_dir.clone(), pods, self.own);
+            let exempt = self.redirect.exempt_list()?.all()?.into_iter();
+            let spared = exempt.map(|(cgroup, _)| cgroup).collect();
+            established::cut(self.netns_dir.clone(), pods, spared);
         }
         Ok(attached)
     }
@@ -146,7 +152,8 @@ impl Kernel {
     pub(super) fn inherit(&mut self) -> anyhow::Result<()> {
         if self.turn.inherit()? {
             let own = self.own;
-            self.redirect.retain_exempt(|id| own == Some(id))?;
+            self.redirect
+                .retain_exempt(|id, whose| whose == Whose::Pod || own == Some(id))?;
             self.redirect.forget_before()?;
             tracing::info!("the agent before us has ended");
         }
@@ -171,16 +178,23 @@ impl Kernel {
         }
     }
 
-    /// As [`attach`](Self::attach), for an agent that serves already, also while another one starts; `None` while that
-    /// attaches, or when it serves.
-    pub(super) fn attach_anew(&mut self, kubepods: &Path) -> anyhow::Result<Option<Vec<Attached>>> {
-        let Some(_attaching) = self.turn.pins().begin_attach()? else {
-            return Ok(None);
-        };
+    /// Pins and attaches whatever is missing, for an agent that serves already, also while another one starts; as many
+    /// programs as can be. `None` while that attaches, or when it serves.
+    pub(super) fn mend(&mut self, kubepods: &Path) -> anyhow::Result<Option<Vec<Attached>>> {
         if !self.turn.is_obeyed()? {
             return Ok(None);
         }
-        self.attach(kubepods).map(Some)
+        self.turn.restore()?;
+        let Some(_attaching) = self.turn.pins().begin_attach()? else {
+            return Ok(None);
+        };
+        self.redirect.pin_again()?;
+        let attached = self.attach_or(kubepods, Failing::Keep)?;
+        // One that died while it took over may have left its programs beside ours.
+        if !self.turn.is_superseded() {
+            self.supersede()?;
+        }
+        Ok(Some(attached))
     }
 
     /// Whether all programs are still attached to the cgroup at `kubepods`.
@@ -191,14 +205,11 @@ impl Kernel {
         }
     }
 
-    /// Takes away everything that we have pinned: from now on pods reach the real service. Not what belongs to another
-    /// agent, that starts or serves: then it says false.
-    pub(super) fn remove(mut self) -> anyhow::Result<bool> {
-        if !self.turn.begin_change()? || self.turn.is_superseded() {
-            return Ok(false);
+    /// Where the root of the pods' cgroups is now, if it was not said where it has to be.
+    pub(super) fn find_pods(&self) -> anyhow::Result<Option<PathBuf>> {
+        match &self.kubepods {
+            Some(_given) => Ok(None),
+            None => Ok(cgroup::find_kubepods(&self.root_path, None)?),
         }
-        pins::remove(self.turn.pins().root())?;
-        self.turn.is_over();
-        Ok(true)
     }
 }

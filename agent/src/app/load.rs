@@ -5,9 +5,10 @@ use std::{os::fd::BorrowedFd, path::Path};
 use crate::{
     cgroup,
     config::Config,
+    control::Standing,
     id::CgroupId,
     memory,
-    redirect::{Redirect, View},
+    redirect::{Redirect, View, Whose},
 };
 
 use super::{token_key::Kept, turn::Turn};
@@ -19,21 +20,13 @@ pub(super) struct Parts {
     pub(super) token_key: Kept,
 }
 
-/// Other agents, whose calls reach the real service too.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Others<'a> {
-    /// There is none.
-    Gone,
-    /// There may be some, in cgroups of this mount.
-    Alive(BorrowedFd<'a>),
-}
-
-/// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already.
+/// Loads the programs, and makes sure that our own calls reach the real service: they may be attached already. `root` is the
+/// mount of the cgroups.
 pub(super) fn load(
     config: &Config,
     turn: &Turn,
     own: Option<CgroupId>,
-    others: Others<'_>,
+    root: BorrowedFd<'_>,
 ) -> anyhow::Result<(Redirect, Parts)> {
     let mut redirect = Redirect::load(
         config.log.level.into(),
@@ -41,10 +34,11 @@ pub(super) fn load(
         turn.us().clone(),
     )?;
     memory::give_back(); // loading takes MiB that nothing takes afterwards
-    // Those that crashed are forgotten, or they would fill the map.
-    redirect.retain_exempt(|id| match others {
-        Others::Gone => own == Some(id),
-        Others::Alive(root) => !cgroup::is_gone(root, id),
+    // Agents that crashed are forgotten, and pods that are gone, or they would fill the map.
+    let alone = turn.standing() == Standing::Alone;
+    redirect.retain_exempt(|id, whose| match whose {
+        Whose::Agent if alone => own == Some(id),
+        Whose::Agent | Whose::Pod => !cgroup::is_gone(root, id),
     })?;
     if let Some(own) = own {
         redirect.exempt(own)?;

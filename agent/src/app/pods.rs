@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 
 use crate::{
     clock::Clock,
     config::{self, Config},
-    kubernetes::{self, Client},
+    kubernetes::Client,
     pods::{
         self, Source,
         file::FileSource,
@@ -17,6 +18,9 @@ use crate::{
     },
     readiness::Readiness,
 };
+
+/// What the agent waits for until the API server has listed the pods, and all that decides about them.
+pub(super) const LISTED: &str = "the pods to be listed";
 
 /// One of the sources of pods.
 #[derive(Debug)]
@@ -36,12 +40,13 @@ impl Source for Pods {
     }
 }
 
-/// A source, what can be asked directly besides, and the API server where they are of one.
-type Opened = (Pods, Option<Arc<dyn Lookup>>, Option<Client>);
+/// A source, and what can be asked directly besides.
+type Opened = (Pods, Option<Arc<dyn Lookup>>);
 
-/// Opens the source that `config` names, and what comes with it.
-pub(super) async fn open(
+/// Opens the source that `config` names: the API server of `client`, or a directory.
+pub(super) fn open(
     config: &Config,
+    client: Option<&Client>,
     clock: Clock,
     readiness: &Readiness,
     registry: &mut Registry,
@@ -53,10 +58,10 @@ pub(super) async fn open(
             let (directory, keys) = (directory.clone(), config.keys.clone());
             let node = config.node_name.as_str();
             let files = FileSource::open(directory, node, keys, metrics, clock)?;
-            Ok((Pods::Files(files), None, None))
+            Ok((Pods::Files(files), None))
         }
-        config::Pods::Kube(settings) => {
-            let client = kubernetes::connect(settings).await?;
+        config::Pods::Kube(_) => {
+            let client = client.context("the API server is not known")?;
             let metrics = kube::metrics::Metrics::new();
             metrics.register(registry);
             let lookup = KubeLookup::new(
@@ -66,7 +71,7 @@ pub(super) async fn open(
                 metrics.clone(),
             );
             let source = watch(client.clone(), config, metrics, clock, readiness);
-            Ok((Pods::Kube(source), Some(Arc::new(lookup)), Some(client)))
+            Ok((Pods::Kube(source), Some(Arc::new(lookup))))
         }
     }
 }
@@ -79,6 +84,6 @@ fn watch(
     readiness: &Readiness,
 ) -> KubeSource {
     let (node, keys) = (config.node_name.as_str(), config.keys.clone());
-    let pending = readiness.guard("the pods to be listed");
+    let pending = readiness.guard(LISTED);
     KubeSource::new(client, node, keys, metrics, clock, pending)
 }

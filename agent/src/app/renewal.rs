@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::{digest::Digest, redirect::Lease};
 
-/// The task that does so. It ends with this, or when the programs obey another agent.
+/// The task that does so, as long as the programs obey us. It ends with this.
 #[derive(Debug)]
 pub(super) struct Renewal(JoinHandle<()>);
 
@@ -16,19 +16,20 @@ impl Renewal {
         Self(tokio::spawn(async move {
             let warnings = Digest::default();
             loop {
-                match lease.renew(length) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => {
-                        if let Some(count) = warnings.add("renew") {
-                            let error = anyhow::Error::from(error);
-                            tracing::warn!(count, "cannot renew the lease: {error:#}");
-                        }
-                    }
+                if let Err(error) = lease.renew(length)
+                    && let Some(count) = warnings.add("renew")
+                {
+                    let error = anyhow::Error::from(error);
+                    tracing::warn!(count, "cannot renew the lease: {error:#}");
                 }
                 tokio::time::sleep(period).await;
             }
         }))
+    }
+
+    /// Whether it goes on.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.0.is_finished()
     }
 }
 

@@ -3,7 +3,7 @@
 mod kernel;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -69,6 +69,19 @@ pub(super) struct Report {
     pub(super) registry: Arc<Registry>,
 }
 
+/// What there is for the pods that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtHand {
+    /// Keys, or a refusal that lasts, for each of them; and keys for one at least, if any are wanted.
+    All,
+    /// Keys for some of them.
+    Some,
+    /// No keys, and refusals that last.
+    Refusals,
+    /// Nothing, although something is wanted.
+    None,
+}
+
 impl Report {
     /// The agent at this moment.
     pub(super) fn status(&self) -> Status {
@@ -99,17 +112,24 @@ impl Report {
         }
     }
 
-    /// Whether there is something to tell about the keys of all that pods may have.
-    pub(super) fn has_keys(&self) -> bool {
-        let held = self.keys();
+    /// What there is for the pods that run.
+    pub(super) fn keys_at_hand(&self) -> AtHand {
+        let held = self.cache.snapshot().into_iter();
+        let held: HashMap<_, _> = held.map(|held| (held.identity.clone(), held)).collect();
         let pods = self.pods.snapshot();
-        let wanted = pods
+        let wanted: HashSet<_> = pods
             .pods()
-            .flat_map(|subject| binding::identities(subject, self.resolver.policy()));
-        wanted.into_iter().all(|identity| {
-            let keys = held.get(&identity);
-            keys.is_some_and(|keys| !matches!(keys, Keys::Fetching { .. }))
-        })
+            .flat_map(|subject| binding::identities(subject, self.resolver.policy()))
+            .collect();
+        let states = || wanted.iter().filter_map(|identity| held.get(identity));
+        let ready = states().filter(|held| held.is_ready()).count();
+        match (ready, states().filter(|held| held.is_settled()).count()) {
+            _ if wanted.is_empty() => AtHand::All,
+            (0, 0) => AtHand::None,
+            (0, _) => AtHand::Refusals,
+            (_, settled) if settled == wanted.len() => AtHand::All,
+            _ => AtHand::Some,
+        }
     }
 
     /// What there is for every identity, at one moment.

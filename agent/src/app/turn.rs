@@ -43,14 +43,14 @@ pub(super) struct Turn {
 struct Reign {
     since: Instant,
     lease: Lease,
-    _renewal: Renewal,
+    renewal: Renewal,
 }
 
 impl Turn {
     /// Waits until we may start.
     pub(super) async fn wait(lifetime: &Lifetime) -> anyhow::Result<Self> {
         let (pins, starting) = turn(&lifetime.pin_dir).await?;
-        let serving = vacancy(&pins).await?;
+        let serving = vacancy(&pins).await.inspect_err(|_| pins.remove_empty())?;
         Ok(Self {
             pins,
             us: Us::new(),
@@ -80,9 +80,16 @@ impl Turn {
         }
     }
 
-    /// Whether an agent of another version serves.
+    /// Whether an agent of another version lives.
     pub(super) fn is_superseded(&self) -> bool {
         is_other_locked(&self.pins)
+    }
+
+    /// Whether one lives and has attached its programs: it takes ours away then.
+    pub(super) fn is_replaced(&self) -> bool {
+        let others = self.pins.others().unwrap_or_default();
+        let mut others = others.iter();
+        others.any(|dir| is_locked(dir) && Pins::in_dir(dir).attached())
     }
 
     /// Waits until the agent before us is gone, if there is one.
@@ -101,25 +108,26 @@ impl Turn {
         if self.serving.is_none() {
             self.serving = lock(self.pins.dir())?;
         }
-        if self.serving.is_some() && self.reign.is_none() && self.pins.attached() {
-            self.switch(bound)?;
+        if self.serving.is_some() && self.pins.attached() {
+            self.reign(bound)?;
         }
         Ok(())
     }
 
-    /// From now on the programs obey us: connects go to where we listen.
-    pub(super) fn switch(&mut self, bound: &Bound) -> anyhow::Result<()> {
+    /// From now on the programs obey us, unless they do already: connects go to where we listen.
+    pub(super) fn reign(&mut self, bound: &Bound) -> anyhow::Result<()> {
+        if self.reign.is_some() {
+            return Ok(());
+        }
         let length = self.lifetime.lease.get();
         let mut lease = Lease::open(&self.pins, &self.us)?;
+        let renewed = Lease::open(&self.pins, &self.us)?;
         lease.switch(target(bound, &self.lifetime), length)?;
-        if self.reign.is_none() {
-            let renewed = Lease::open(&self.pins, &self.us)?;
-            self.reign = Some(Reign {
-                since: Instant::now(),
-                lease,
-                _renewal: Renewal::begin(renewed, length, self.period()),
-            });
-        }
+        self.reign = Some(Reign {
+            since: Instant::now(),
+            lease,
+            renewal: Renewal::begin(renewed, length, self.period()),
+        });
         Ok(())
     }
 
@@ -144,6 +152,12 @@ impl Turn {
     /// Whether the programs obeyed us, and obey another agent now.
     pub(super) fn is_displaced(&self) -> bool {
         self.has_served() && !self.is_obeyed().unwrap_or(true)
+    }
+
+    /// Whether the lease is still renewed, if we serve.
+    pub(super) fn is_renewed(&self) -> bool {
+        let renewal = self.reign.as_ref().map(|reign| &reign.renewal);
+        renewal.is_none_or(Renewal::is_alive)
     }
 
     /// How often the lease is renewed.
@@ -177,21 +191,28 @@ impl Turn {
 
     /// Makes sure that no other agent starts while we change what is pinned, and that it is ours to be changed. If not,
     /// it says so, and it may be tried again.
-    pub(super) fn begin_change(&mut self) -> anyhow::Result<bool> {
+    fn begin_change(&mut self) -> anyhow::Result<bool> {
         if self.starting.is_none() {
             self.starting = lock(self.pins.root())?;
         }
         Ok(self.starting.is_some() && self.is_obeyed()?)
     }
 
-    /// Another agent serves now, and knows by this that we have finished.
-    pub(super) fn retire(&mut self) {
-        self.serving = None;
+    /// Somebody may have taken away the directories of what is pinned, and our locks with them: makes them anew.
+    pub(super) fn restore(&mut self) -> anyhow::Result<()> {
+        Pins::make_root(self.pins.root())?;
+        self.pins = Pins::open(self.pins.root())?;
+        self.starting = self.starting.take().filter(Lock::is_current);
+        let lost = self.serving.take_if(|lock| !lock.is_current());
+        if lost.is_some() {
+            self.serving = lock(self.pins.dir())?;
+        }
+        Ok(())
     }
 
-    /// Nothing is pinned any more; what comes there next is another agent's.
-    pub(super) fn is_over(&mut self) {
-        self.starting = None;
+    /// Another agent serves now, or there is to be none, and knows by this that we have finished.
+    pub(super) fn retire(&mut self) {
+        (self.starting, self.serving) = (None, None);
     }
 
     /// Whether any agent serves, of our version or another one.
@@ -234,6 +255,7 @@ async fn turn(pin_dir: &Path) -> anyhow::Result<(Pins, Lock)> {
         match Lock::try_take(pin_dir) {
             Ok(Some(lock)) => return Ok((Pins::open(pin_dir)?, lock)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Pins::at(pin_dir).remove_empty();
                 return Err(error).with_context(|| format!("cannot lock {}", pin_dir.display()));
             }
             Ok(None) | Err(_) => {}

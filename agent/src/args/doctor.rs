@@ -1,8 +1,6 @@
 //! The flags of `doctor`.
 
-use std::path::PathBuf;
-
-use super::{Cgroups, Output, PinDir, Runtime};
+use super::{Cgroups, NetnsDir, Output, PinDir, Runtime};
 
 /// What to look at: as the agent has it. In the agent's container its variables say it.
 #[derive(Debug, clap::Args)]
@@ -20,14 +18,9 @@ pub struct Doctor {
     #[arg(long, env = "BPF2IAM_METADATA_ADDR", value_name = "ADDRESS|off")]
     pub metadata_addr: Option<String>,
 
-    /// Where the network namespaces of pods have names, to try from inside them whether the agent can be reached
-    #[arg(
-        long,
-        env = "BPF2IAM_NETNS_DIR",
-        value_name = "DIR",
-        default_value = "/run/netns"
-    )]
-    pub netns_dir: PathBuf,
+    /// Where the pods' network namespaces are: from inside them it is tried whether the agent can be reached.
+    #[command(flatten)]
+    pub netns_dir: NetnsDir,
 
     /// Where the control socket is.
     #[command(flatten)]

@@ -1,14 +1,12 @@
 //! The flags of `run`.
 
-use std::path::PathBuf;
-
 use crate::{
     creds::Secret,
     pods::{annotation, binding::Exchange, compat::Compat, restriction},
     telemetry,
 };
 
-use super::{Cgroups, Kube2iam, Lifetime, Metadata, Runtime, Sessions, Switch};
+use super::{Cgroups, Kube2iam, Lifetime, Metadata, NetnsDir, Runtime, Sessions, Switch};
 
 /// How to run the agent.
 #[derive(Debug, clap::Args)]
@@ -48,14 +46,9 @@ pub struct Run {
     #[command(flatten)]
     pub cgroups: Cgroups,
 
-    /// Where the pods' network namespaces have their files; need not be there
-    #[arg(
-        long,
-        env = "BPF2IAM_NETNS_DIR",
-        value_name = "DIR",
-        default_value = "/run/netns"
-    )]
-    pub netns_dir: PathBuf,
+    /// Where the pods' network namespaces are.
+    #[command(flatten)]
+    pub netns_dir: NetnsDir,
 
     /// Where the control socket is.
     #[command(flatten)]

@@ -43,7 +43,7 @@ fn what_is_not_typed_has_the_documented_default() {
     assert!(args.node_ip.is_empty());
     assert_eq!(args.listen_port, 0);
     assert_eq!(args.cgroups.root, Path::new("/sys/fs/cgroup"));
-    assert_eq!(args.netns_dir, Path::new("/run/netns"));
+    assert_eq!(args.netns_dir.path, Path::new("/run/netns"));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
     assert_eq!(args.admin_listen, None);
     let metadata = args.metadata;
@@ -90,7 +90,7 @@ fn the_doctor_looks_where_the_agent_is() {
     assert_eq!((args.cgroups.kubepods, args.metadata_addr), (None, None));
     assert_eq!(args.runtime.dir, Path::new("/run/bpf2iam"));
     assert_eq!(args.pin_dir.path, Path::new("/sys/fs/bpf/bpf2iam"));
-    assert_eq!(args.netns_dir, Path::new("/run/netns"));
+    assert_eq!(args.netns_dir.path, Path::new("/run/netns"));
     assert_eq!(args.output, Output::Text);
     // Where a flag of both has a variable, it is the same one.
     let of_run = flags_of("run");

@@ -3,11 +3,14 @@
 use std::{
     fs::{self, DirBuilder, Metadata},
     io::{self, ErrorKind},
-    os::unix::{
-        fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
-        net::UnixStream,
-    },
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, StatxFlags, statx},
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
 };
 
 use super::socket_path;
@@ -42,7 +45,7 @@ impl SocketFile {
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            identity: identity(&fs::symlink_metadata(path)?),
+            identity: Identity::of(path)?,
         })
     }
 
@@ -52,7 +55,7 @@ impl SocketFile {
 
     /// Whether it is there still.
     pub(super) fn is_there(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
+        Identity::of(&self.path).is_ok_and(|found| found == self.identity)
     }
 }
 
@@ -71,13 +74,27 @@ impl Drop for SocketFile {
     }
 }
 
-/// Device and inode, and when it was made, as inodes are used again.
-fn identity(file: &Metadata) -> Identity {
-    let changed = (file.ctime(), file.ctime_nsec());
-    (file.dev(), file.ino(), changed)
+/// Which file it is, whoever it belongs to and whatever its mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: (u32, u32),
+    inode: u64,
+    /// When it was made, as inodes are used again. File systems that do not know it count them up.
+    made: Option<(i64, u32)>,
 }
 
-type Identity = (u64, u64, (i64, i64));
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
+        let told = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+        Ok(Self {
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+            made: told.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
+        })
+    }
+}
 
 /// Whether a directory is as we make it. One that somebody has made for us is not ours to remove.
 fn is_as_made(directory: &Path) -> bool {
@@ -109,7 +126,13 @@ pub fn remove_leftover(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether nobody listens there. It is not waited for: an agent that hangs has a queue, which may be full.
 fn is_refused(socket: &Path) -> bool {
-    let connected = UnixStream::connect(socket);
-    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    let connect = || {
+        let address = SocketAddrUnix::new(socket)?;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let ours = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&ours, &address)
+    };
+    connect() == Err(Errno::CONNREFUSED)
 }

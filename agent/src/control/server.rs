@@ -12,10 +12,12 @@ use std::{
 use hyper::{StatusCode, Uri};
 use tokio::{
     net::{UnixListener, UnixSocket, UnixStream},
-    time,
+    time::{self, Instant},
 };
 
 use crate::{
+    chain::chain,
+    digest::Digest,
     drain,
     explain::{Explanation, Question},
     http::{self, Page},
@@ -33,6 +35,10 @@ use super::{
 const QUEUE: u32 = 128;
 /// How often it is looked whether the socket's file is there.
 const LOOK: Duration = Duration::from_secs(1);
+/// For how long an agent may answer that is about to end: its requests have five seconds.
+const ENDING: Duration = Duration::from_secs(8);
+/// How often it is looked whether it has ended.
+const GLANCE: Duration = Duration::from_millis(50);
 /// How often it is tried once more where others take the directory away.
 const TRIES: u32 = 3;
 
@@ -116,10 +122,11 @@ pub struct Server {
 
 impl Server {
     /// Opens the socket below `runtime_dir`, which is made if it is not there. The socket of an agent that died is
-    /// replaced, and that of a living one only by who takes over from it.
+    /// replaced, and that of a living one only by who takes over from it; one that is about to end is waited for.
     pub async fn bind(runtime_dir: &Path, standing: Standing) -> Result<Self, Error> {
         let path = socket_path(runtime_dir);
         let mut tries = 0..TRIES;
+        let deadline = Instant::now() + ENDING;
         loop {
             make_private(runtime_dir).map_err(|source| Error::Directory {
                 path: runtime_dir.to_owned(),
@@ -127,6 +134,10 @@ impl Server {
             })?;
             match refuse_if_taken(&path).await {
                 Err(Error::Alive { .. }) if standing == Standing::Successor => {}
+                Err(Error::Alive { .. }) if Instant::now() < deadline => {
+                    time::sleep(GLANCE).await;
+                    continue;
+                }
                 free => free?,
             }
             match listen(&path) {
@@ -161,16 +172,36 @@ impl Server {
 /// Waits until `file` is gone and nobody answers in its place, and opens the socket anew. What keeps it from doing so may
 /// pass.
 async fn again(file: &SocketFile) -> Server {
+    let warnings = Digest::default();
     loop {
         time::sleep(LOOK).await;
-        if file.is_there() || refuse_if_taken(file.path()).await.is_err() {
+        if file.is_there() {
             continue;
         }
-        let directory = file.path().parent().map_or(Ok(()), make_private);
-        if let Ok(server) = directory.and_then(|()| listen(file.path())) {
-            return server;
+        match reopen(file.path()).await {
+            Ok(server) => return server,
+            // It has its own.
+            Err(Error::Alive { .. }) => {}
+            Err(error) => {
+                if let Some(count) = warnings.add("control") {
+                    let error = chain(&error);
+                    tracing::warn!(
+                        count,
+                        error,
+                        "the control socket is gone; cannot open it anew"
+                    );
+                }
+            }
         }
     }
+}
+
+async fn reopen(path: &Path) -> Result<Server, Error> {
+    refuse_if_taken(path).await?;
+    let directory = path.parent().map_or(Ok(()), make_private);
+    let listening = directory.and_then(|()| listen(path));
+    let path = path.to_owned();
+    listening.map_err(|source| Error::Bind { path, source })
 }
 
 /// Looks whether anybody answers at `path`.

@@ -18,6 +18,7 @@ use crate::{
     explain::{Explanation, Question, Supposition},
     http::tests::exchange,
     status,
+    telemetry::testing::Logged,
 };
 
 use super::*;
@@ -196,6 +197,18 @@ async fn the_socket_of_a_living_agent_is_left_alone() {
     assert!(Client::new(dir.path()).status().await.is_ok());
 }
 
+#[tokio::test]
+async fn an_agent_that_is_about_to_end_is_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let (signal, _running) = agent(dir.path()).await;
+    let end = async {
+        time::sleep(Duration::from_millis(200)).await;
+        signal.drain(PATIENCE).await
+    };
+    let (bound, _ended) = tokio::join!(Server::bind(dir.path(), Standing::Alone), end);
+    assert!(bound.is_ok(), "{bound:?}");
+}
+
 /// Whether the agent in `dir` can be asked before [`PATIENCE`] ends.
 async fn is_back(dir: &Path) -> bool {
     let back = async {
@@ -302,6 +315,60 @@ async fn a_dead_agents_socket_is_a_leftover_and_a_living_ones_is_not() {
         remove_leftover(&path).unwrap();
     }
     assert!(!dir.exists());
+}
+
+/// Connections that nobody accepts, as many as there is room for.
+fn fill(socket: &Path) -> Vec<std::os::fd::OwnedFd> {
+    use rustix::net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+    };
+    let address = SocketAddrUnix::new(socket).unwrap();
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let connected = std::iter::from_fn(|| {
+        let ours = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        connect(&ours, &address).ok().map(|()| ours)
+    });
+    connected.collect()
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_is_alive_and_keeps_nobody_waiting() {
+    let dir = TempDir::new().unwrap();
+    let _silent = UnixListener::bind(socket_path(dir.path())).unwrap();
+    let _waiting = fill(&socket_path(dir.path()));
+    let began = std::time::Instant::now();
+    assert_eq!(leftovers(dir.path()), [] as [PathBuf; 0]);
+    assert!(began.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn another_mode_makes_no_other_socket() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("run");
+    let server = Server::bind(&dir, Standing::Alone).await.unwrap();
+    // The time of the change is another one.
+    time::sleep(Duration::from_millis(20)).await;
+    let open = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(socket_path(&dir), open).unwrap();
+    assert!(server.is_there());
+    drop(server);
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_the_socket_is_told() {
+    let dir = TempDir::new().unwrap();
+    let (logged, _listening) = Logged::listen();
+    let (_signal, _running) = agent(dir.path()).await;
+    let path = socket_path(dir.path());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let says = "is in the way and no socket";
+    let begun = Instant::now();
+    while logged.lines(says).is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+        time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -55,6 +55,23 @@ pub struct Status {
     pub next: Option<Timestamp>,
 }
 
+impl Status {
+    /// Whether pods have keys.
+    pub const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready(_))
+    }
+
+    /// Whether pods have keys, or STS has said that they get none until somebody changes something.
+    pub fn is_settled(&self) -> bool {
+        let said = SourceError::is_final;
+        match &self.state {
+            State::Ready(_) => true,
+            State::Failed(error) => said(error),
+            State::Fetching => self.failure.as_deref().is_some_and(said),
+        }
+    }
+}
+
 impl Cache {
     /// An empty cache over `source`.
     pub fn new(source: impl Source, clock: Clock, metrics: Metrics) -> Self {

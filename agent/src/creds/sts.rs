@@ -31,7 +31,7 @@ use super::{
 pub use https::BundleError;
 pub use reach::{Answer, Look};
 pub use setup::Error;
-pub(crate) use skew::ahead;
+pub(crate) use skew::{TOLERATED, ahead};
 
 use granted::{Granted, Unusable};
 use lengths::{Lengths, Limit, News};

@@ -11,7 +11,10 @@ use crate::{
     status::Status,
 };
 
-use super::{Check, Finding, LOGS, RESTART, bounded};
+use super::{
+    Check, Finding, bounded, lease,
+    remedy::{INSIDE, LOGS, RESTART, SUDO},
+};
 
 /// An agent that is not ready after so long does not only start.
 const START: SignedDuration = SignedDuration::from_secs(60);
@@ -22,6 +25,8 @@ pub(super) struct Facts {
     dir: PathBuf,
     now: Timestamp,
     status: Result<Status, ClientError>,
+    /// Whether somebody renews the lease: then there is an agent, whoever answers here.
+    lives: bool,
 }
 
 impl Facts {
@@ -31,11 +36,13 @@ impl Facts {
     }
 }
 
-pub(super) fn gather(dir: &Path) -> Facts {
-    let client = Client::new(dir);
+pub(super) fn gather(dir: &Path, pin_dir: &Path) -> Facts {
+    let status = bounded::wait(Client::new(dir).status());
+    let nobody = matches!(status, Err(ClientError::NotRunning { .. }));
     Facts {
         dir: dir.to_owned(),
-        status: bounded::wait(client.status()),
+        lives: nobody && lease::is_renewed(pin_dir),
+        status,
         now: Clock::system().now(),
     }
 }
@@ -44,8 +51,11 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let status = match &facts.status {
         Ok(status) => status,
         Err(error @ ClientError::Forbidden { .. }) => {
-            let fix = "sudo bpf2iam doctor";
-            return vec![Finding::problem(Check::Agent, chain(error), fix)];
+            return vec![Finding::problem(Check::Agent, chain(error), SUDO)];
+        }
+        Err(error) if facts.lives => {
+            let what = format!("{}; there is one, as the lease is renewed", chain(error));
+            return vec![Finding::warning(Check::Agent, what, INSIDE)];
         }
         Err(error) => return vec![Finding::problem(Check::Agent, chain(error), RESTART)],
     };
@@ -120,15 +130,35 @@ mod tests {
                 0,
                 Verdict::Problem,
                 "may not open /s",
-                Some("sudo bpf2iam doctor"),
+                Some(SUDO),
             ),
         ] {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
             let dir = "/run/x".into();
-            let found = judge(&Facts { dir, now, status });
+            let lives = false;
+            let found = judge(&Facts {
+                dir,
+                now,
+                status,
+                lives,
+            });
             assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
             assert!(found[0].what.contains(says), "{found:?}");
             assert_eq!(found[0].fix.as_deref(), fix);
         }
+    }
+
+    #[test]
+    fn an_agent_that_answers_elsewhere_is_no_problem() {
+        let found = judge(&Facts {
+            dir: "/run/x".into(),
+            now: Timestamp::UNIX_EPOCH,
+            status: Err(ClientError::NotRunning { path: "/s".into() }),
+            lives: true,
+        });
+        assert_eq!((found.len(), found[0].verdict), (1, Verdict::Warning));
+        assert!(found[0].what.contains("the lease is renewed"), "{found:?}");
+        let fix = found[0].fix.as_deref().unwrap();
+        assert!(fix.starts_with("bpf2iam doctor --runtime-dir "), "{fix}");
     }
 }

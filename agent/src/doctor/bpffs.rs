@@ -3,26 +3,42 @@
 //! One that was mounted inside the container goes with it, and everything that is pinned there too.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, access};
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
 
 use crate::{chain::chain, redirect::pins};
 
 use super::{
     Check, Finding,
     mounts::{self, Mount},
+    remedy::more_rights,
 };
 
 /// The place of the pins.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Facts {
     pin_dir: PathBuf,
-    usable: Result<(), String>,
-    writable: Result<(), String>,
+    /// The bpf file system that they are on, or are to be.
+    mount: PathBuf,
+    usable: Result<(), pins::Error>,
+    writable: Result<(), Unwritable>,
     sharing: Sharing,
+    /// Whether what is mounted here is mounted on the node.
+    on_node: bool,
+}
+
+/// Why nothing can be pinned there.
+#[derive(Debug)]
+struct Unwritable {
+    existing: PathBuf,
+    errno: Errno,
 }
 
 /// Whose file system it is.
@@ -38,28 +54,29 @@ enum Sharing {
     Unknown,
 }
 
+/// Where the node has its bpf file system.
+const USUAL: &str = "/sys/fs/bpf";
+
 pub(super) fn gather(pin_dir: &Path) -> Facts {
     let existing = pin_dir.ancestors().find(|path| path.exists());
     let existing = existing.unwrap_or(Path::new("/"));
-    let writable = access(existing, Access::WRITE_OK).map_err(|errno| {
-        let error = io::Error::from(errno);
-        format!("{} cannot be written to: {error}", existing.display())
-    });
+    let mounts = mounts::own().unwrap_or_default();
+    let real = fs::canonicalize(existing).unwrap_or_else(|_gone| existing.to_owned());
+    let mount = mounts::at(&mounts, &real);
+    let same = mounts::are_the_nodes();
     Facts {
         pin_dir: pin_dir.to_owned(),
-        usable: pins::on_bpf_fs(pin_dir).map_err(|error| chain(&error)),
-        writable,
-        sharing: whose(existing),
+        mount: mount.map_or_else(|| USUAL.into(), |mount| mount.point.clone()),
+        usable: pins::on_bpf_fs(pin_dir),
+        writable: access(existing, Access::WRITE_OK).map_err(|errno| Unwritable {
+            existing: existing.to_owned(),
+            errno,
+        }),
+        sharing: mount.map_or(Sharing::Unknown, |mount| {
+            sharing(mount, same, mounts::of_node().as_deref())
+        }),
+        on_node: same,
     }
-}
-
-fn whose(existing: &Path) -> Sharing {
-    let real = fs::canonicalize(existing).unwrap_or_else(|_gone| existing.to_owned());
-    let mounts = mounts::own().unwrap_or_default();
-    let mount = mounts::at(&mounts, &real);
-    mount.map_or(Sharing::Unknown, |mount| {
-        sharing(mount, mounts::are_the_nodes(), mounts::of_node().as_deref())
-    })
 }
 
 /// Whose file system `mount` is. The kernel numbers file systems for all namespaces alike.
@@ -83,15 +100,72 @@ fn sharing(mount: &Mount, same: bool, node: Option<&[Mount]>) -> Sharing {
     }
 }
 
+/// How a pod is given the node's.
+const VOLUME: &str = "in the DaemonSet, mount the node's /sys/fs/bpf: a hostPath volume, with mountPropagation: HostToContainer";
+
+/// As the agent says it, but for what it says to do.
+fn what(error: &pins::Error) -> String {
+    match error {
+        pins::Error::NotBpfFs(dir) => {
+            format!("{} is on no bpf file system (--pin-dir)", dir.display())
+        }
+        pins::Error::Mount(_)
+        | pins::Error::Directory { .. }
+        | pins::Error::Owner { .. }
+        | pins::Error::NoDirectory(_)
+        | pins::Error::Foreign { .. } => chain(error),
+    }
+}
+
+/// What makes a place for pins. What hides other pins, or is gone with a container, is none.
+fn place_for_pins(facts: &Facts, error: &pins::Error) -> String {
+    match error {
+        pins::Error::NotBpfFs(dir) if !dir.starts_with(USUAL) => {
+            format!("give the agent, and this command, --pin-dir {USUAL}/bpf2iam")
+        }
+        pins::Error::NotBpfFs(_) if facts.on_node => format!("mount -t bpf bpf {USUAL}"),
+        pins::Error::NotBpfFs(_) => VOLUME.to_owned(),
+        pins::Error::Mount(dir) => {
+            let below = dir.join("bpf2iam");
+            format!(
+                "give the agent, and this command, --pin-dir {}",
+                below.display()
+            )
+        }
+        pins::Error::Directory { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            more_rights().to_owned()
+        }
+        pins::Error::Directory { path, .. }
+        | pins::Error::Owner { path, .. }
+        | pins::Error::NoDirectory(path)
+        | pins::Error::Foreign { path, .. } => format!("ls -ld {}", path.display()),
+    }
+}
+
+/// What lets us write there.
+fn way_to_write(facts: &Facts, why: &Unwritable) -> String {
+    match why.errno {
+        Errno::ROFS if facts.on_node => format!("mount -o remount,rw {}", facts.mount.display()),
+        Errno::ROFS => format!(
+            "in the DaemonSet, take readOnly from the volume mount of {}",
+            facts.mount.display()
+        ),
+        Errno::ACCESS | Errno::PERM => more_rights().to_owned(),
+        _ => format!("ls -ld {}", why.existing.display()),
+    }
+}
+
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let dir = facts.pin_dir.display();
     if let Err(error) = &facts.usable {
-        let fix = "mount -t bpf bpf /sys/fs/bpf";
-        return vec![Finding::problem(Check::Bpffs, error, fix)];
+        let fix = place_for_pins(facts, error);
+        return vec![Finding::problem(Check::Bpffs, what(error), fix)];
     }
-    if let Err(error) = &facts.writable {
-        let fix = "mount -o remount,rw /sys/fs/bpf";
-        return vec![Finding::problem(Check::Bpffs, error, fix)];
+    if let Err(why) = &facts.writable {
+        let error = io::Error::from(why.errno);
+        let what = format!("{} cannot be written to: {error}", why.existing.display());
+        let fix = way_to_write(facts, why);
+        return vec![Finding::problem(Check::Bpffs, what, fix)];
     }
     let on = format!("{dir} is on a bpf file system that can be written to");
     vec![match facts.sharing {
@@ -100,7 +174,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         Sharing::Private => Finding::problem(
             Check::Bpffs,
             format!("{on}, which is this container's own: what is pinned goes with it"),
-            "in the DaemonSet, mount the node's /sys/fs/bpf: a hostPath volume, with mountPropagation: HostToContainer",
+            VOLUME,
         ),
         Sharing::Unknown => Finding::warning(
             Check::Bpffs,
@@ -150,49 +224,86 @@ mod tests {
         }
     }
 
+    fn facts(sharing: Sharing) -> Facts {
+        Facts {
+            pin_dir: "/pins".into(),
+            mount: "/sys/fs/bpf".into(),
+            usable: Ok(()),
+            writable: Ok(()),
+            sharing,
+            on_node: true,
+        }
+    }
+
+    #[track_caller]
+    fn assert_found(facts: &Facts, verdict: Verdict, says: &str, fix: &str) {
+        let found = judge(facts);
+        assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
+        assert!(found[0].what.contains(says), "{found:?}");
+        let told = found[0].fix.as_deref().unwrap_or_default();
+        assert!(told.starts_with(fix), "{told}");
+    }
+
     #[test]
     fn pins_must_last() {
-        let facts = |usable: Result<(), &str>, writable: Result<(), &str>, sharing| Facts {
-            pin_dir: "/pins".into(),
-            usable: usable.map_err(ToOwned::to_owned),
-            writable: writable.map_err(ToOwned::to_owned),
-            sharing,
-        };
-        for (facts, verdict, says) in [
+        use Verdict::{Ok, Problem, Warning};
+        for (sharing, verdict, says, fix) in [
+            (Sharing::Node, Ok, "/pins is on a bpf file system", ""),
+            (Sharing::Shared, Ok, "shares", ""),
+            (Sharing::Private, Problem, "goes with it", VOLUME),
             (
-                facts(Ok(()), Ok(()), Sharing::Node),
-                Verdict::Ok,
-                "/pins is on a bpf file system",
-            ),
-            (
-                facts(Ok(()), Ok(()), Sharing::Shared),
-                Verdict::Ok,
-                "shares",
-            ),
-            (
-                facts(Ok(()), Ok(()), Sharing::Private),
-                Verdict::Problem,
-                "goes with it",
-            ),
-            (
-                facts(Ok(()), Ok(()), Sharing::Unknown),
-                Verdict::Warning,
+                Sharing::Unknown,
+                Warning,
                 "cannot be told",
-            ),
-            (
-                facts(Err("no bpf"), Err("read-only"), Sharing::Node),
-                Verdict::Problem,
-                "no bpf",
-            ),
-            (
-                facts(Ok(()), Err("read-only"), Sharing::Node),
-                Verdict::Problem,
-                "read-only",
+                "in the DaemonSet, set mountPropagation",
             ),
         ] {
-            let found = judge(&facts);
-            assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
-            assert!(found[0].what.contains(says), "{found:?}");
+            assert_found(&facts(sharing), verdict, says, fix);
+        }
+    }
+
+    #[test]
+    fn nothing_is_mounted_over_what_is_there() {
+        let no = |dir: &str| pins::Error::NotBpfFs(dir.into());
+        for (error, on_node, fix) in [
+            (no("/sys/fs/bpf/x"), true, "mount -t bpf bpf /sys/fs/bpf"),
+            (no("/sys/fs/bpf/x"), false, VOLUME),
+            (
+                no("/data"),
+                true,
+                "give the agent, and this command, --pin-dir /sys/fs/bpf/bpf2iam",
+            ),
+            (
+                pins::Error::Mount("/bpf".into()),
+                true,
+                "give the agent, and this command, --pin-dir /bpf/bpf2iam",
+            ),
+        ] {
+            let says = what(&error);
+            let facts = Facts {
+                usable: Err(error),
+                on_node,
+                ..facts(Sharing::Node)
+            };
+            assert_found(&facts, Verdict::Problem, &says, fix);
+        }
+    }
+
+    #[test]
+    fn only_what_is_read_only_is_mounted_anew() {
+        for (errno, on_node, fix) in [
+            (Errno::ROFS, true, "mount -o remount,rw /sys/fs/bpf"),
+            (Errno::ROFS, false, "in the DaemonSet, take readOnly"),
+            (Errno::ACCESS, true, more_rights()),
+        ] {
+            let existing = "/sys/fs/bpf".into();
+            let facts = Facts {
+                writable: Err(Unwritable { existing, errno }),
+                on_node,
+                ..facts(Sharing::Node)
+            };
+            let says = "/sys/fs/bpf cannot be written to: ";
+            assert_found(&facts, Verdict::Problem, says, fix);
         }
     }
 }

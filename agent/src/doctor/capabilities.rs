@@ -2,7 +2,7 @@
 
 use crate::redirect::preflight::{self, Missing};
 
-use super::{Check, Finding};
+use super::{Check, Finding, remedy::more_rights};
 
 pub(super) fn gather() -> Result<(), Missing> {
     preflight::capabilities()
@@ -15,11 +15,7 @@ pub(super) fn judge(facts: &Result<(), Missing>) -> Vec<Finding> {
                 "this process has CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_DAC_READ_SEARCH";
             Finding::ok(Check::Capabilities, what)
         }
-        Err(missing) => Finding::problem(
-            Check::Capabilities,
-            missing.to_string(),
-            "sudo bpf2iam doctor",
-        ),
+        Err(missing) => Finding::problem(Check::Capabilities, missing.to_string(), more_rights()),
     }]
 }
 

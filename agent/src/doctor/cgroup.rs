@@ -13,6 +13,10 @@ use super::{Check, Finding, Pods, mounts};
 /// The id of the root of all cgroups: a mount in a cgroup namespace of its own begins further down.
 const WHOLE: CgroupId = CgroupId::new(1);
 
+/// Mounting it while the node runs would take those of version 1 away from the kubelet.
+const NEEDS_BOOT: &str = "boot the node with systemd.unified_cgroup_hierarchy=1, or give it an image with cgroups of \
+                          version 2 only, such as Amazon Linux 2023 or Bottlerocket";
+
 /// The tree of cgroups.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -34,12 +38,10 @@ pub(super) fn gather(root: &Path) -> Facts {
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let fix = match facts.mounted.first() {
         Some(point) => format!(
-            "bpf2iam doctor --cgroup-root {}, and the same flag for the agent",
+            "give the agent, and this command, --cgroup-root {}",
             point.display()
         ),
-        None => "mount -t cgroup2 cgroup2 /sys/fs/cgroup; to have it after each boot, boot with \
-                 systemd.unified_cgroup_hierarchy=1"
-            .to_owned(),
+        None => NEEDS_BOOT.to_owned(),
     };
     vec![match &facts.root {
         Ok(root) => Finding::ok(
@@ -105,7 +107,7 @@ pub(super) fn judge_pods(facts: &PodsFacts) -> Vec<Finding> {
         Err(error) => Finding::problem(
             Check::Kubepods,
             chain(error),
-            "bpf2iam doctor --kubepods PATH, and give the agent the same",
+            "give the agent, and this command, --kubepods PATH",
         ),
     }]
 }
@@ -124,14 +126,9 @@ mod tests {
                 not(),
                 &["/sys/fs/cgroup/unified"][..],
                 Verdict::Problem,
-                Some("bpf2iam doctor --cgroup-root /sys/fs/cgroup/unified"),
+                Some("give the agent, and this command, --cgroup-root /sys/fs/cgroup/unified"),
             ),
-            (
-                not(),
-                &[],
-                Verdict::Problem,
-                Some("mount -t cgroup2 cgroup2 /sys/fs/cgroup;"),
-            ),
+            (not(), &[], Verdict::Problem, Some(NEEDS_BOOT)),
         ] {
             let mounted = mounted.iter().map(PathBuf::from).collect();
             let found = judge(&Facts { root, mounted });

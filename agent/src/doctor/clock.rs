@@ -2,14 +2,14 @@
 
 use jiff::SignedDuration;
 
+use crate::creds::sts::TOLERATED;
+
 use super::{Check, Finding};
 
 /// AWS refuses signatures that are older, or further ahead.
 const REFUSED: SignedDuration = SignedDuration::from_mins(5);
-/// A clock that is off by less is right.
-const TOLERATED: SignedDuration = SignedDuration::from_mins(1);
 /// How a clock is set, and kept right.
-const FIX: &str = "timedatectl set-ntp true; to see why nothing keeps it right: chronyc tracking";
+const FIX: &str = "timedatectl set-ntp true";
 
 /// How far our clock is ahead of another one.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use crate::redirect::{
     neighbours,
 };
 
-use super::{Check, Finding, Pods};
+use super::{Check, Finding, Pods, remedy::more_rights};
 
 /// Who else is attached.
 #[derive(Debug)]
@@ -47,11 +47,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         Ok(others) => others,
         Err(error) => {
             let what = format!("cannot see what is attached to the pods' cgroup: {error}");
-            return vec![Finding::warning(
-                Check::Conflicts,
-                what,
-                "sudo bpf2iam doctor",
-            )];
+            return vec![Finding::warning(Check::Conflicts, what, more_rights())];
         }
     };
     let (exclusive, friendly): (Vec<_>, Vec<_>) = others.iter().partition(|one| one.excludes);

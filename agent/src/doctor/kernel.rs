@@ -14,7 +14,9 @@ pub(super) struct Facts {
 pub(super) fn gather() -> Facts {
     Facts {
         release: preflight::release(),
-        enough: preflight::kernel().and_then(|()| preflight::features()),
+        enough: preflight::kernel()
+            .and_then(|()| preflight::features())
+            .and_then(|()| preflight::helpers()),
     }
 }
 
@@ -22,7 +24,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     vec![match &facts.enough {
         Ok(()) => {
             let what = format!(
-                "Linux {}, with the programs and maps that are needed",
+                "Linux {}, with the programs, maps and functions that are needed",
                 facts.release
             );
             Finding::ok(Check::Kernel, what)
@@ -65,6 +67,14 @@ mod tests {
                 Err(Missing::Feature("sock_ops programs")),
                 Verdict::Problem,
                 "has no sock_ops programs; it needs CONFIG_CGROUP_BPF=y",
+            ),
+            (
+                Err(Missing::Helper {
+                    helper: "store_hdr_opt",
+                    programs: "sock_ops programs",
+                }),
+                Verdict::Problem,
+                "has no bpf_store_hdr_opt for sock_ops programs; it needs",
             ),
         ] {
             let release = "6.1.0".to_owned();

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::SignedDuration;
+
 use crate::{
     chain::chain,
     redirect::{
@@ -15,7 +17,10 @@ use crate::{
     },
 };
 
-use super::{Check, Finding, LOGS, RESTART};
+use super::{
+    Check, Finding,
+    remedy::{LOGS, RESTART, more_rights},
+};
 
 /// An agent renews its lease once a second, or more often.
 const WATCH: Duration = Duration::from_secs(3);
@@ -25,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The lease.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
-    /// Whether anything is pinned.
-    pinned: bool,
+    /// Whether anything is pinned, or why that cannot be told.
+    pinned: Result<bool, String>,
     trust: Result<Trust, String>,
     /// Whether we may not look.
     denied: bool,
@@ -45,7 +50,10 @@ pub(super) fn gather(pin_dir: &Path, listeners: Option<Vec<SocketAddr>>) -> Fact
     };
     let renewed = last.is_some();
     Facts {
-        pinned: pins.dir().exists(),
+        pinned: pins.dir().try_exists().map_err(|error| {
+            let dir = pins.dir().display();
+            format!("cannot look at {dir}: {error}")
+        }),
         denied: first.as_ref().is_err_and(look::is_denied),
         trust: last.map_or(first, Ok).map_err(|error| chain(&error)),
         renewed,
@@ -53,29 +61,55 @@ pub(super) fn gather(pin_dir: &Path, listeners: Option<Vec<SocketAddr>>) -> Fact
     }
 }
 
-/// Waits until the lease is renewed: then it ends later.
+impl Facts {
+    /// Where an agent listens that renews the lease.
+    pub(super) fn into_proxies(self) -> Option<Vec<SocketAddr>> {
+        let trust = self.trust.ok().filter(|_| self.renewed);
+        trust.map(|trust| trust.proxies)
+    }
+}
+
+/// Whether somebody renews the lease of what is pinned there.
+pub(super) fn is_renewed(pin_dir: &Path) -> bool {
+    let pins = Pins::at(pin_dir);
+    let first = look::trust(&pins);
+    first.is_ok_and(|first| renewal(&pins, &first).is_some())
+}
+
+/// Waits until the lease is renewed: then it ends later than the one that was seen first, just before.
 fn renewal(pins: &Pins, first: &Trust) -> Option<Trust> {
     let start = Instant::now();
     while start.elapsed() < WATCH {
         thread::sleep(PAUSE);
+        // Before the look: whatever holds us up, more has passed than we think, and it only seems to end sooner.
+        let passed = start.elapsed();
         let next = look::trust(pins).ok()?;
-        if next.left > first.left {
+        if ends_later(first, &next, passed) {
             return Some(next);
         }
     }
     None
 }
 
+/// What was left at the first look may be all of it, so that there is never more.
+fn ends_later(first: &Trust, next: &Trust, passed: Duration) -> bool {
+    let passed = SignedDuration::try_from(passed).unwrap_or_default();
+    next.left.saturating_add(passed) > first.left
+}
+
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    vec![match &facts.trust {
-        _ if !facts.pinned => Finding::warning(
+    vec![match (&facts.pinned, &facts.trust) {
+        (Err(error), _) => Finding::warning(Check::Lease, error, more_rights()),
+        (Ok(false), _) => Finding::warning(
             Check::Lease,
             "there is none: nothing of this version is pinned",
             "see above: programs",
         ),
-        Err(error) if facts.denied => Finding::warning(Check::Lease, error, "sudo bpf2iam doctor"),
-        Err(error) => Finding::problem(Check::Lease, error, RESTART),
-        Ok(trust) => of(trust, facts),
+        (Ok(true), Err(error)) if facts.denied => {
+            Finding::warning(Check::Lease, error, more_rights())
+        }
+        (Ok(true), Err(error)) => Finding::problem(Check::Lease, error, RESTART),
+        (Ok(true), Ok(trust)) => of(trust, facts),
     }]
 }
 
@@ -123,8 +157,6 @@ fn list(addresses: &[SocketAddr]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
     use crate::doctor::Verdict;
 
@@ -140,7 +172,7 @@ mod tests {
             proxies: vec![address("10.0.0.1:8181")],
         };
         Facts {
-            pinned: true,
+            pinned: Ok(true),
             trust: Ok(trust),
             denied: false,
             renewed: false,
@@ -198,13 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_was_new_when_it_was_seen_first_is_seen_to_be_renewed() {
+        let trust = |milliseconds| ends_in(milliseconds, WhenGone::Deny).trust.unwrap();
+        let passed = Duration::from_millis(1050);
+        for (left, renewed) in [(9950, true), (10_000, true), (8950, false), (8940, false)] {
+            let later = ends_later(&trust(10_000), &trust(left), passed);
+            assert_eq!(later, renewed, "{left}");
+        }
+    }
+
+    #[test]
     fn programs_that_nobody_told_anything_trust_nobody() {
         let mut untold = renewed(&["10.0.0.1:8181"]);
         let trust = untold.trust.as_mut().unwrap();
         trust.proxies.clear();
         assert_found(&untold, Verdict::Problem, "no agent has told");
         let unreadable = |pinned| Facts {
-            pinned,
+            pinned: Ok(pinned),
             trust: Err("cannot use the map".to_owned()),
             ..ends_in(0, WhenGone::Deny)
         };
@@ -219,5 +261,10 @@ mod tests {
             Verdict::Warning,
             "nothing of this version",
         );
+        let hidden = Facts {
+            pinned: Err("cannot look at /p/1: denied".to_owned()),
+            ..unreadable(false)
+        };
+        assert_found(&hidden, Verdict::Warning, "cannot look at /p/1");
     }
 }

@@ -8,10 +8,15 @@ mod nft;
 mod rule;
 mod tool;
 
+use std::time::Duration;
+
 use super::{Check, Finding};
 
 use rule::Rule;
-use tool::Backend;
+use tool::{Backend, Tools};
+
+/// How long all tools together may take: less than a check, whose lines would be lost otherwise.
+const TOOLS: Duration = Duration::from_secs(10);
 
 /// Whether a back end of the firewall could be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,33 +32,34 @@ struct Look {
 pub(super) struct Facts(Vec<Look>);
 
 pub(super) fn gather() -> Facts {
-    Facts(vec![legacy(), nftables()])
+    let tools = Tools::within(TOOLS);
+    Facts(vec![legacy(tools), nftables(tools)])
 }
 
 /// The tables of the old back end. Where the kernel has none, none is made by looking.
-fn legacy() -> Look {
-    let tools = [
+fn legacy(tools: Tools) -> Look {
+    let names = [
         ("iptables-legacy-save", "iptables-save"),
         ("ip6tables-legacy-save", "ip6tables-save"),
     ];
-    iptables::look(Backend::Legacy, tools)
+    iptables::look(tools, Backend::Legacy, names)
 }
 
 /// The tables of the new one: all of them by `nft`, else those of iptables.
-fn nftables() -> Look {
+fn nftables(tools: Tools) -> Look {
     let by_nft = Look {
         backend: Backend::Nft,
         tools: vec![nft::TOOL],
-        rules: nft::rules(),
+        rules: nft::rules(tools).map_err(|error| error.to_string()),
     };
     if by_nft.rules.is_ok() {
         return by_nft;
     }
-    let tools = [
+    let names = [
         ("iptables-nft-save", "iptables-save"),
         ("ip6tables-nft-save", "ip6tables-save"),
     ];
-    let by_iptables = iptables::look(Backend::Nft, tools);
+    let by_iptables = iptables::look(tools, Backend::Nft, names);
     if by_iptables.rules.is_ok() {
         by_iptables
     } else {

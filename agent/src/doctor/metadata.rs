@@ -28,8 +28,8 @@ const LONGEST: usize = 16 << 10;
 /// So long would the token live.
 const LIFE: Duration = Duration::from_secs(1);
 /// How its options are changed on EC2.
-const OPTIONS: &str = "aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled \
-                       --http-put-response-hop-limit 2";
+const OPTIONS: &str =
+    "aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled";
 
 /// What came of a look at the service.
 #[derive(Clone, Debug)]

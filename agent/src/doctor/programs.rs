@@ -14,7 +14,10 @@ use crate::{
     },
 };
 
-use super::{Check, Finding, RESTART};
+use super::{
+    Check, Finding,
+    remedy::{FOREIGN, INSIDE, RESTART, more_rights},
+};
 
 /// What is pinned.
 #[derive(Clone, Debug)]
@@ -54,8 +57,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let versions = match &facts.versions {
         Ok(versions) => versions,
         Err(error) => {
-            let fix = "sudo bpf2iam doctor";
-            return vec![Finding::warning(Check::Programs, error, fix)];
+            return vec![Finding::warning(Check::Programs, error, more_rights())];
         }
     };
     let mut findings = if versions.contains(&abi::VERSION) {
@@ -70,18 +72,22 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 
 fn nothing(facts: &Facts, versions: &[u32]) -> Finding {
     let root = facts.root.display();
+    if !versions.is_empty() {
+        // Which is one that this command knows nothing of: it may well be as it should.
+        let what = format!(
+            "nothing of this command's version ({}) is pinned at {root}",
+            abi::VERSION
+        );
+        return Finding::warning(Check::Programs, what, INSIDE);
+    }
     if facts.answers {
-        let what = format!("an agent answers, but nothing of this version is pinned at {root}");
+        let what = format!("an agent answers, but nothing is pinned at {root}");
         let fix = "bpf2iam doctor --pin-dir DIR, as the agent has it; or wait until it is ready";
         return Finding::problem(Check::Programs, what, fix);
     }
-    if versions.is_empty() {
-        let what = format!(
-            "nothing is pinned at {root}, and no agent answers: pods reach the real metadata service, and get the node's role"
-        );
-        return Finding::problem(Check::Programs, what, RESTART);
-    }
-    let what = format!("nothing of this version is pinned at {root}");
+    let what = format!(
+        "nothing is pinned at {root}, and no agent answers: pods reach the real metadata service, and get the node's role"
+    );
     Finding::problem(Check::Programs, what, RESTART)
 }
 
@@ -91,18 +97,9 @@ fn of_our_version(facts: &Facts) -> Vec<Finding> {
             "what is pinned at {} cannot be looked at: {error}",
             facts.root.display()
         );
-        return vec![Finding::warning(
-            Check::Programs,
-            what,
-            "sudo bpf2iam doctor",
-        )];
+        return vec![Finding::warning(Check::Programs, what, more_rights())];
     }
-    let problem = |what| Finding::problem(Check::Programs, what, RESTART);
-    let faults = facts.links.iter();
-    let faults = faults.filter_map(|pinned| fault(pinned, facts.cgroup));
-    let mut findings: Vec<_> = faults.map(problem).collect();
-    let maps = facts.map_faults.iter();
-    findings.extend(maps.map(|fault| problem(format!("a map cannot be used: {fault}"))));
+    let findings = faults(facts);
     if !findings.is_empty() {
         return findings;
     }
@@ -127,6 +124,27 @@ fn of_our_version(facts: &Facts) -> Vec<Finding> {
         what
     };
     vec![Finding::ok(Check::Programs, what)]
+}
+
+/// What is wrong with links and maps. An agent that starts mends all of it, but does not touch what is not ours.
+fn faults(facts: &Facts) -> Vec<Finding> {
+    let links = facts.links.iter().filter_map(|pinned| {
+        let fix = match pinned.held {
+            Held::Foreign => FOREIGN,
+            Held::Missing | Held::Unreadable(_) | Held::Link { .. } => RESTART,
+        };
+        Some((fault(pinned, facts.cgroup)?, fix))
+    });
+    let maps = facts.map_faults.iter().map(|fault| {
+        let fix = if fault.ends_with("is not there") {
+            RESTART
+        } else {
+            FOREIGN
+        };
+        (format!("a map cannot be used: {fault}"), fix)
+    });
+    let problem = |(what, fix)| Finding::problem(Check::Programs, what, fix);
+    links.chain(maps).map(problem).collect()
 }
 
 /// Why nothing can be said of a link, and then of no other.
@@ -171,160 +189,10 @@ fn other(root: &Path, version: u32) -> Finding {
         "there is something of another version of the agent at {}: it serves, or nobody has cleaned up after it",
         dir.display()
     );
-    Finding::warning(
-        Check::Programs,
-        what,
-        "nothing, while an upgrade is under way; else, without an agent: bpf2iam uninstall",
-    )
+    // An agent that starts takes the place of what it finds.
+    let fix = format!("nothing, while an upgrade is under way; else {RESTART}");
+    Finding::warning(Check::Programs, what, fix)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::Verdict;
-
-    const NAMES: [&str; 2] = ["imds_connect4", "imds_egress"];
-
-    fn link(runs: &str, cgroup: u64) -> Held {
-        Held::Link {
-            id: 4,
-            program: 5,
-            runs: Some(runs.to_owned()).filter(|runs| !runs.is_empty()),
-            cgroup,
-        }
-    }
-
-    fn facts(versions: &[u32], first: Held) -> Facts {
-        let pinned = |name: &'static str, held| Pinned {
-            name,
-            pin: Path::new("/p").join(name),
-            held,
-        };
-        Facts {
-            root: "/pins".into(),
-            cgroup: Some(7),
-            answers: false,
-            versions: Ok(versions.to_vec()),
-            links: vec![pinned(NAMES[0], first), pinned(NAMES[1], link(NAMES[1], 7))],
-            map_faults: Vec::new(),
-        }
-    }
-
-    fn ours(first: Held) -> Facts {
-        facts(&[abi::VERSION], first)
-    }
-
-    fn right() -> Held {
-        link(NAMES[0], 7)
-    }
-
-    #[test]
-    fn every_link_must_run_its_program_at_the_pods_cgroup() {
-        for (held, verdict, says) in [
-            (
-                right(),
-                Verdict::Ok,
-                "all 2 programs are attached to the pods' cgroup (id 7), pinned at /pins",
-            ),
-            (
-                link("", 7),
-                Verdict::Ok,
-                "their names cannot be told without CAP_SYS_ADMIN",
-            ),
-            (
-                Held::Missing,
-                Verdict::Problem,
-                "imds_connect4 is not attached: there is no link at /p/imds_connect4",
-            ),
-            (
-                Held::Foreign,
-                Verdict::Problem,
-                "is no link of imds_connect4",
-            ),
-            (
-                Held::Unreadable("EIO".to_owned()),
-                Verdict::Warning,
-                "cannot be looked at: EIO",
-            ),
-            (
-                link("stranger", 7),
-                Verdict::Problem,
-                "runs another program than imds_connect4: stranger (id 5)",
-            ),
-            (
-                link(NAMES[0], 0),
-                Verdict::Problem,
-                "its link (id 4) was detached",
-            ),
-            (
-                link(NAMES[0], 9),
-                Verdict::Problem,
-                "another cgroup than the pods' one: that with the id 9",
-            ),
-        ] {
-            let facts = ours(held);
-            assert_eq!(facts.is_attached(), verdict == Verdict::Ok);
-            let found = judge(&facts);
-            assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
-            assert!(found[0].what.contains(says), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_and_what_others_left_is_told() {
-        let none = |answers| Facts {
-            answers,
-            ..facts(&[], Held::Missing)
-        };
-        let broken_map = Facts {
-            map_faults: vec!["/m is not there".to_owned()],
-            ..ours(right())
-        };
-        let no_pods = Facts {
-            cgroup: None,
-            ..ours(right())
-        };
-        let unreadable = Facts {
-            versions: Err("cannot read /pins".to_owned()),
-            ..ours(right())
-        };
-        for (facts, expected) in [
-            (
-                none(false),
-                &[(Verdict::Problem, "pods reach the real metadata service")][..],
-            ),
-            (
-                none(true),
-                &[(Verdict::Problem, "an agent answers, but nothing")],
-            ),
-            (
-                broken_map,
-                &[(Verdict::Problem, "a map cannot be used: /m is not there")],
-            ),
-            (
-                no_pods,
-                &[(Verdict::Warning, "cannot be told without the pods' cgroup")],
-            ),
-            (unreadable, &[(Verdict::Warning, "cannot read /pins")]),
-            (
-                facts(&[abi::VERSION, 77], right()),
-                &[(Verdict::Ok, "all 2"), (Verdict::Warning, "/pins/77")],
-            ),
-            (
-                facts(&[77], Held::Missing),
-                &[
-                    (Verdict::Problem, "nothing of this version"),
-                    (Verdict::Warning, "/pins/77"),
-                ],
-            ),
-        ] {
-            let found = judge(&facts);
-            assert_eq!(found.len(), expected.len(), "{found:?}");
-            for (found, (verdict, says)) in found.iter().zip(expected) {
-                assert_eq!(found.verdict, *verdict, "{found:?}");
-                assert!(found.what.contains(says), "{found:?}");
-                assert_eq!(found.fix.is_none(), *verdict == Verdict::Ok);
-            }
-        }
-    }
-}
+mod tests;

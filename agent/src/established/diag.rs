@@ -1,23 +1,30 @@
 //! Asks the kernel about the TCP sockets of a network namespace, and has it close some: `NETLINK_SOCK_DIAG`.
 //!
 //! The crates for it bring five more and do not know a socket's cgroup; one kind of question and two of answers are
-//! less. Each wait is bounded.
+//! less. All of it is bounded: who may do so in a namespace can send us messages without end.
 
 mod message;
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, send,
-    socket_with,
-    sockopt::{Timeout, set_socket_timeout},
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, send,
+        socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
 };
 
 use message::Reply;
 
 pub(super) use message::{Family, Socket};
 
-/// The kernel answers while it is asked; longer than this is no answer.
+/// The kernel answers while it is asked, and walks through all of a namespace's sockets within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The kernel puts as many replies into a datagram as there is room for, 32 KiB at most.
 const ROOM: usize = 32 << 10;
@@ -27,21 +34,34 @@ const ROOM: usize = 32 << 10;
 pub(super) struct Diag {
     socket: OwnedFd,
     room: Vec<u8>,
+    deadline: Instant,
+}
+
+/// What came of closing a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It is closed.
+    Now,
+    /// It was gone.
+    Before,
+    /// It cannot be: the kernel closes none, or not one that only waits to be forgotten (before Linux 6.2).
+    Never,
 }
 
 impl Diag {
-    /// In the namespace of the calling thread.
-    pub(super) fn open() -> io::Result<Self> {
+    /// In the namespace of the calling thread. All questions together take no longer than [`PATIENCE`], and end before
+    /// `end`.
+    pub(super) fn open(end: Instant) -> io::Result<Self> {
         let socket = socket_with(
             AddressFamily::NETLINK,
             SocketType::DGRAM,
             SocketFlags::CLOEXEC,
             Some(netlink::SOCK_DIAG),
         )?;
-        set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
         Ok(Self {
             socket,
             room: vec![0; ROOM],
+            deadline: end.min(Instant::now() + PATIENCE),
         })
     }
 
@@ -60,17 +80,25 @@ impl Diag {
         Ok(found)
     }
 
-    /// Closes the socket: whoever has it gets `ECONNABORTED`. Says whether it was still there.
-    pub(super) fn destroy(&mut self, socket: &Socket) -> io::Result<bool> {
+    /// Closes the socket: whoever has it gets `ECONNABORTED`.
+    pub(super) fn destroy(&mut self, socket: &Socket) -> io::Result<Closed> {
         match self.ask(&message::destroy(socket), drop) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            ended => ended.map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Closed::Before),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => {
+                Ok(Closed::Never)
+            }
+            ended => ended.map(|()| Closed::Now),
         }
     }
 
     fn ask(&mut self, question: &[u8], mut each: impl FnMut(Socket)) -> io::Result<()> {
         send(&self.socket, question, SendFlags::empty())?;
         loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            set_socket_timeout(&self.socket, Timeout::Recv, Some(left))?;
             let (_, length, from) = recvfrom(&self.socket, &mut *self.room, RecvFlags::TRUNC)?;
             // Who is root in the namespace may send us something as well.
             let from = from.and_then(|from| netlink::SocketAddrNetlink::try_from(from).ok());
@@ -96,6 +124,10 @@ mod tests {
 
     use super::*;
 
+    fn diag() -> Diag {
+        Diag::open(Instant::now() + Duration::from_mins(1)).unwrap()
+    }
+
     /// A connection to this address, and its listener.
     fn connection(ip: &str) -> (TcpListener, TcpStream) {
         let listener = TcpListener::bind((ip, 0)).unwrap();
@@ -108,7 +140,7 @@ mod tests {
         // Nobody else has this one.
         let (_listener, _stream) = connection("127.83.7.201");
         let remote = Address::v4(u32::from_ne_bytes([127, 83, 7, 201]));
-        let mut diag = Diag::open().unwrap();
+        let mut diag = diag();
         let of_it = |socket: &Socket| socket.remote() == remote;
         let found = diag.sockets(Family::V4, of_it).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
@@ -128,10 +160,35 @@ mod tests {
         };
         let streams: Vec<_> = (0..350).map(connect).collect();
         let remote = Address::v4(u32::from_ne_bytes([127, 83, 7, 202]));
-        let mut diag = Diag::open().unwrap();
+        let mut diag = diag();
         let of_them = |socket: &Socket| socket.remote() == remote;
         let found = diag.sockets(Family::V4, of_them).unwrap();
         // Others come and go, and a list is no snapshot.
         assert!(found.len() > streams.len() - 10, "{}", found.len());
+    }
+
+    #[test]
+    fn nobody_is_heard_after_the_end() {
+        let mut diag = Diag::open(Instant::now()).unwrap();
+        let late = diag.sockets(Family::V4, |_| true).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// As one that has aged between the list and the order to close it.
+    #[test]
+    fn a_socket_that_is_gone_or_only_waits_to_be_forgotten_is_no_error() {
+        let (listener, stream) = connection("127.83.7.203");
+        let remote = Address::v4(u32::from_ne_bytes([127, 83, 7, 203]));
+        let mut diag = diag();
+        let of_it = |socket: &Socket| socket.remote() == remote;
+        let found = diag.sockets(Family::V4, of_it).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        // Whoever closes first has to wait.
+        drop(stream);
+        drop(accepted);
+        if let Err(error) = diag.destroy(&found[0]) {
+            // Nobody but root may close any.
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        }
     }
 }

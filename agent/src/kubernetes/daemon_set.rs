@@ -2,73 +2,45 @@
 //!
 //! A look at the end alone would be too late: whoever uninstalls may have removed the right to look by then. So it is
 //! watched, and what was seen last counts where nobody answers any more. What cannot be told is never taken for
-//! an uninstall.
+//! an uninstall: that it is not there counts only as a list without it, which no proxy makes up.
+//!
+//! Each watch begins at a list. The object's own version would not do: on a quiet cluster it is older than what the server
+//! remembers, and refused.
 
+mod name;
 mod place;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
 use kube::{
     Api, Client,
-    api::{WatchEvent, WatchParams},
+    api::{ListParams, WatchEvent, WatchParams},
 };
 use tokio::{
     sync::watch,
     time::{self, Instant},
 };
 
-use crate::{
-    chain::chain,
-    digest::Digest,
-    drain,
-    id::{Excerpt, is_dns_label, is_dns_subdomain},
-};
+use crate::{chain::chain, digest::Digest, drain};
+
+pub use name::{InvalidName, Name};
 
 use place::Place;
 
 /// How long an answer is waited for at the end, when a kubelet waits for us.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long an answer is waited for otherwise.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long the server keeps a watch, in seconds: fewer than the 300 of many a load balancer.
 const LIFE: u32 = 240;
-/// The pause before it is watched anew.
+/// Where it has not ended a minute after that, the server is not there any more.
+const SILENCE: Duration = Duration::from_mins(5);
+/// The pause before it is watched anew after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The pause before it is looked for again where it was not found.
-const LATE: Duration = Duration::from_mins(1);
-
-/// Its namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    namespace: String,
-    name: String,
-}
-
-/// A text that is no such name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no NAMESPACE/NAME of a DaemonSet")]
-pub struct InvalidName(Excerpt);
-
-impl FromStr for Name {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let parts = text.split_once('/');
-        let (namespace, name) = parts
-            .filter(|(namespace, name)| is_dns_label(namespace, 63) && is_dns_subdomain(name))
-            .ok_or_else(|| InvalidName(Excerpt::of(text)))?;
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+/// A watch that ends sooner has failed.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Whether another agent is to come to this node after us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +51,19 @@ pub enum Fate {
     Goes(&'static str),
     /// Nobody can tell.
     Unknown,
+}
+
+/// Why it cannot be told.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Client(#[from] kube::Error),
+    #[error("the API server does not answer in time")]
+    Late,
+    #[error("the API server hangs up at once")]
+    Closed,
+    #[error("the API server's list has no version")]
+    NoVersion,
 }
 
 /// What was seen last.
@@ -119,25 +104,19 @@ impl Home {
         }
     }
 
-    /// Watches it until the drain, or until it is deleted.
+    /// Watches it until the drain. One that was deleted may be made anew.
     pub async fn run(self, mut drain: drain::Watch) {
         tokio::select! {
             () = self.watch() => {}
-            () = drain.signaled() => return,
+            () = drain.signaled() => {}
         }
-        drain.signaled().await;
     }
 
     /// What is to become of the node, as far as can be told within a moment.
     pub async fn fate(&self) -> Fate {
         let deadline = Instant::now() + PATIENCE;
-        let asked = time::timeout_at(deadline, self.sets.get_opt(&self.name.name)).await;
-        match asked {
-            Ok(Ok(found)) => self.saw(found.as_ref()),
-            Ok(Err(error)) => {
-                tracing::debug!(error = chain(&error), "cannot ask about the DaemonSet");
-            }
-            Err(_late) => tracing::debug!("nobody says anything of the DaemonSet"),
+        if let Err(error) = self.list(deadline).await {
+            tracing::debug!(error = chain(&error), "cannot ask about the DaemonSet");
         }
         let seen = self.seen.borrow().clone();
         match seen {
@@ -159,9 +138,13 @@ impl Home {
     async fn watch(&self) {
         let warnings = Digest::default();
         loop {
-            if let Err(error) = self.follow().await
-                && let Some(count) = warnings.add("watch")
-            {
+            let Err(error) = self.follow().await else {
+                continue;
+            };
+            if matches!(*self.seen.borrow(), Seen::Deleted) {
+                // The right to look goes with it.
+                tracing::debug!(error = chain(&error), "cannot watch the DaemonSet that was");
+            } else if let Some(count) = warnings.add("watch") {
                 let (error, daemon_set) = (chain(&error), self.name.to_string());
                 tracing::warn!(
                     count,
@@ -170,38 +153,59 @@ impl Home {
                     "cannot watch the agent's own DaemonSet; an uninstall may go unseen"
                 );
             }
-            let pause = match *self.seen.borrow() {
-                Seen::Deleted => return,
-                Seen::There(_) => PAUSE,
-                Seen::Nothing => LATE,
-            };
-            time::sleep(pause).await;
+            time::sleep(PAUSE).await;
         }
     }
 
-    /// Follows it until the server hangs up.
-    async fn follow(&self) -> Result<(), kube::Error> {
-        let found = self.sets.get_opt(&self.name.name).await?;
-        self.saw(found.as_ref());
-        let Some(version) = found.and_then(|set| set.metadata.resource_version) else {
-            return Ok(());
-        };
-        let wanted = WatchParams::default()
-            .fields(&format!("metadata.name={}", self.name.name))
-            .timeout(LIFE);
-        let mut events = self.sets.watch(&wanted, &version).await?.boxed();
+    /// Follows it until the server ends the watch, as it does now and then.
+    async fn follow(&self) -> Result<(), Error> {
+        let version = self.list(Instant::now() + ANSWER).await?;
+        let wanted = WatchParams::default().fields(&self.selector());
+        let wanted = wanted.timeout(LIFE);
+        let opened = time::timeout(ANSWER, self.sets.watch(&wanted, &version));
+        let events = opened.await.map_err(|_late| Error::Late)??;
+        tracing::debug!(daemon_set = %self.name, "watching the agent's own DaemonSet");
+        let start = Instant::now();
+        let listened = time::timeout(SILENCE, self.listen(events)).await;
+        listened.map_err(|_silent| Error::Late)??;
+        if start.elapsed() < SHORT {
+            return Err(Error::Closed);
+        }
+        Ok(())
+    }
+
+    async fn listen(
+        &self,
+        events: impl Stream<Item = kube::Result<WatchEvent<DaemonSet>>>,
+    ) -> Result<(), Error> {
+        let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
             match event? {
                 WatchEvent::Added(set) | WatchEvent::Modified(set) => self.saw(Some(&set)),
-                WatchEvent::Deleted(_) => {
-                    self.saw(None);
-                    return Ok(());
-                }
+                WatchEvent::Deleted(_) => self.saw(None),
                 WatchEvent::Bookmark(_) => {}
-                WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+                WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
             }
         }
         Ok(())
+    }
+
+    /// Looks whether it is there, and gives the version as of which that is.
+    async fn list(&self, deadline: Instant) -> Result<String, Error> {
+        let wanted = ListParams::default().fields(&self.selector());
+        let listed = time::timeout_at(deadline, self.sets.list(&wanted)).await;
+        let list = listed.map_err(|_late| Error::Late)??;
+        let version = list.metadata.resource_version;
+        let version = version.filter(|version| !version.is_empty());
+        let version = version.ok_or(Error::NoVersion)?;
+        let name = |set: &&DaemonSet| set.metadata.name.as_ref() == Some(&self.name.name);
+        self.saw(list.items.iter().find(name));
+        Ok(version)
+    }
+
+    /// RBAC lets nobody list or watch one object by its name without this.
+    fn selector(&self) -> String {
+        format!("metadata.name={}", self.name.name)
     }
 
     /// Takes note. What was never there is a slip in the flag rather than an uninstall.
@@ -210,8 +214,8 @@ impl Home {
         let known = !matches!(*self.seen.borrow(), Seen::Nothing);
         match set {
             Some(set) => {
-                if !known {
-                    tracing::debug!(daemon_set, "the agent's own DaemonSet is there");
+                if matches!(*self.seen.borrow(), Seen::Deleted) {
+                    tracing::debug!(daemon_set, "the agent's own DaemonSet is there again");
                 }
                 self.seen
                     .send_replace(Seen::There(Box::new(Place::of(set))));
@@ -229,27 +233,4 @@ impl Home {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_has_a_namespace() {
-        let name: Name = "kube-system/bpf2iam".parse().unwrap();
-        assert_eq!(name.to_string(), "kube-system/bpf2iam");
-        for text in [
-            "",
-            "bpf2iam",
-            "/bpf2iam",
-            "kube-system/",
-            "a/b/c",
-            "A/b",
-            "a/B",
-        ] {
-            let error = text.parse::<Name>().unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("{text:?} is no NAMESPACE/NAME of a DaemonSet")
-            );
-        }
-    }
-}
+mod tests;

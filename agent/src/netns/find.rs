@@ -10,58 +10,78 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, Id, Netns};
+use rustix::io::Errno;
+
+use super::{Error, Id, Netns, OWN, open_error};
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The namespaces, our own first.
-    pub namespaces: Vec<Netns>,
+    /// Where namespaces are, each once, our own first. None is open: there may be many.
+    pub places: Vec<Place>,
     /// What should have been found, but for these errors.
     pub failed: Vec<Error>,
     seen: HashSet<Id>,
+}
+
+/// What leads to a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// We are there.
+    Own,
+    /// A file, which may be gone when it is opened, or may have been no namespace's from the first.
+    File(PathBuf),
+}
+
+impl Place {
+    /// The namespace there, if there is one.
+    pub fn open(&self) -> Result<Option<Netns>, Error> {
+        match self {
+            Self::Own => Ok(Some(Netns::own())),
+            Self::File(path) => Netns::open(path),
+        }
+    }
 }
 
 /// The namespaces that the files in `dir` stand for, those of the processes below the cgroup `kubepods`, and our own,
 /// where pods on the node's network are.
 pub fn find(dir: &Path, kubepods: &Path) -> Found {
     let mut found = Found::default();
-    match Netns::own() {
-        Ok(own) => found.add(own),
-        Err(error) => found.failed.push(error),
-    }
+    found.take(Place::Own, Id::at(Path::new(OWN)));
     match files(dir) {
-        Ok(files) => files.iter().for_each(|file| found.take(file)),
+        Ok(files) => files.into_iter().for_each(|file| found.take_file(file)),
         Err(source) => found.failed.push(Error::Find {
             path: dir.to_owned(),
             source,
         }),
     }
     for process in processes(kubepods) {
-        found.take_from(&PathBuf::from(format!("/proc/{process}/ns/net")));
+        // Some may not be looked at, or have ended.
+        let file = PathBuf::from(format!("/proc/{process}/ns/net"));
+        if let Ok(id) = Id::at(&file) {
+            found.take(Place::File(file), Ok(id));
+        }
     }
     found
 }
 
 impl Found {
-    fn add(&mut self, netns: Netns) {
-        if self.seen.insert(netns.id) {
-            self.namespaces.push(netns);
+    fn take(&mut self, place: Place, id: rustix::io::Result<Id>) {
+        match (id, place) {
+            (Ok(id), place) => {
+                if self.seen.insert(id) {
+                    self.places.push(place);
+                }
+            }
+            (Err(errno), Place::Own) => self.failed.push(open_error(OWN.into(), errno)),
+            (Err(Errno::NOENT), Place::File(_)) => {}
+            (Err(errno), Place::File(path)) => self.failed.push(open_error(path, errno)),
         }
     }
 
-    fn take(&mut self, file: &Path) {
-        match Netns::open(file) {
-            Ok(netns) => netns.into_iter().for_each(|netns| self.add(netns)),
-            Err(error) => self.failed.push(error),
-        }
-    }
-
-    /// As [`take`](Self::take), of one of many processes, most of which share theirs. Some may not be looked at.
-    fn take_from(&mut self, process: &Path) {
-        if Id::at(process).is_ok_and(|id| !self.seen.contains(&id)) {
-            self.take(process);
-        }
+    fn take_file(&mut self, file: PathBuf) {
+        let id = Id::at(&file);
+        self.take(Place::File(file), id);
     }
 }
 
@@ -104,8 +124,8 @@ mod tests {
         (root, dir, kubepods)
     }
 
-    fn paths(found: &Found) -> Vec<&Path> {
-        found.namespaces.iter().map(Netns::path).collect()
+    fn file(path: impl Into<PathBuf>) -> Place {
+        Place::File(path.into())
     }
 
     #[test]
@@ -115,7 +135,7 @@ mod tests {
         let processes = format!("{}\n0\n", std::process::id());
         fs::write(kubepods.join("pod1/cgroup.procs"), processes).unwrap();
         let found = find(&dir, &kubepods);
-        assert_eq!(paths(&found), [Path::new("/proc/self/ns/net")]);
+        assert_eq!(found.places, [Place::Own]);
         assert!(found.failed.is_empty(), "{found:?}");
     }
 
@@ -126,10 +146,12 @@ mod tests {
         symlink("/proc/self/ns/uts", dir.join("by-file")).unwrap();
         fs::write(dir.join("none"), "").unwrap();
         let found = find(&dir, &kubepods);
-        assert_eq!(
-            paths(&found),
-            [Path::new("/proc/self/ns/net"), &dir.join("by-file")]
-        );
+        let mut files = found.places[1..].to_vec();
+        files.sort_by_key(|place| *place == file(dir.join("none")));
+        let expected = [file(dir.join("by-file")), file(dir.join("none"))];
+        assert_eq!((&found.places[0], &*files), (&Place::Own, &expected[..]));
+        let is_one = |place: &Place| place.open().unwrap().is_some();
+        assert_eq!(expected.each_ref().map(is_one), [true, false]);
         assert!(found.failed.is_empty(), "{found:?}");
     }
 
@@ -154,9 +176,9 @@ mod tests {
     fn a_directory_that_is_not_there_has_no_namespaces_and_one_that_is_none_is_named() {
         let (root, _, kubepods) = places();
         let found = find(&root.path().join("none"), &kubepods);
-        assert_eq!((found.namespaces.len(), found.failed.len()), (1, 0));
+        assert_eq!((found.places.len(), found.failed.len()), (1, 0));
         let found = find(Path::new("/proc/stat"), &kubepods);
-        assert_eq!(found.namespaces.len(), 1);
+        assert_eq!(found.places, [Place::Own]);
         let error = found.failed[0].to_string();
         assert_eq!(error, "cannot look for network namespaces in /proc/stat");
     }

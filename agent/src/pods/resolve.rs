@@ -88,6 +88,11 @@ impl Resolver {
         &self.policy
     }
 
+    /// The same, to be kept.
+    pub fn shared_policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
     /// What the index says now about the pod `uid`, whoever asks.
     pub fn known(&self, uid: PodUid) -> Option<Arc<Subject>> {
         self.store.snapshot().pod(uid).cloned()

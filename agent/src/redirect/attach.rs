@@ -1,10 +1,8 @@
 //! Attaches the programs, as pinned links in mode Single: no other link is touched, and none touches ours.
 //!
-//! The order matters. What records a connection is there before anything is redirected, and packets are dropped
-//! only when connects no longer make them.
+//! In the order of the hooks: what is there at any moment is right by itself.
 
 use std::{
-    ffi::OsStr,
     fs,
     io::{self, ErrorKind},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -22,70 +20,10 @@ use aya::{
 
 use super::{
     Error, conflict,
+    hooks::{HOOKS, Hook, Kind},
     pins::{self, Pins},
     sys::{self, LinkInfo},
 };
-
-/// One of our programs.
-pub(super) struct Hook {
-    /// Its name in the object and in `bpftool`.
-    pub(super) name: &'static str,
-    kind: Kind,
-    /// `enum bpf_attach_type`.
-    pub(super) attach_type: u32,
-    /// As `bpftool` calls the place.
-    pub(super) place: &'static str,
-}
-
-impl Hook {
-    const fn attached(&self, program_id: u32, link_id: u32) -> Attached {
-        Attached {
-            name: self.name,
-            place: self.place,
-            program_id,
-            link_id,
-        }
-    }
-}
-
-/// The type of a program.
-#[derive(Clone, Copy)]
-enum Kind {
-    SockAddr,
-    SockOps,
-    Egress,
-}
-
-const fn hook(name: &'static str, kind: Kind, attach_type: u32, place: &'static str) -> Hook {
-    Hook {
-        name,
-        kind,
-        attach_type,
-        place,
-    }
-}
-
-/// All programs, in the order in which they are attached.
-pub(super) const HOOKS: [Hook; 8] = [
-    hook("imds_sockops", Kind::SockOps, 3, "cgroup_sock_ops"),
-    hook(
-        "imds_getpeer4",
-        Kind::SockAddr,
-        29,
-        "cgroup_inet4_getpeername",
-    ),
-    hook(
-        "imds_getpeer6",
-        Kind::SockAddr,
-        30,
-        "cgroup_inet6_getpeername",
-    ),
-    hook("imds_connect4", Kind::SockAddr, 10, "cgroup_inet4_connect"),
-    hook("imds_connect6", Kind::SockAddr, 11, "cgroup_inet6_connect"),
-    hook("imds_sendmsg4", Kind::SockAddr, 14, "cgroup_udp4_sendmsg"),
-    hook("imds_sendmsg6", Kind::SockAddr, 15, "cgroup_udp6_sendmsg"),
-    hook("imds_egress", Kind::Egress, 1, "cgroup_inet_egress"),
-];
 
 /// A program that is attached, and stays so when we end: the link is pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +45,30 @@ pub enum Hold {
     Whole,
     /// The cgroup is gone or another one, and the links with it.
     CgroupGone,
-    /// Somebody took the pins away.
+    /// Somebody took pins away.
     Released,
+    /// The maps are another agent's.
+    Replaced,
+}
+
+impl Hook {
+    const fn attached(&self, program_id: u32, link_id: u32) -> Attached {
+        Attached {
+            name: self.name,
+            place: self.place,
+            program_id,
+            link_id,
+        }
+    }
+}
+
+/// What becomes of the programs that were attached just now when one cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// They are detached again: a node is not half ours.
+    Undo,
+    /// They stay, and as many as can be are attached: the node was ours, and each of them keeps pods from the real service.
+    Keep,
 }
 
 /// Loads all programs into the kernel.
@@ -131,25 +91,31 @@ fn load(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), Error> {
     })
 }
 
-/// Attaches all programs to `cgroup`, which is at `path`, and pins the links. A link that is pinned already and leads
-/// there gets the new program, and no connect falls between the two. When one cannot be attached, those that were not
-/// there before are detached again.
+/// Attaches all programs to a cgroup at a path, and pins the links. A link that is pinned already and leads there gets the
+/// new program, and no connect falls between the two.
 pub(super) fn attach_all(
     ebpf: &mut Ebpf,
-    cgroup: BorrowedFd<'_>,
-    path: &Path,
+    (cgroup, path): (BorrowedFd<'_>, &Path),
     pins: &Pins,
+    failing: Failing,
 ) -> Result<Vec<Attached>, Error> {
     let (id, begin) = (cgroup_id(cgroup, path)?, Instant::now());
-    let mut fresh = Fresh::default();
-    let mut attached = Vec::new();
+    let (mut fresh, mut attached, mut failed) = (Fresh::default(), Vec::new(), None);
     for hook in &HOOKS {
         let pin = pins.link(hook.name);
-        let found = match pinned(hook, &pin, id)? {
-            Some(link) => update(ebpf, hook, link.as_fd(), &pin)?,
-            None => attach(ebpf, hook, (cgroup, path), &pin, &mut fresh)?,
-        };
-        attached.push(found);
+        let found = pinned(hook, &pin, id).and_then(|link| match link {
+            Some(link) => update(ebpf, hook, link.as_fd(), &pin),
+            None => attach(ebpf, hook, (cgroup, path), &pin, &mut fresh),
+        });
+        match (found, failing) {
+            (Ok(found), _) => attached.push(found),
+            (Err(error), Failing::Undo) => return Err(error),
+            (Err(error), Failing::Keep) => failed = failed.or(Some(error)),
+        }
+    }
+    if let Some(error) = failed {
+        fresh.0.clear();
+        return Err(error);
     }
     tracing::info!(
         new = fresh.0.len(),
@@ -159,12 +125,6 @@ pub(super) fn attach_all(
     );
     fresh.0.clear();
     Ok(attached)
-}
-
-/// Where the link called `name` comes when they are taken away: in the reverse order of attaching, strangers first.
-pub(super) fn order(name: &OsStr) -> usize {
-    let at = HOOKS.iter().position(|hook| name == hook.name);
-    at.map_or(0, |at| HOOKS.len() - at)
 }
 
 /// Detaches what is pinned under the name of one of our links. That it is unpinned takes effect a moment later only.

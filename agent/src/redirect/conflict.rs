@@ -13,7 +13,7 @@ use std::{
 
 use aya::programs::{ProgramError, loaded_programs};
 
-use super::{attach::HOOKS, sys};
+use super::{hooks::HOOKS, sys};
 
 /// A program in our way.
 #[derive(Clone, Debug, PartialEq, Eq)]

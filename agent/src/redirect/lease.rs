@@ -6,7 +6,7 @@ use bpf2iam_ebpf::abi::Config;
 
 use crate::duration;
 
-use super::{Error, Owner, Pins, Target, Us, maps};
+use super::{Error, Owner, Pins, Target, Us, maps, rules::Rules};
 
 /// What the kernel does with connects to the metadata address when no agent renews its lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -76,7 +76,7 @@ impl fmt::Display for LeaseLength {
 /// Tells the programs that are pinned whom they obey, and for how long. It needs none of our own to be loaded.
 #[derive(Debug)]
 pub struct Lease {
-    rules: maps::Rules,
+    rules: Rules,
     us: Us,
 }
 
@@ -84,30 +84,21 @@ impl Lease {
     /// What is pinned must be ours, and all of it be there.
     pub fn open(pins: &Pins, us: &Us) -> Result<Self, Error> {
         maps::check(pins)?;
-        let (rules, us) = (maps::Rules::open(pins)?, us.clone());
+        let (rules, us) = (Rules::open(pins)?, us.clone());
         Ok(Self { rules, us })
     }
 
     /// From now on connects go to `target`, at once for all of them, for as long as the lease is renewed.
     pub fn switch(&mut self, target: Target, length: Duration) -> Result<(), Error> {
-        self.rules.lease(deadline(length))?;
-        self.rules.switch(target.config(self.us.owner))?;
+        let config = target.config(self.us.owner);
+        self.rules.switch(config, deadline(length))?;
         self.us.served.begin();
         Ok(())
     }
 
     /// The programs go on for so long, if they obey us. Says whether they do.
     pub fn renew(&mut self, length: Duration) -> Result<bool, Error> {
-        if !self.is_ours()? {
-            return Ok(false);
-        }
-        self.rules.lease(deadline(length))?;
-        let ours = self.is_ours()?;
-        if !ours {
-            // We were suspended just there, and who knows for how long: the other agent's lease is not to end by that.
-            self.rules.lease(deadline(length))?;
-        }
-        Ok(ours)
+        self.rules.renew(self.us.owner.0, deadline(length))
     }
 
     /// Whether the programs obey us, and not an agent that came after us.

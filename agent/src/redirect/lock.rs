@@ -3,9 +3,9 @@
 //! A lock ends with the process that holds it, however that ends, and leaves nothing behind.
 
 use std::{
-    io,
+    fs, io,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -16,7 +16,8 @@ use rustix::{
 /// Held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _dir: OwnedFd,
+    fd: OwnedFd,
+    dir: PathBuf,
 }
 
 impl Lock {
@@ -28,8 +29,21 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             locked => locked?,
         }
+        let (dir, lock) = (
+            dir.to_owned(),
+            Self {
+                fd,
+                dir: dir.to_owned(),
+            },
+        );
         // It may have been removed, and made anew, while we waited: then others lock another directory.
-        let (locked, now) = (fstat(&fd)?, std::fs::metadata(dir)?);
-        Ok((locked.st_ino == now.ino()).then_some(Self { _dir: fd }))
+        fs::metadata(&dir)?;
+        Ok(lock.is_current().then_some(lock))
+    }
+
+    /// Whether others try to lock the same: the directory is not gone, nor another one.
+    pub fn is_current(&self) -> bool {
+        let (locked, now) = (fstat(&self.fd), fs::metadata(&self.dir));
+        matches!((locked, now), (Ok(locked), Ok(now)) if (locked.st_dev, locked.st_ino) == (now.dev(), now.ino()))
     }
 }

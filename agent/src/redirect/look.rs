@@ -12,12 +12,12 @@ use bpf2iam_ebpf::abi::Config;
 use jiff::SignedDuration;
 
 use super::{
-    Error, Owner, WhenGone,
-    attach::{HOOKS, Hook},
-    conflict,
+    Error, Owner, WhenGone, conflict,
+    hooks::{HOOKS, Hook},
     lease::deadline,
-    maps::{self, Rules},
+    maps,
     pins::Pins,
+    rules::Rules,
     sys::{self, LinkInfo},
 };
 

@@ -4,6 +4,8 @@
 //! the maps holds the key of session tokens. What bears one of our names and is not ours is never used: it is an
 //! error that names it. An uninstall takes away whatever is in our directories.
 
+mod inventory;
+
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, Permissions},
@@ -15,7 +17,9 @@ use std::{
 use bpf2iam_ebpf::abi;
 use rustix::fs::statfs;
 
-use super::{attach, lock::Lock};
+use super::lock::Lock;
+
+pub use inventory::{Left, list, remove, remove_version, versions};
 
 /// `BPF_FS_MAGIC` (`linux/magic.h`).
 const BPF_FS: u64 = 0xcafe_4a11;
@@ -121,7 +125,7 @@ impl Pins {
     }
 
     /// Takes away those of the directories in which there is nothing.
-    fn remove_empty(&self) {
+    pub fn remove_empty(&self) {
         for dir in [&self.links(), &self.maps(), &self.dir, &self.root] {
             let _others_pin_there = fs::remove_dir(dir).err();
         }
@@ -195,75 +199,6 @@ impl Pins {
     }
 }
 
-/// Takes away everything that any version of us has pinned below `root`, and the directories: after that nothing of us is
-/// left there. Links go first, and of ours those last that keep the pods from the real service.
-pub fn remove(root: &Path) -> Result<(), Error> {
-    for version in versions(root)? {
-        remove_version(&root.join(version.to_string()))?;
-    }
-    remove_dir(root)
-}
-
-/// Takes away what the version in `dir` has pinned, and whatever else is there: a newer one may keep more than we do.
-pub fn remove_version(dir: &Path) -> Result<(), Error> {
-    for kind in ["links", "maps"] {
-        let pins = dir.join(kind);
-        let mut names = names(&pins)?;
-        names.sort_unstable_by_key(|name| attach::order(name));
-        for name in names {
-            let pin = pins.join(name);
-            // What fails here is done by the next line, a little later.
-            let _failed = attach::detach(&pin).err();
-            remove_pin(&pin)?;
-        }
-    }
-    gone(fs::remove_dir_all(dir)).map_err(|source| Error::Directory {
-        what: "remove",
-        path: dir.to_owned(),
-        source,
-    })
-}
-
-fn remove_pin(pin: &Path) -> Result<(), Error> {
-    match gone(fs::remove_file(pin)) {
-        Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(()),
-        removed => removed.map_err(|source| Error::Directory {
-            what: "remove",
-            path: pin.to_owned(),
-            source,
-        }),
-    }
-}
-
-/// The versions that have pinned something below `root`.
-pub fn versions(root: &Path) -> Result<Vec<u32>, Error> {
-    let names = names(root)?.into_iter();
-    let is_dir = |name: &OsString| {
-        let found = fs::symlink_metadata(root.join(name));
-        found.is_ok_and(|found| found.is_dir())
-    };
-    let mut versions: Vec<u32> = names
-        .filter(is_dir)
-        .filter_map(|name| name.to_str()?.parse().ok())
-        .collect();
-    versions.sort_unstable();
-    Ok(versions)
-}
-
-/// Everything that is pinned below `root`, links first.
-pub fn list(root: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut all = Vec::new();
-    for version in versions(root)? {
-        for kind in ["links", "maps"] {
-            let dir = root.join(version.to_string()).join(kind);
-            let mut names = names(&dir)?;
-            names.sort_unstable_by_key(|name| attach::order(name));
-            all.extend(names.into_iter().map(|name| dir.join(name)));
-        }
-    }
-    Ok(all)
-}
-
 fn names(dir: &Path) -> Result<Vec<OsString>, Error> {
     let failed = |source| Error::Directory {
         what: "read",
@@ -276,22 +211,6 @@ fn names(dir: &Path) -> Result<Vec<OsString>, Error> {
     };
     let names = entries.map(|entry| Ok(entry?.file_name()));
     names.collect::<io::Result<_>>().map_err(failed)
-}
-
-fn remove_dir(dir: &Path) -> Result<(), Error> {
-    gone(fs::remove_dir(dir)).map_err(|source| Error::Directory {
-        what: "remove",
-        path: dir.to_owned(),
-        source,
-    })
-}
-
-/// It is well if somebody else was faster.
-fn gone(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 /// That `root`, or where it will be made, is on a bpf file system, and below where that is mounted.

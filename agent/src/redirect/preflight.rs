@@ -5,7 +5,7 @@ use std::path::Path;
 use aya::{
     maps::MapType,
     programs::ProgramType,
-    sys::{is_map_supported, is_program_supported},
+    sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supported},
     util::KernelVersion,
 };
 use caps::{CapSet, Capability, CapsHashSet};
@@ -34,6 +34,16 @@ pub enum Missing {
         "this kernel has no {0}; it needs CONFIG_CGROUP_BPF=y, CONFIG_BPF_SYSCALL=y and CONFIG_INET=y"
     )]
     Feature(&'static str),
+    /// The kernel does not let a kind of program call a function of its own.
+    #[error(
+        "this kernel has no bpf_{helper} for {programs}; it needs CONFIG_CGROUP_BPF=y and CONFIG_INET=y"
+    )]
+    Helper {
+        /// The function.
+        helper: &'static str,
+        /// What would call it.
+        programs: &'static str,
+    },
 }
 
 /// Checks this node. The first thing that is missing is said.
@@ -112,6 +122,82 @@ pub fn features() -> Result<(), Missing> {
     ] {
         if let Ok(false) = is_map_supported(kind) {
             return Err(Missing::Feature(name));
+        }
+    }
+    Ok(())
+}
+
+/// What the programs call, as far as it is newer than their kinds.
+const HELPERS: [(ProgramType, &str, BpfHelper, &str); 9] = {
+    use BpfHelper as H;
+    use ProgramType as P;
+    const CONNECT: &str = "cgroup/connect programs";
+    const SOCK_OPS: &str = "sock_ops programs";
+    [
+        (
+            P::CgroupSockAddr,
+            CONNECT,
+            H::BPF_FUNC_get_current_cgroup_id,
+            "get_current_cgroup_id",
+        ),
+        (
+            P::CgroupSockAddr,
+            CONNECT,
+            H::BPF_FUNC_get_netns_cookie,
+            "get_netns_cookie",
+        ),
+        (
+            P::CgroupSockAddr,
+            CONNECT,
+            H::BPF_FUNC_sk_storage_get,
+            "sk_storage_get",
+        ),
+        (
+            P::SockOps,
+            SOCK_OPS,
+            H::BPF_FUNC_get_socket_cookie,
+            "get_socket_cookie",
+        ),
+        (
+            P::SockOps,
+            SOCK_OPS,
+            H::BPF_FUNC_sk_storage_get,
+            "sk_storage_get",
+        ),
+        (
+            P::SockOps,
+            SOCK_OPS,
+            H::BPF_FUNC_sock_ops_cb_flags_set,
+            "sock_ops_cb_flags_set",
+        ),
+        (
+            P::SockOps,
+            SOCK_OPS,
+            H::BPF_FUNC_reserve_hdr_opt,
+            "reserve_hdr_opt",
+        ),
+        (
+            P::SockOps,
+            SOCK_OPS,
+            H::BPF_FUNC_store_hdr_opt,
+            "store_hdr_opt",
+        ),
+        (
+            P::CgroupSkb,
+            "cgroup_skb programs",
+            H::BPF_FUNC_skb_cgroup_id,
+            "skb_cgroup_id",
+        ),
+    ]
+};
+
+/// Whether the kernel has the functions that the programs call: for those who only look, as loading tells it too. Without
+/// `CAP_BPF` nothing can be told, and it seems so.
+pub fn helpers() -> Result<(), Missing> {
+    for (kind, programs, id, helper) in HELPERS {
+        // A probe that fails otherwise proves nothing.
+        if let Ok(false) = is_helper_supported(kind, id) {
+            return Err(Missing::Helper { helper, programs });
         }
     }
     Ok(())

@@ -130,7 +130,7 @@ struct Detach {
 pub(super) fn object_at(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut object = Object {
-        path: path.as_ptr().addr() as u64,
+        path: path.as_ptr().expose_provenance() as u64,
         fd: 0,
         flags: 0,
     };
@@ -153,13 +153,13 @@ pub(super) fn kind(object: BorrowedFd<'_>) -> io::Result<Option<Kind>> {
 
 /// Describes a map.
 pub(super) fn map_info(map: BorrowedFd<'_>) -> io::Result<MapInfo> {
-    // SAFETY: plain numbers.
+    // SAFETY: it begins as `struct bpf_map_info` does, of which any bytes are one: plain numbers.
     unsafe { info(map) }
 }
 
 /// Describes a link to a cgroup. Of another link the last fields mean something else.
 pub(super) fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
-    // SAFETY: plain numbers.
+    // SAFETY: it begins as `struct bpf_link_info` does, of which any bytes are one: plain numbers.
     unsafe { info(link) }
 }
 
@@ -190,7 +190,7 @@ pub(super) fn query(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Atta
     let mut query = Query {
         target: number(cgroup)?,
         attach_type,
-        programs: (&raw mut ids).addr() as u64,
+        programs: (&raw mut ids).expose_provenance() as u64,
         count: 64,
         ..Query::default()
     };
@@ -212,7 +212,7 @@ unsafe fn info<T>(object: BorrowedFd<'_>) -> io::Result<T> {
     let mut info = Info {
         fd: number(object)?,
         length: u32::try_from(size_of::<T>()).map_err(io::Error::other)?,
-        room: (&raw mut told).addr() as u64,
+        room: (&raw mut told).expose_provenance() as u64,
     };
     // SAFETY: `told` has room for as many bytes as `info` says.
     unsafe { call(Command::ObjectInfo, &mut info) }?;

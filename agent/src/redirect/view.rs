@@ -11,17 +11,18 @@ use std::{
 use bpf2iam_ebpf::abi;
 
 use super::{
-    Counters, Error, Owner, Pins, Us, WhenGone,
+    Counters, Error, Exempt, Owner, Pins, Us, WhenGone,
     lease::monotonic,
-    maps,
     pins::{self, Pinned},
+    rules::Rules,
 };
 
 /// Looks at what is in the kernel, and changes nothing.
 #[derive(Debug)]
 pub struct View {
     pub(super) counters: Counters,
-    pub(super) rules: maps::Rules,
+    pub(super) rules: Rules,
+    pub(super) exempt: Exempt,
     pub(super) pins: Pins,
     pub(super) us: Us,
 }
@@ -73,6 +74,11 @@ impl View {
     /// What is pinned there.
     pub fn pinned(&self) -> Result<Pinned, pins::Error> {
         self.pins.pinned()
+    }
+
+    /// Who reaches the real service.
+    pub const fn exempt(&self) -> &Exempt {
+        &self.exempt
     }
 
     /// Which agent this is.

@@ -17,6 +17,18 @@ pub struct Kernel {
     pub pins: Pins,
     /// For how long the programs go on by themselves.
     pub lease: Lease,
+    /// Who reaches the real metadata service.
+    #[serde(default)]
+    pub exempt: Exempt,
+}
+
+/// The ids of cgroups, in order, whose calls to the metadata address are not redirected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exempt {
+    /// Of agents.
+    pub agents: Vec<u64>,
+    /// Of pods that keep the node's own identity (`--node-role-for`).
+    pub pods: Vec<u64>,
 }
 
 /// Which of a node's agents this one is.

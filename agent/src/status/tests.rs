@@ -87,6 +87,10 @@ fn kernel() -> Kernel {
             left_ms: Some(9_312),
             when_agent_gone: "deny".to_owned(),
         },
+        exempt: Exempt {
+            agents: vec![900],
+            pods: vec![4711, 4712],
+        },
     }
 }
 
@@ -239,6 +243,7 @@ fn people_see_whose_the_programs_are_and_for_how_long_they_go_on() {
         assert!(line(&format!("agent      pid 4711, {agent}")), "{text}");
         let lease = format!("lease      {lease}, --when-agent-gone deny");
         assert!(line(&lease), "{text}");
+        assert!(line("exempt     agents 900, pods 4711 4712"), "{text}");
     }
 }
 
@@ -277,6 +282,7 @@ fn programs_get_flat_objects() {
             "maps": ["IMDS_CONNS", "IMDS_LEASE", "IMDS_SOCKETS"],
         },
         "lease": {"length_ms": 10_000, "left_ms": 9_312, "when_agent_gone": "deny"},
+        "exempt": {"agents": [900], "pods": [4711, 4712]},
     });
     assert_eq!(json["kernel"], kernel);
     assert_eq!(json["pid"], 4711);

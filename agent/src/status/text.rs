@@ -9,7 +9,7 @@ use crate::{
     terminal::Colour,
 };
 
-use super::{Kernel, Keys, Lease, Pod, Role, Serving, Status, Whose};
+use super::{Exempt, Kernel, Keys, Lease, Pod, Role, Serving, Status, Whose};
 
 /// The whole page, at the time `now`.
 pub(super) fn page(status: &Status, now: Timestamp, colour: Colour) -> String {
@@ -63,14 +63,27 @@ fn kept(kernel: &Kernel) -> String {
         pin_dir,
         pins,
         lease,
+        exempt,
         ..
     } = kernel;
     let (links, maps) = (pins.links.len(), pins.maps.len());
     format!(
-        "pins       {links} links, {maps} maps in {} (ABI {abi})\nlease      {}\n",
+        "pins       {links} links, {maps} maps in {} (ABI {abi})\nlease      {}\nexempt     {}\n",
         pin_dir.display(),
-        renewed(lease)
+        renewed(lease),
+        spared(exempt)
     )
+}
+
+/// Who reaches the real service, by the ids of cgroups.
+fn spared(exempt: &Exempt) -> String {
+    let listed = |(what, ids): (&str, &Vec<u64>)| {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        (!ids.is_empty()).then(|| format!("{what} {}", ids.join(" ")))
+    };
+    let parts = [("agents", &exempt.agents), ("pods", &exempt.pods)].map(listed);
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    or_dash(&parts.join(", ")).to_owned()
 }
 
 fn renewed(lease: &Lease) -> String {

@@ -1,7 +1,8 @@
 //! The cgroup from which the trial is made.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,8 +15,8 @@ use crate::id::CgroupId;
 /// What the names of all of them begin with. No pod's cgroup is called so.
 const PREFIX: &str = "bpf2iam-trial-";
 
-/// How often it is tried to remove one, and how long after the last attempt.
-const ATTEMPTS: u32 = 20;
+/// How often it is tried to remove one, and how long after the last attempt: a second in all.
+const ATTEMPTS: u32 = 100;
 const ATTEMPT: Duration = Duration::from_millis(10);
 
 /// A cgroup that is removed when it is dropped.
@@ -45,7 +46,7 @@ impl Throwaway {
     /// Removes it. The kernel may need a moment to see that the process in it has ended.
     pub(super) async fn remove(self) {
         for _ in 0..ATTEMPTS {
-            if fs::remove_dir(&self.path).is_ok() {
+            if remove(&self.path).is_ok() {
                 return;
             }
             time::sleep(ATTEMPT).await;
@@ -56,14 +57,22 @@ impl Throwaway {
 impl Drop for Throwaway {
     /// What cannot be removed now is with the next trial, or the uninstall.
     fn drop(&mut self) {
-        remove(&self.path);
+        remove_unused(&self.path);
+    }
+}
+
+/// Removes the one at `path`. It is well if that is gone.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
 /// Removes the one at `path`, unless somebody uses it.
-pub fn remove(path: impl AsRef<Path>) {
+pub(super) fn remove_unused(path: impl AsRef<Path>) {
     let path = path.as_ref();
-    if let Err(error) = fs::remove_dir(path) {
+    if let Err(error) = remove(path) {
         tracing::debug!(%error, cgroup = %path.display(), "not removed");
     }
 }
@@ -96,7 +105,8 @@ mod tests {
         let used = Throwaway::make(parent.path()).unwrap();
         fs::create_dir(used.path().join("as-if-a-process")).unwrap();
         let unused = Throwaway::make(parent.path()).unwrap();
-        left(parent.path()).iter().for_each(remove);
+        left(parent.path()).iter().for_each(remove_unused);
+        assert!(remove(used.path()).is_err() && remove(unused.path()).is_ok());
         assert!(!unused.path().exists() && used.path().exists());
         assert!(parent.path().join("pod1").exists());
         fs::remove_dir(used.path().join("as-if-a-process")).unwrap();

@@ -233,15 +233,16 @@ fn the_proxy_before_is_still_told_who_connects() {
 }
 
 #[test]
-fn one_number_picks_the_configuration() {
+fn one_number_picks_the_configuration_and_its_lease() {
     let (first, second) = (config(), Config::default());
-    let lease = Lease {
-        deadline_ns: DEADLINE,
-    };
-    for (config, expected) in [(0, (first, second)), (1, (second, first))] {
-        let rules = Rules::new(lease, Active { config }, [first, second]);
+    let leases = [DEADLINE, DEADLINE + 1].map(|deadline_ns| Lease { deadline_ns });
+    for (config, expected, deadline) in [
+        (0, (first, second), DEADLINE),
+        (1, (second, first), DEADLINE + 1),
+    ] {
+        let rules = Rules::new(Active { config }, leases, [first, second]);
         assert_eq!((rules.config, rules.before), expected);
-        assert_eq!(rules.lease_deadline_ns, DEADLINE);
+        assert_eq!(rules.lease_deadline_ns, deadline);
     }
 }
 

@@ -71,6 +71,14 @@ pub fn maps() -> Result<Vec<Map>> {
     ask(&["map", "show"])
 }
 
+/// The map that is pinned there.
+pub fn pinned_map(pin: &Path) -> Result<Map> {
+    let path = pin.to_str().context("the pin's path is no text")?;
+    let args = ["map", "show", "pinned", path];
+    let said = say(&args)?;
+    serde_json::from_str(&said).with_context(|| format!("{} said {said}", spelled(&args)))
+}
+
 /// All links on the machine.
 pub fn links() -> Result<Vec<Link>> {
     ask(&["link", "show"])
@@ -121,13 +129,22 @@ fn write_hex(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn ask<T: DeserializeOwned>(args: &[&str]) -> Result<Vec<T>> {
-    let what = format!("bpftool {}", args.join(" "));
-    let mut command = Command::new("bpftool");
-    let output = output(command.arg("-j").args(args), PATIENCE)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "{what}: {}", said.trim());
-    if said.trim().is_empty() {
+    let said = say(args)?;
+    if said.is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_str(&said).with_context(|| format!("{what} said {said}"))
+    serde_json::from_str(&said).with_context(|| format!("{} said {said}", spelled(args)))
+}
+
+/// What it says.
+fn say(args: &[&str]) -> Result<String> {
+    let mut command = Command::new("bpftool");
+    let output = output(command.arg("-j").args(args), PATIENCE)?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    ensure!(output.status.success(), "{}: {said}", spelled(args));
+    Ok(said)
+}
+
+fn spelled(args: &[&str]) -> String {
+    format!("bpftool {}", args.join(" "))
 }

@@ -3,6 +3,7 @@
 use std::{
     mem::offset_of,
     net::Ipv6Addr,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use bpf2iam_ebpf::abi;
 use bpf2iam_support::stage::Agent;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::bpftool::{self, Map, Program};
 
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Programs and links as the agent's status names them, and the maps that the programs use.
+/// Programs and links as the agent's status names them, and the maps that the programs use or that are pinned.
 #[derive(Clone, Debug)]
 pub struct Objects {
     /// The programs.
@@ -67,12 +69,10 @@ impl Objects {
         let (programs, links) = (ids("program_id"), ids("link_id"));
         let mut loaded = bpftool::programs()?;
         loaded.retain(|program| programs.contains(&program.id));
+        let pinned = pinned_maps(&status["kernel"])?;
+        let used = |id: u32| loaded.iter().any(|program| program.map_ids.contains(&id));
         let mut maps = bpftool::maps()?;
-        maps.retain(|map| {
-            loaded
-                .iter()
-                .any(|program| program.map_ids.contains(&map.id))
-        });
+        maps.retain(|map| used(map.id) || pinned.contains(&map.id));
         Ok(Self {
             programs: loaded,
             links,
@@ -94,7 +94,7 @@ impl Objects {
     /// The connections that are recorded at this moment.
     pub fn conns(&self) -> Result<Vec<Conn>> {
         let entries = bpftool::dump(self.map("IMDS_CONNS")?)?;
-        let conn = |entry: serde_json::Value| -> Result<Conn> {
+        let conn = |entry: Json| -> Result<Conn> {
             let Entry { key, value } = serde_json::from_value(entry)?;
             Ok(Conn {
                 cookie: key,
@@ -138,6 +138,17 @@ impl Objects {
             .chain(maps.map(|one| format!("map {}", one.name)))
             .collect())
     }
+}
+
+/// The ids of the maps that are pinned, also of those that no program uses.
+fn pinned_maps(kernel: &Json) -> Result<Vec<u32>> {
+    let dir = kernel["pin_dir"].as_str().context("no pin directory")?;
+    let names = kernel["pins"]["maps"]
+        .as_array()
+        .context("no pinned maps")?;
+    let names = names.iter().filter_map(Json::as_str);
+    let pins = names.map(|name| Path::new(dir).join("maps").join(name));
+    pins.map(|pin| Ok(bpftool::pinned_map(&pin)?.id)).collect()
 }
 
 /// Whether something becomes true within `patience`.

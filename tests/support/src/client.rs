@@ -88,10 +88,7 @@ impl Report {
         let Some(lacking) = &self.unsupported else {
             return true;
         };
-        privilege::say(format_args!(
-            "NOT TRIED: {}: this kernel has no {lacking}",
-            self.attempt
-        ));
+        privilege::not_tried(&self.attempt, &format!("this kernel has no {lacking}"));
         false
     }
 }

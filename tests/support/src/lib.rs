@@ -29,6 +29,7 @@ pub mod process;
 pub mod siege;
 pub mod stage;
 pub mod steps;
+pub mod told_time;
 
 pub use node::{Node, Options};
 pub use place::Place;

@@ -28,3 +28,8 @@ pub fn root_or_skip(name: &str) -> bool {
 pub(crate) fn say(line: fmt::Arguments<'_>) {
     let _closed = writeln!(io::stderr(), "{line}").err();
 }
+
+/// Says that a part of a test is left out, and why. `cargo xtask test` tells it again at its end; in CI it is a failure.
+pub fn not_tried(what: &str, why: &str) {
+    say(format_args!("NOT TRIED: {what}: {why}"));
+}

@@ -27,13 +27,13 @@ const NODE_ROLE: &str = "node-role";
 /// How long the clients may take to begin, and to report.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The clients, at work.
+/// The clients, at work. On drop they are ended.
 #[derive(Debug)]
-struct Siege(Process);
+pub struct Siege(Process);
 
 impl Siege {
     /// Lets the clients begin in `pod`, whose role has its name.
-    fn begin(stage: &Stage, pod: &Pod) -> Result<Self> {
+    pub fn begin(stage: &Stage, pod: &Pod) -> Result<Self> {
         let (role, clients) = (&pod.spec().name, CLIENTS.to_string());
         let args = [
             "siege",
@@ -50,7 +50,7 @@ impl Siege {
     }
 
     /// Lets them end, and says what they got.
-    fn end(mut self) -> Result<Seen> {
+    pub fn end(mut self) -> Result<Seen> {
         self.0.close_input();
         let Spells { spells } = reported(&self.0, PATIENCE)?;
         Ok(Seen { spells })

@@ -66,6 +66,8 @@ pub struct Programs {
     pub sts: PathBuf,
     /// `pod-client`.
     pub client: PodClient,
+    /// `libtold_time.so`, for [`ToldTime`](crate::told_time::ToldTime).
+    pub told_time: PathBuf,
 }
 
 impl Programs {
@@ -88,6 +90,7 @@ impl Programs {
             imds: beside("imds-standin")?,
             sts: beside("sts-standin")?,
             client: PodClient::find()?,
+            told_time: beside("libtold_time.so")?,
         })
     }
 }

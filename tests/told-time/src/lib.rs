@@ -1,8 +1,10 @@
-//! A library that is loaded before all others (`LD_PRELOAD`), and tells a program that it is later than it is.
+//! A library that is loaded before all others (`LD_PRELOAD`), and tells a program another time than it is.
 //!
-//! By how much is in the file that `TOLD_TIME_FILE` names: nanoseconds, eight bytes in the machine's order, which
-//! are there before the program is, and written over in one piece. All clocks that go on are ahead by that, also those that only go forward. A program that sleeps does not see
-//! it change until something wakes it up: how long it sleeps is up to the kernel, which knows nothing of this.
+//! By how much is in the file that `TOLD_TIME_FILE` names, which is there before the program is: two numbers of eight bytes
+//! in the machine's order, signed, in nanoseconds, each of which is written over in one piece. All clocks that go on are ahead
+//! by the first, also those that only go forward; those that people set are ahead by the second as well, or behind if it is
+//! negative. A program that sleeps does not see it change until something wakes it up: how long it sleeps is up to the
+//! kernel, which knows nothing of this.
 //!
 //! libfaketime does the same, but not for waits of Rust's standard library that have a timeout. Their end is told to
 //! the kernel, by a clock that is not the kernel's: they would never end. Here it is told by the kernel's.
@@ -14,7 +16,7 @@ use std::{
     mem,
     os::fd::AsRawFd as _,
     ptr::{self, null_mut},
-    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicPtr, Ordering},
 };
 
 use libc::{clockid_t, timespec};
@@ -22,12 +24,22 @@ use libc::{clockid_t, timespec};
 /// Names the file.
 const VARIABLE: &str = "TOLD_TIME_FILE";
 
-const SECOND: u64 = 1_000_000_000;
+const SECOND: i64 = 1_000_000_000;
+
+/// What is in the file.
+#[repr(C)]
+struct Told {
+    all: AtomicI64,
+    set_by_people: AtomicI64,
+}
 
 /// What is told where there is no file.
-static NOTHING: AtomicU64 = AtomicU64::new(0);
+static NOTHING: Told = Told {
+    all: AtomicI64::new(0),
+    set_by_people: AtomicI64::new(0),
+};
 /// The file in memory, from the first question on.
-static TOLD: AtomicPtr<AtomicU64> = AtomicPtr::new(null_mut());
+static TOLD: AtomicPtr<Told> = AtomicPtr::new(null_mut());
 
 static CLOCK_GETTIME: Next = Next::new(c"clock_gettime");
 static SYSCALL: Next = Next::new(c"syscall");
@@ -47,7 +59,7 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) ->
     if status == 0 && goes_on(clock) {
         // SAFETY: a time was written there just now, by the same thread.
         let time = unsafe { &mut *time };
-        *time = later(*time, told());
+        *time = moved(*time, ahead(clock));
     }
     status
 }
@@ -79,7 +91,7 @@ pub unsafe extern "C" fn syscall(
         return unsafe { next(number, first, second, third, fourth, fifth, sixth) };
     }
     // SAFETY: for this call the kernel will read a time there.
-    let until = earlier(unsafe { *until }, told());
+    let until = moved(unsafe { *until }, -ahead(clock_of_wait(second)));
     let fourth = (&raw const until).expose_provenance();
     // SAFETY: as before, and the time that is handed on lives until the call returns.
     unsafe { next(number, first, second, third, fourth, fifth, sixth) }
@@ -128,31 +140,54 @@ const fn waits_until(operation: c_long) -> bool {
     operation & !flags == libc::FUTEX_WAIT_BITSET as c_long
 }
 
-/// How much later it is, in nanoseconds.
-fn told() -> u64 {
+/// The clock by which `futex` waits until a moment.
+const fn clock_of_wait(operation: c_long) -> clockid_t {
+    if operation & libc::FUTEX_CLOCK_REALTIME as c_long == 0 {
+        libc::CLOCK_MONOTONIC
+    } else {
+        libc::CLOCK_REALTIME
+    }
+}
+
+/// Whether people set this clock, and may set it back.
+const fn is_set_by_people(clock: clockid_t) -> bool {
+    matches!(
+        clock,
+        libc::CLOCK_REALTIME
+            | libc::CLOCK_REALTIME_COARSE
+            | libc::CLOCK_REALTIME_ALARM
+            | libc::CLOCK_TAI
+    )
+}
+
+/// By how much a clock that goes on is ahead, in nanoseconds.
+fn ahead(clock: clockid_t) -> i128 {
+    let told = told();
+    let all = told.all.load(Ordering::Relaxed);
+    let set = if is_set_by_people(clock) {
+        told.set_by_people.load(Ordering::Relaxed)
+    } else {
+        0
+    };
+    i128::from(all) + i128::from(set)
+}
+
+fn told() -> &'static Told {
     let mut at = TOLD.load(Ordering::Acquire);
     if at.is_null() {
         at = map().unwrap_or_else(|| (&raw const NOTHING).cast_mut());
         TOLD.store(at, Ordering::Release); // two threads may map it, which is no harm
     }
-    // SAFETY: it is a number of ours, or a page that stays mapped, and numbers in it are read and written as a whole.
-    unsafe { &*at }.load(Ordering::Relaxed)
+    // SAFETY: it is ours, or a page that stays mapped, and numbers in it are read and written as a whole.
+    unsafe { &*at }
 }
 
-fn map() -> Option<*mut AtomicU64> {
+fn map() -> Option<*mut Told> {
     let file = File::open(env::var_os(VARIABLE)?).ok()?;
-    let (length, fd) = (size_of::<AtomicU64>(), file.as_raw_fd());
+    let (length, fd) = (size_of::<Told>(), file.as_raw_fd());
     // SAFETY: nothing else is where the kernel finds room.
     let at = unsafe { libc::mmap(null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, fd, 0) };
     (at != libc::MAP_FAILED).then_some(at.cast())
-}
-
-fn later(time: timespec, by: u64) -> timespec {
-    moved(time, i128::from(by))
-}
-
-fn earlier(time: timespec, by: u64) -> timespec {
-    moved(time, -i128::from(by))
 }
 
 fn moved(time: timespec, by: i128) -> timespec {
@@ -200,12 +235,19 @@ mod tests {
         let wait = Condvar::new().wait_timeout(lock.lock().unwrap(), Duration::from_millis(50));
         assert!(wait.unwrap().1.timed_out());
         assert!(later.elapsed() < MINUTE);
+
+        let set_back = -2 * i64::try_from(LATER.as_nanos()).unwrap();
+        file.write_all_at(&set_back.to_ne_bytes(), 8).unwrap();
+        let (wall_set_back, still_later) = now();
+        let by = wall.duration_since(wall_set_back).unwrap();
+        assert!(by <= LATER && by + MINUTE > LATER, "{by:?}");
+        assert!(still_later.duration_since(later) < MINUTE);
     }
 
     #[test]
-    fn clocks_are_ahead_and_waits_with_a_timeout_end() {
+    fn clocks_are_ahead_or_set_back_and_waits_with_a_timeout_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), 0_u64.to_ne_bytes()).unwrap();
+        fs::write(file.path(), [0; size_of::<Told>()]).unwrap();
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "tests::child"])
             .env(VARIABLE, file.path())
@@ -216,17 +258,20 @@ mod tests {
 
     #[test]
     fn who_is_told_nothing_has_the_systems_time() {
-        assert_eq!(told(), 0);
+        for clock in [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME] {
+            assert_eq!(ahead(clock), 0);
+        }
     }
 
     #[test]
     fn moments_move_over_the_bounds_of_seconds() {
         let time = |tv_sec, tv_nsec| timespec { tv_sec, tv_nsec };
         let parts = |time: timespec| (time.tv_sec, time.tv_nsec);
-        let late = later(time(1, 600_000_000), SECOND / 2);
+        let second = i128::from(SECOND);
+        let late = moved(time(1, 600_000_000), second / 2);
         assert_eq!(parts(late), (2, 100_000_000));
-        assert_eq!(parts(earlier(late, SECOND / 2)), (1, 600_000_000));
-        assert_eq!(parts(earlier(time(1, 0), 2 * SECOND)), (-1, 0));
+        assert_eq!(parts(moved(late, -second / 2)), (1, 600_000_000));
+        assert_eq!(parts(moved(time(1, 0), -2 * second)), (-1, 0));
     }
 
     #[test]

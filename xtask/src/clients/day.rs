@@ -4,13 +4,14 @@
 //! Time is told to all programs, and moves on when all have done what was to be done. In a second, shorter day keys end
 //! too soon. That has to be in the clients' logs: else the first day would show nothing.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, process, time::Duration};
 
 use anyhow::Result;
 use bpf2iam_support::{
     Options, Pod,
     process::wait_until_idle,
     stage::{Agent, BASE_ARN, Programs, Stage},
+    told_time::ToldTime,
 };
 use jiff::Timestamp;
 
@@ -20,12 +21,10 @@ use super::{client::Client, column::Column, kit::Kit, ledger::Ledger, table::Tab
 
 mod actor;
 mod log;
-mod time;
 mod verdict;
 mod witness;
 
 use actor::{Actor, Part};
-use time::Time;
 use witness::Witness;
 
 /// How far time goes in a step.
@@ -99,32 +98,21 @@ impl Day {
     }
 }
 
-/// What it takes to tell the time.
-#[derive(Debug)]
-pub(super) struct Clockwork {
-    /// The library in every program.
-    pub(super) library: PathBuf,
-    /// Where files are put.
-    pub(super) directory: PathBuf,
-}
-
-impl Clockwork {
-    fn time(&self, name: &str) -> Result<Time> {
-        Time::new(&self.library, &self.directory, name)
-    }
-}
-
-/// Plays both days.
+/// Plays both days. What the time is stands in files in `directory`.
 pub(super) fn play(
     programs: &Programs,
     kit: &Kit,
-    clockwork: &Clockwork,
+    directory: &Path,
     table: &mut Table,
 ) -> Result<()> {
+    let tell = |name: &str| {
+        let path = directory.join(format!("time-{}-{name}", process::id()));
+        ToldTime::new(&programs.told_time, &path)
+    };
     for day in [Day::Quiet, Day::Loud] {
         let hours = day.length().as_secs() / 3600;
         say::step(format!("{}: {hours} hours of refreshes", day.name()));
-        let time = clockwork.time("node")?;
+        let time = tell("node")?;
         let environment = time.environment();
         let options = Options::default();
         let stage = Stage::set_in(environment, programs.clone(), options, day.sts())?;
@@ -140,7 +128,7 @@ pub(super) fn play(
             agent: &agent,
         };
         for (part, pod) in PARTS.into_iter().zip(pods) {
-            scene.enter(kit, clockwork, part, pod?)?;
+            scene.enter(kit, tell(part.pod)?, part, pod?)?;
         }
         scene.run()?;
         scene.end(table)?;
@@ -154,16 +142,15 @@ struct Scene<'a> {
     day: Day,
     stage: &'a Stage,
     agent: &'a Agent,
-    time: Time,
+    time: ToldTime,
     witness: Witness,
     /// With the time that each has.
-    clients: Vec<(Actor, Time)>,
+    clients: Vec<(Actor, ToldTime)>,
 }
 
 impl Scene<'_> {
     /// Lets a client begin.
-    fn enter(&mut self, kit: &Kit, clockwork: &Clockwork, part: Part, pod: Pod) -> Result<()> {
-        let time = clockwork.time(part.pod)?;
+    fn enter(&mut self, kit: &Kit, time: ToldTime, part: Part, pod: Pod) -> Result<()> {
         time.set(self.day.ahead(part.client))?;
         let actor = Actor::start(self.stage, kit, part, pod, &time)?;
         self.clients.push((actor, time));

@@ -56,17 +56,14 @@ impl Kit {
     }
 }
 
-/// Builds the clients in Rust, and the library that tells them the time, together with the agent, which is built
-/// already: so they share the agent's dependencies, and with any others they would be built once more.
+/// Builds the clients in Rust together with the agent, which is built already: so they share the agent's dependencies, and
+/// with any others they would be built once more.
 fn aws_config(cx: &Cx, built: &Built) -> Result<PathBuf> {
     say::step("build the programs on aws-config");
     let mut cargo = cargo::host(cx);
     cargo
         .args(["build", "--package=bpf2iam"])
-        .args([
-            "--package=bpf2iam-aws-config-client",
-            "--package=bpf2iam-told-time",
-        ])
+        .arg("--package=bpf2iam-aws-config-client")
         .env("BPF2IAM_EBPF_OBJECT", &built.object);
     cargo::binary(&mut cargo, "aws-config-client")
 }

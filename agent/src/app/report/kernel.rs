@@ -11,8 +11,8 @@ use prometheus_client::{
 
 use crate::{
     config::{self, Lifetime},
-    redirect::{self, Turn, View, WhenGone},
-    status::{Kernel, Lease, Pins, Serving},
+    redirect::{self, Turn, View, WhenGone, Whose},
+    status::{Exempt, Kernel, Lease, Pins, Serving},
 };
 
 /// What the names of the programs' counters begin with.
@@ -68,6 +68,7 @@ impl KernelSide {
             pin_dir: view.pins().dir().to_owned(),
             pins: Pins { links, maps },
             lease: self.lease(view)?,
+            exempt: exempt(view)?,
         })
     }
 
@@ -99,6 +100,19 @@ impl KernelSide {
         });
         counters.into_iter().flat_map(|counters| counters.each())
     }
+}
+
+fn exempt(view: &View) -> Result<Exempt, redirect::Error> {
+    let mut exempt = Exempt::default();
+    for (cgroup, whose) in view.exempt().all()? {
+        match whose {
+            Whose::Agent => exempt.agents.push(cgroup.get()),
+            Whose::Pod => exempt.pods.push(cgroup.get()),
+        }
+    }
+    exempt.agents.sort_unstable();
+    exempt.pods.sort_unstable();
+    Ok(exempt)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

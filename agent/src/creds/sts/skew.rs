@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use crate::clock::Clock;
 
 /// A clock that is off by less is right.
-const TOLERATED: SignedDuration = SignedDuration::from_mins(1);
+pub(crate) const TOLERATED: SignedDuration = SignedDuration::from_mins(1);
 
 /// Watches the answers of STS.
 #[derive(Clone)]

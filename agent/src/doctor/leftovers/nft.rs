@@ -1,29 +1,67 @@
 //! Rules as `nft -j list ruleset` prints them (libnftables-json(5)). Those that the new iptables made are among them.
 
+use std::{fmt, io};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 use super::{
     rule::{Rule, TARGETS, has_metadata, has_port, is_metadata, quoted},
-    tool,
+    tool::{Error, Tools},
 };
 
 /// What lists them.
 pub(super) const TOOL: &str = "nft";
 
 /// The rules that turn the metadata address elsewhere, or why that cannot be told.
-pub(super) fn rules() -> Result<Vec<Rule>, String> {
-    let printed = tool::run(TOOL, &["-j", "list", "ruleset"]).map_err(|error| error.to_string())?;
-    rules_in(&printed).ok_or_else(|| format!("{TOOL} does not print JSON"))
+pub(super) fn rules(tools: Tools) -> Result<Vec<Rule>, Error> {
+    tools.read(TOOL, &["-j", "list", "ruleset"], rules_in)
 }
 
-fn rules_in(printed: &str) -> Option<Vec<Rule>> {
-    let page: Value = serde_json::from_str(printed).ok()?;
-    let objects = page["nftables"].as_array()?;
-    Some(objects.iter().filter_map(rule_of).collect())
+fn rules_in(printed: impl io::Read) -> io::Result<Vec<Rule>> {
+    let page: Page = serde_json::from_reader(printed)?;
+    Ok(page.nftables)
 }
 
-fn rule_of(object: &Value) -> Option<Rule> {
-    let rule = object.get("rule")?;
+/// All of what is printed, less what does not matter: one object at a time is kept whole.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(deserialize_with = "rules_of")]
+    nftables: Vec<Rule>,
+}
+
+/// A table, a chain, a set, or a rule.
+#[derive(Deserialize)]
+struct Object {
+    rule: Option<Value>,
+}
+
+fn rules_of<'de, D: Deserializer<'de>>(objects: D) -> Result<Vec<Rule>, D::Error> {
+    objects.deserialize_seq(Each)
+}
+
+struct Each;
+
+impl<'de> Visitor<'de> for Each {
+    type Value = Vec<Rule>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of what is in the ruleset")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut objects: A) -> Result<Vec<Rule>, A::Error> {
+        let mut found = Vec::new();
+        while let Some(object) = objects.next_element::<Object>()? {
+            found.extend(object.rule.as_ref().and_then(rule_of));
+        }
+        Ok(found)
+    }
+}
+
+fn rule_of(rule: &Value) -> Option<Rule> {
     let statements = rule["expr"].as_array()?;
     let turns = statements
         .iter()
@@ -138,7 +176,7 @@ mod tests {
     fn found(table: &str, statements: &[Value]) -> Vec<Rule> {
         let rule = json!({"family": "ip", "table": table, "chain": "PREROUTING", "handle": 7, "expr": statements});
         let page = json!({"nftables": [{"metainfo": {}}, {"table": {}}, {"rule": rule}]});
-        rules_in(&page.to_string()).unwrap()
+        rules_in(page.to_string().as_bytes()).unwrap()
     }
 
     #[test]
@@ -220,8 +258,13 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_no_empty_ruleset() {
-        assert_eq!(rules_in("Error: JSON support not compiled-in"), None);
-        assert_eq!(rules_in("{}"), None);
-        assert_eq!(rules_in(r#"{"nftables": []}"#), Some(vec![]));
+        for printed in [
+            "Error: JSON support not compiled-in",
+            "{}",
+            r#"{"nftables": [{"#,
+        ] {
+            assert!(rules_in(printed.as_bytes()).is_err(), "{printed}");
+        }
+        assert_eq!(rules_in(&br#"{"nftables": []}"#[..]).unwrap(), []);
     }
 }

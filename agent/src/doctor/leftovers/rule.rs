@@ -1,12 +1,12 @@
 //! A rule that turns connections to the metadata address elsewhere, and what in a rule means that address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use bpf2iam_ebpf::{address::Address, decide::METADATA_PORT};
 
 /// Where the metadata service is.
-const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-/// Its port.
-const PORT: u16 = 80;
+const METADATA_V4: u32 = u32::from_be(Address::METADATA_V4.last_word());
+const METADATA_V6: u128 = u128::from_be_bytes(Address::METADATA_V6.octets());
 /// A network that is wider was not meant for the metadata service.
 const WIDEST_V4: u8 = 16;
 const WIDEST_V6: u8 = 32;
@@ -41,12 +41,12 @@ pub(super) fn is_metadata(network: &str) -> bool {
 pub(super) fn has_metadata(network: IpAddr, length: u8) -> bool {
     match network {
         IpAddr::V4(v4) => {
-            let differ = u32::from(v4) ^ u32::from(METADATA_V4);
+            let differ = u32::from(v4) ^ METADATA_V4;
             let length = length.min(32);
             length >= WIDEST_V4 && differ.leading_zeros() >= length.into()
         }
         IpAddr::V6(v6) => {
-            let differ = u128::from(v6) ^ u128::from(METADATA_V6);
+            let differ = u128::from(v6) ^ METADATA_V6;
             let length = length.min(128);
             length >= WIDEST_V6 && differ.leading_zeros() >= length.into()
         }
@@ -55,7 +55,7 @@ pub(super) fn has_metadata(network: IpAddr, length: u8) -> bool {
 
 /// Whether ports, from one to another, have that of the metadata service.
 pub(super) fn has_port(first: u16, last: u16) -> bool {
-    (first..=last).contains(&PORT)
+    (first..=last).contains(&METADATA_PORT)
 }
 
 /// The word as a shell takes it for one, whatever is in it.

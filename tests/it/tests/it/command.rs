@@ -411,3 +411,35 @@ async fn an_agent_that_is_not_there_explains_nothing() {
         assert_eq!(code, Some(2), "{wrong:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn an_uninstall_leaves_what_is_on_no_bpf_file_system() {
+    let Some(command) = bpf2iam("an_uninstall_leaves_what_is_on_no_bpf_file_system") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    // As somebody keeps data by the year, and not what a version has pinned.
+    let data = directory.path().join("data");
+    let picture = data.join("2024/maps/picture");
+    fs::create_dir_all(picture.parent().unwrap()).unwrap();
+    fs::write(&picture, "of a cat").unwrap();
+    let runtime = format!("--runtime-dir={}", directory.path().join("run").display());
+    let uninstall = async |pin_dir: &Path, more: &[&str]| {
+        let pin_dir = format!("--pin-dir={}", pin_dir.display());
+        let args = [&["uninstall", &pin_dir, &runtime], more].concat();
+        run(Command::new(&command).args(args)).await
+    };
+    for more in [&["--dry-run"][..], &[]] {
+        let (code, page, said) = uninstall(&data, more).await;
+        assert_eq!((code, &*page), (Some(1), ""), "{said}");
+        let says = format!("{} is on no bpf file system", data.display());
+        assert!(said.contains(&says), "{said}");
+        assert_eq!(fs::read_to_string(&picture).unwrap(), "of a cat");
+        let nowhere = directory.path().join("none");
+        let (code, page, said) = uninstall(&nowhere, more).await;
+        assert_eq!(code, Some(0), "{said}");
+        let says = format!("nothing is pinned at {}\n", nowhere.display());
+        assert_eq!(page, says);
+        assert!(!nowhere.exists());
+    }
+}

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use bpf2iam_kernel::{bpftool, objects::wait_until};
+use bpf2iam_ebpf::abi;
+use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
     Pod,
     process::Process,
@@ -22,21 +23,13 @@ use rustix::{
     process::Signal,
 };
 
-use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_nobody_there, attempt, error_of, leaks, pod, stage, start, text,
-    wait_until_served,
+use crate::{
+    footprint::{LINKS, MAPS, attached, version, version_of},
+    scene::{
+        PATIENCE, assert_nobody_there, error_of, exposed, pod, stage, start, text,
+        wait_until_served,
+    },
 };
-
-/// How many links there are.
-const LINKS: usize = 8;
-
-fn attached(stage: &Stage) -> usize {
-    bpftool::attached(&stage.node().kubepods()).unwrap().len()
-}
-
-fn version(stage: &Stage) -> PathBuf {
-    stage.pin_dir().join("1")
-}
 
 /// Where the bpf file system is mounted.
 fn mount_point(stage: &Stage) -> PathBuf {
@@ -65,7 +58,7 @@ fn assert_next_serves(stage: &Stage, pod: &Pod) -> Agent {
     wait_until_served(stage, pod);
     assert_eq!(attached(stage), LINKS);
     assert_eq!(names(&version(stage).join("links")).len(), LINKS);
-    assert_eq!(names(&version(stage).join("maps")).len(), 8);
+    assert_eq!(names(&version(stage).join("maps")).len(), MAPS);
     agent
 }
 
@@ -123,7 +116,7 @@ fn pins_on_a_file_system_of_the_agents_own_go_with_it() {
         wait_until(PATIENCE, gone).unwrap(),
         "the hole is closed: say so in the documents"
     );
-    assert!(leaks(&attempt(&stage, &cart.place(), &["get", NODE_KEYS])));
+    assert!(exposed(&stage, &cart.place()));
 }
 
 /// The file system lives on, unseen, for as long as the agent does.
@@ -150,7 +143,7 @@ fn an_agent_whose_file_system_is_unmounted_says_so_and_goes_on() {
 }
 
 /// The names of everything that is pinned: below the directory of a version.
-const MAPS: [&str; 8] = [
+const MAP_NAMES: [&str; MAPS] = [
     "IMDS_ACTIVE",
     "IMDS_CONFIG",
     "IMDS_CONNS",
@@ -160,7 +153,7 @@ const MAPS: [&str; 8] = [
     "IMDS_SOCKETS",
     "IMDS_TOKEN_KEY",
 ];
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; LINKS] = [
     "imds_connect4",
     "imds_connect6",
     "imds_egress",
@@ -183,9 +176,13 @@ fn what_is_not_ours_is_named_and_left_whichever_of_our_names_it_bears() {
     let other = |names: [&'static str; 8], at: usize| names[(at + 1) % names.len()];
     for at in 0..8 {
         for (ours, foreign, why) in [
-            (map(MAPS[at]), link(PROGRAMS[at]), "it is no map"),
-            (map(MAPS[at]), map(other(MAPS, at)), "the map has the type"),
-            (link(PROGRAMS[at]), map(MAPS[at]), "it is no link"),
+            (map(MAP_NAMES[at]), link(PROGRAMS[at]), "it is no map"),
+            (
+                map(MAP_NAMES[at]),
+                map(other(MAP_NAMES, at)),
+                "the map has the type",
+            ),
+            (link(PROGRAMS[at]), map(MAP_NAMES[at]), "it is no link"),
             (
                 link(PROGRAMS[at]),
                 link(other(PROGRAMS, at)),
@@ -234,7 +231,7 @@ fn what_is_missing_of_a_version_is_made_anew() {
 
 /// A directory of a version that is not ours, with pins of its own: as if ours had been upgraded, and came back.
 fn newer(stage: &Stage) -> PathBuf {
-    let newer = stage.pin_dir().join("2");
+    let newer = version_of(stage, abi::VERSION + 1);
     fs::rename(version(stage), &newer).unwrap();
     newer
 }
@@ -280,10 +277,10 @@ fn what_bears_the_number_of_a_version_and_is_no_directory_is_no_version() {
     };
     fs::rename(
         version(&stage).join("maps/IMDS_CONNS"),
-        stage.pin_dir().join("3"),
+        version_of(&stage, 4711),
     )
     .unwrap();
-    symlink("/proc", stage.pin_dir().join("4")).unwrap();
+    symlink("/proc", version_of(&stage, 4712)).unwrap();
     let agent = assert_next_serves(&stage, &cart);
     assert!(agent.stop().unwrap().success());
     // It is not ours to be removed.
@@ -350,4 +347,29 @@ fn directories_are_made_private_and_those_of_others_are_named() {
         chown(dir, Some(0), None).unwrap();
     }
     assert_next_serves(&stage, &cart);
+}
+
+#[test]
+fn pins_need_a_bpf_file_system() {
+    let Some(stage) = stage() else { return };
+    let error = error_of(stage.agent(&["--pin-dir", "/run/bpf2iam-no-pins"]).unwrap());
+    assert!(
+        error.contains("/run/bpf2iam-no-pins is on no bpf file system (--pin-dir)"),
+        "{error}"
+    );
+    assert!(error.contains("mount -t bpf bpf /sys/fs/bpf"), "{error}");
+    assert_eq!(attached(&stage), 0);
+}
+
+#[test]
+fn the_bpf_file_system_itself_is_left_to_others() {
+    let Some(stage) = stage() else { return };
+    let mount = stage.pin_dir().parent().unwrap().to_owned();
+    let error = error_of(stage.agent(&["--pin-dir", text(&mount)]).unwrap());
+    let says = format!(
+        "{} is where the bpf file system is mounted (--pin-dir)",
+        mount.display()
+    );
+    assert!(error.contains(&says), "{error}");
+    assert!(!mount.join(abi::VERSION.to_string()).exists());
 }

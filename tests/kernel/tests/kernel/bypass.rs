@@ -13,8 +13,8 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, firewall, host_pod, leaks, pod,
-    proxy, stage, stage_with, start,
+    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, firewall, host_pod, leaks, packets,
+    pod, proxy, stage, stage_with, start,
 };
 
 /// Where a way leads.
@@ -190,17 +190,6 @@ fn watch(stage: &Stage, pod: &Pod, proxy: u16) -> Place {
          }}"
     );
     firewall(stage, pod, &rules)
-}
-
-/// What one of these counters says.
-fn packets(place: &Place, counter: &str) -> u64 {
-    let mut nft = place.command("nft").unwrap();
-    nft.args(["-j", "list", "counter", "inet", "watch", counter]);
-    let said = output(&mut nft, PATIENCE).unwrap().stdout;
-    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
-    let objects = said["nftables"].as_array().unwrap();
-    let counter = objects.iter().find(|object| object["counter"].is_object());
-    counter.unwrap()["counter"]["packets"].as_u64().unwrap()
 }
 
 /// Connects a socket to the metadata service and then, in the `way` that is named, to another server, which must be

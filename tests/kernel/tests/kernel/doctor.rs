@@ -23,7 +23,10 @@ use bpf2iam_support::{
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use crate::scene::{PATIENCE, firewall, pod, stage, start, text};
+use crate::{
+    footprint::version,
+    scene::{PATIENCE, firewall, pod, stage, start, text},
+};
 
 /// Longer than all checks together may take.
 const EXAMINATION: Duration = Duration::from_mins(3);
@@ -178,6 +181,11 @@ fn a_node_without_an_agent_is_told_what_that_means() {
     let report = examine(&stage);
     assert_eq!(report.code, Some(1));
     report.assert("agent", "problem", "no agent answers at ");
+    // Another node's agent is left alone.
+    let node = Path::new("/proc/sys/kernel/hostname");
+    let node = fs::read_to_string(node).unwrap();
+    let this = format!("--field-selector spec.nodeName={}", node.trim());
+    assert!(report.fix("agent").contains(&this), "{report:#?}");
     report.assert(
         "programs",
         "problem",
@@ -187,6 +195,20 @@ fn a_node_without_an_agent_is_told_what_that_means() {
     report.assert("listener", "warning", "no agent answers");
     report.assert("conflicts", "ok", "nobody else is attached");
     assert!(!stage.pin_dir().exists(), "it was only looked");
+}
+
+#[test]
+fn an_agent_that_is_asked_elsewhere_is_known_by_its_lease() {
+    let Some(stage) = stage() else { return };
+    let _cart = named_pod(&stage, "cart");
+    let _agent = start(&stage, &[]);
+    let elsewhere = stage.scratch().join("elsewhere");
+    let report = examine_by(&stage, &[], &["--runtime-dir", text(&elsewhere)]);
+    assert_eq!(report.code, Some(0), "{report:#?}");
+    report.assert("agent", "warning", "there is one, as the lease is renewed");
+    assert!(report.fix("agent").contains("--runtime-dir"), "{report:#?}");
+    report.assert("lease", "ok", "it was renewed a moment ago");
+    report.assert("listener", "ok", "from inside 1 network namespace");
 }
 
 #[test]
@@ -222,8 +244,7 @@ fn links_that_were_detached_or_taken_away_are_named() {
     let says = format!("imds_egress is not attached: its link (id {id}) was detached");
     examine(&stage).assert("programs", "problem", &says);
 
-    let version = stage.pin_dir().join("1");
-    let pin = version.join("links").join("imds_connect4");
+    let pin = version(&stage).join("links").join("imds_connect4");
     fs::remove_file(&pin).unwrap();
     let report = examine(&stage);
     let found = report.of("programs");
@@ -240,7 +261,7 @@ fn a_directory_that_lacks_something_and_one_of_another_version_are_told() {
     let Some(stage) = stage() else { return };
     let agent = start(&stage, &[]);
     agent.end(Signal::KILL).unwrap();
-    let lease = stage.pin_dir().join("1").join("maps").join("IMDS_LEASE");
+    let lease = version(&stage).join("maps").join("IMDS_LEASE");
     fs::remove_file(&lease).unwrap();
     fs::create_dir_all(stage.pin_dir().join("4711").join("maps")).unwrap();
     let report = examine(&stage);
@@ -396,6 +417,9 @@ fn pins_must_be_on_a_bpf_file_system_that_the_node_sees() {
         "problem",
         "/run/bpf2iam-no-pins is on no bpf file system (--pin-dir)",
     );
+    // What is there already is not hidden.
+    let fix = "give the agent, and this command, --pin-dir /sys/fs/bpf/bpf2iam";
+    assert_eq!(report.fix("bpffs"), fix);
     let mount = stage.pin_dir().parent().unwrap().to_owned();
     let private = format!("mount -t bpf bpf {} && exec \"$@\"", text(&mount));
     let launcher = [
@@ -431,6 +455,8 @@ fn pins_must_be_on_a_bpf_file_system_that_the_node_sees() {
         "problem",
         "cannot be written to: Read-only file system",
     );
+    let fix = "in the DaemonSet, take readOnly from the volume mount of ";
+    assert!(report.fix("bpffs").starts_with(fix), "{report:#?}");
 }
 
 #[test]

@@ -7,14 +7,14 @@ use bpf2iam_support::{
     Place, Pod,
     client::{Report, reported},
     pod::Spec,
-    process::{Process, output},
+    process::Process,
     stage::{Agent, STS, Stage},
 };
 use rustix::process::Signal;
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, beside, host_pod, leaks, pod, stage,
-    start, text, wait_for_record,
+    FOUR_CAPABILITIES, NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, beside, host_pod,
+    later, leaks, moved, packets, pod, run, stage, start, text, wait_for_record,
 };
 
 /// What the agent says when it has cut some.
@@ -84,24 +84,7 @@ fn watch(stage: &Stage) {
          ip6 daddr fd00:ec2::254 tcp flags & rst == rst counter name resets
        }
      }";
-    nft(stage, &[rules]);
-}
-
-/// What one of these counters says.
-fn packets(stage: &Stage, counter: &str) -> u64 {
-    let said = nft(stage, &["-j", "list", "counter", "inet", "watch", counter]);
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    let objects = said["nftables"].as_array().unwrap();
-    let counter = objects.iter().find(|object| object["counter"].is_object());
-    counter.unwrap()["counter"]["packets"].as_u64().unwrap()
-}
-
-fn nft(stage: &Stage, args: &[&str]) -> String {
-    let mut nft = stage.node().host().command("nft").unwrap();
-    let output = output(nft.args(args), PATIENCE).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nft {args:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
+    run(&stage.node().host(), "nft", &[rules]);
 }
 
 #[test]
@@ -129,8 +112,9 @@ fn a_pods_connections_are_cut_at_once_and_the_next_one_leads_to_its_own_role() {
         }
     }
     // The service itself is not even told that they are gone.
-    assert!(packets(&stage, "syns") >= 10);
-    assert_eq!(packets(&stage, "resets"), 0);
+    let host = stage.node().host();
+    assert!(packets(&host, "syns") >= 10);
+    assert_eq!(packets(&host, "resets"), 0);
 }
 
 #[test]
@@ -211,17 +195,8 @@ fn what_was_opened_while_the_lease_let_it_pass_is_cut_when_an_agent_is_back() {
 fn what_was_opened_before_the_pods_cgroup_was_guarded_again_is_cut() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let kubepods = stage
-        .node()
-        .kubepods()
-        .with_file_name("later")
-        .join("kubepods");
-    let relative = cart.place();
-    let relative = relative
-        .cgroup()
-        .strip_prefix(stage.node().kubepods())
-        .unwrap();
-    let cgroup = kubepods.join(relative);
+    let kubepods = later(&stage);
+    let cgroup = moved(&stage, &cart, &kubepods);
     fs::create_dir_all(&kubepods).unwrap();
     let agent = start(&stage, &["--kubepods", text(&kubepods)]);
     // It is slow to see what happens.
@@ -308,16 +283,7 @@ fn nothing_comes_by_a_connection_whose_namespace_is_not_to_be_seen() {
 fn an_agent_that_may_not_enter_namespaces_says_so_once_and_leaves_the_rest_to_the_programs() {
     let Some(stage) = stage() else { return };
     let (_pods, [fenced, cut]) = two_pods(&stage);
-    let four = "-all,+bpf,+perfmon,+net_admin,+dac_read_search";
-    let launcher = [
-        "setpriv",
-        "--inh-caps",
-        "-all",
-        "--bounding-set",
-        four,
-        "--",
-    ];
-    let agent = start_by(&stage, &launcher, Path::new("/run/netns"));
+    let agent = start_by(&stage, &FOUR_CAPABILITIES, Path::new("/run/netns"));
     assert_cut(&cut);
     assert_eq!(looked(agent.process()), [1, 1]);
     let left = "connections that are older than the agent may be left; ";

@@ -3,7 +3,8 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -14,28 +15,21 @@ use bpf2iam_kernel::{
     objects::{Objects, wait_until},
 };
 use bpf2iam_support::{
-    Pod,
     process::{Process, output},
+    siege::{Outcome, Siege},
     stage::{Agent, Stage},
 };
-use rustix::{
-    mount::{MountFlags, UnmountFlags, mount, unmount},
-    process::Signal,
+use rustix::process::Signal;
+
+use crate::{
+    footprint::{LINKS, attached},
+    memory::Memory,
+    mounted::Mounted,
+    scene::{
+        LOOP_PATIENCE, PATIENCE, assert_harmless, assert_nobody_there, assert_role, attempt,
+        beside, error_of, pod, says_ready, stage, start, text, wait_until_served,
+    },
 };
-
-use crate::scene::{
-    PATIENCE, assert_nobody_there, assert_role, attempt, beside, error_of, leaks, pod, stage,
-    start, text, wait_until_served,
-};
-
-/// How many links there are.
-const LINKS: usize = 8;
-/// For so long it is tried to start with too little.
-const TRIED: Duration = Duration::from_millis(1500);
-
-fn attached(stage: &Stage) -> usize {
-    bpftool::attached(&stage.node().kubepods()).unwrap().len()
-}
 
 /// Fills the map of those who reach the real service, with cgroups that there are not. Says its id.
 fn fill_exempt(agent: &Agent) -> u32 {
@@ -72,29 +66,10 @@ fn agents_that_crashed_leave_room_among_the_exempt_for_a_successor() {
 }
 
 /// A file system with room for nothing.
-struct Full<'a>(&'a Path);
-
-impl<'a> Full<'a> {
-    fn mount(at: &'a Path) -> Self {
-        fs::create_dir_all(at).unwrap();
-        mount(
-            "full",
-            at,
-            "tmpfs",
-            MountFlags::empty(),
-            c"size=4k,nr_inodes=2",
-        )
-        .unwrap();
-        let full = Self(at);
-        fs::write(at.join("filler"), [0; 4096]).unwrap();
-        full
-    }
-}
-
-impl Drop for Full<'_> {
-    fn drop(&mut self) {
-        unmount(self.0, UnmountFlags::DETACH).unwrap();
-    }
+fn full(at: &Path) -> Mounted<'_> {
+    let mounted = Mounted::tmpfs(at, c"size=4k,nr_inodes=2");
+    fs::write(at.join("filler"), [0; 4096]).unwrap();
+    mounted
 }
 
 #[test]
@@ -102,7 +77,7 @@ fn a_disk_without_room_for_the_control_socket_is_named_and_nothing_is_changed() 
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
     let at = stage.scratch().join("full");
-    let _full = Full::mount(&at);
+    let _full = full(&at);
     for protected in [false, true] {
         for dir in [at.clone(), at.join("run")] {
             let error = error_of(stage.agent(&["--runtime-dir", text(&dir)]).unwrap());
@@ -143,57 +118,34 @@ fn a_disk_without_room_for_the_log_stops_nobody() {
     assert_eq!(attached(&stage), 0);
 }
 
-/// A pod gets its own role, a refusal or nothing.
-#[track_caller]
-fn assert_harmless(stage: &Stage, pod: &Pod) {
-    let report = attempt(stage, &pod.place(), &["connect"]);
-    let own = report.body.as_ref() == Some(&pod.spec().name);
-    assert!(own || report.status != Some(200), "{report:?}");
-    assert!(!leaks(&report), "{report:?}");
-}
-
-/// A memory cgroup of the machine, of version 1: the kernel ends who needs more in it. Of version 2 the controller is
-/// there, if at all, in the cgroups that the stage has made.
-struct Memory(PathBuf);
-
-impl Memory {
-    /// None where there is no such controller.
-    fn limit(stage: &Stage, kibibytes: usize) -> Option<Self> {
-        let root = Path::new("/sys/fs/cgroup/memory");
-        if !root.join("memory.limit_in_bytes").exists() {
-            eprintln!("NOT TRIED: there is no memory controller of version 1");
-            return None;
-        }
-        let cgroup = root.join(stage.node().name());
-        fs::create_dir(&cgroup).unwrap();
-        let memory = Self(cgroup);
-        let limit = (kibibytes * 1024).to_string();
-        fs::write(memory.0.join("memory.limit_in_bytes"), limit).unwrap();
-        Some(memory)
-    }
-
-    /// Words that start a program in it.
-    fn launcher(&self) -> [String; 4] {
-        let enter = format!("echo $$ >{}/cgroup.procs && exec \"$@\"", self.0.display());
-        ["sh", "-c", &enter, "sh"].map(str::to_owned)
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // The last process in it may be on its way out.
-        let removed = wait_until(PATIENCE, || Ok(fs::remove_dir(&self.0).is_ok()));
-        assert!(matches!(removed, Ok(true)), "{}", self.0.display());
-    }
-}
-
-/// How it ended, if it did in time. It is gone then.
+/// How an agent ended that was started so, or none if it is ready; it is gone then.
 fn end_of(stage: &Stage, launcher: &[&str]) -> Option<ExitStatus> {
     let agent = stage.agent_in(&stage.node().host(), launcher, &[]).unwrap();
     let mut agent = Process::spawn("bpf2iam", agent).unwrap();
-    let over = agent.wait(TRIED).ok();
-    agent.signal(Signal::KILL).unwrap_or_default();
-    over
+    let mut ended = None;
+    let decided = wait_until(LOOP_PATIENCE, || {
+        ended = agent.wait(Duration::ZERO).ok();
+        Ok(ended.is_some() || says_ready(&agent))
+    });
+    assert!(decided.unwrap(), "{:#?}", agent.lines());
+    if ended.is_none() {
+        agent.signal(Signal::KILL).unwrap();
+        agent.wait(PATIENCE).unwrap();
+    }
+    ended
+}
+
+/// From what is not enough for its own program to what it starts with: limits, and how who has so much ended.
+fn assert_some_are_too_little(ended: &[(u64, Option<ExitStatus>)]) {
+    println!("{ended:?}");
+    let failed = |ended: Option<ExitStatus>| ended.is_some_and(|ended| !ended.success());
+    let smallest = ended.first();
+    assert!(smallest.is_none_or(|(_, ended)| failed(*ended)));
+    assert!(
+        ended
+            .iter()
+            .all(|(_, ended)| ended.is_none() || failed(*ended))
+    );
 }
 
 #[test]
@@ -201,43 +153,97 @@ fn an_agent_that_has_not_enough_memory_leaves_the_node_protected() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
     start(&stage, &[]).end(Signal::KILL).unwrap();
-    let check = |what: &str, ended: Option<ExitStatus>| {
-        println!("{what}: {ended:?}");
+    let try_with = |launcher: &[&str]| {
+        let ended = end_of(&stage, launcher);
         assert_eq!(attached(&stage), LINKS);
         assert_harmless(&stage, &cart);
+        ended
     };
-    // From what is not enough for its own program to what it starts with.
-    for mebibytes in [16, 56, 64, 80] {
+    let addresses = [16, 56, 64, 80].map(|mebibytes: u64| {
         let limit = format!("--as={}", mebibytes << 20);
-        let ended = end_of(&stage, &["prlimit", &limit, "--"]);
-        check(&format!("{mebibytes} MiB of addresses"), ended);
-    }
+        (mebibytes, try_with(&["prlimit", &limit, "--"]))
+    });
+    assert_some_are_too_little(&addresses);
+    let mut memory = Vec::new();
     for kibibytes in [2048, 8192, 12288, 16384, 24576] {
-        let Some(memory) = Memory::limit(&stage, kibibytes) else {
+        let Some(limited) = Memory::limited(&stage, kibibytes << 10) else {
             break;
         };
-        let launcher = memory.launcher();
-        let ended = end_of(&stage, &launcher.each_ref().map(String::as_str));
-        check(&format!("{kibibytes} KiB of memory"), ended);
+        let launcher = limited.launcher();
+        let ended = try_with(&launcher.each_ref().map(String::as_str));
+        assert!(ended.is_none() || limited.kills() > 0, "{ended:?}");
+        memory.push((kibibytes, ended));
     }
+    assert_some_are_too_little(&memory);
     let _agent = start(&stage, &[]);
     wait_until_served(&stage, &cart);
 }
 
-/// It goes on with what it has.
+/// It goes on with what it has, and ends when it needs more.
 #[test]
-fn an_agent_that_gets_no_more_memory_while_it_serves_answers_rightly_or_not_at_all() {
+fn an_agent_that_gets_no_more_memory_while_it_serves_answers_rightly_until_it_ends_for_it() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    let agent = start(&stage, &[]).into_process();
+    let mut agent = start(&stage, &[]).into_process();
     let pid = agent.pid().to_string();
     let mut prlimit = Command::new("prlimit");
-    let limited = output(prlimit.args(["--pid", &pid, "--as=1"]), PATIENCE).unwrap();
+    let limited = output(prlimit.args(["--pid", &pid, "--data=1"]), PATIENCE).unwrap();
     assert!(limited.status.success());
     for _ in 0..200 {
         assert_harmless(&stage, &cart);
     }
-    drop(agent);
+    // What it cannot have there.
+    let large = stage.manifests().join("large.yaml");
+    fs::write(&large, vec![b'#'; 64 << 20]).unwrap();
+    let ended = agent.wait(PATIENCE).unwrap();
+    let aborted = ended.signal() == Some(Signal::ABORT.as_raw());
+    assert!(aborted, "{ended}: {:#?}", agent.lines());
+    fs::remove_file(large).unwrap();
+    assert_eq!(attached(&stage), LINKS);
+    assert_nobody_there(&stage, &cart);
     let _agent = start(&stage, &[]);
     wait_until_served(&stage, &cart);
+}
+
+/// It may not have more than it has, and clients that ask make it need more.
+fn tighten(memory: &Memory, agent: &mut Process) -> ExitStatus {
+    let mut ended = None;
+    let over = wait_until(LOOP_PATIENCE, || {
+        // Version 1 refuses what is less than what is in use and cannot be had back.
+        let _refused = memory.limit(memory.usage()).is_err();
+        ended = agent.wait(Duration::ZERO).ok();
+        Ok(ended.is_some())
+    });
+    assert!(over.unwrap(), "{} bytes are enough", memory.usage());
+    ended.unwrap()
+}
+
+#[test]
+fn an_agent_that_the_kernel_kills_for_its_memory_leaves_pods_refused_until_the_next_one_serves() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let Some(memory) = Memory::limited(&stage, 1 << 30) else {
+        return;
+    };
+    let launcher = memory.launcher();
+    let launcher = launcher.each_ref().map(String::as_str);
+    let agent = stage.agent_in(&stage.node().host(), &launcher, &[]);
+    let agent = Process::spawn("bpf2iam", agent.unwrap()).unwrap();
+    let agent = Agent::ready(agent, &stage).unwrap();
+    agent.wait_for_keys().unwrap();
+    let siege = Siege::begin(&stage, &cart).unwrap();
+    let ended = tighten(&memory, &mut agent.into_process());
+    assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()), "{ended}");
+    assert!(memory.kills() > 0);
+    assert_eq!(attached(&stage), LINKS);
+    assert_nobody_there(&stage, &cart);
+    let _next = start(&stage, &[]);
+    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    let seen = siege.end().unwrap();
+    for never in [Outcome::Node, Outcome::Wrong] {
+        assert_eq!(seen.count(never), 0, "{}", seen.summary());
+    }
+    for some in [Outcome::Own, Outcome::Refused] {
+        assert!(seen.count(some) > 0, "{}", seen.summary());
+    }
 }

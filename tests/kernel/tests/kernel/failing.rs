@@ -1,10 +1,8 @@
 //! Single calls of the agent to the kernel fail: no memory for a map, no room for a pin. It goes on, or it ends with one
 //! clear message and takes nothing of others with it; the next one serves.
 
-use bpf2iam_kernel::{bpftool, objects::wait_until};
+use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
-    Pod,
-    process::Process,
     stage::Stage,
     steps::{Ruling, Step, Stepper},
 };
@@ -12,13 +10,12 @@ use rustix::{io::Errno, process::Signal};
 
 use crate::{
     choice,
-    scene::{self, LOOP_PATIENCE, PATIENCE, attempt, leaks, pod, stage, wait_until_served},
+    footprint::{LINKS, attached},
+    scene::{
+        self, LOOP_PATIENCE, PATIENCE, SHORT_LEASE, assert_harmless, pod, says_ready, stage,
+        wait_until_served,
+    },
 };
-
-/// The shortest.
-const LEASE: [&str; 2] = ["--lease", "1s"];
-/// How many programs are attached.
-const LINKS: usize = 8;
 
 /// A call, and how it fails.
 type Failure = (&'static str, Errno);
@@ -51,14 +48,9 @@ fn fail(call: &'static str, errno: Errno, number: usize) -> impl FnMut(&Step) ->
     }
 }
 
-fn says_ready(process: &Process) -> bool {
-    let is_ready = |line: &String| line.contains("\"message\":\"ready\"");
-    process.lines().iter().any(is_ready)
-}
-
 /// Starts an agent of which that call fails, and ends it. Says what its error was; none if it became ready all the same.
 fn start(stage: &Stage, (call, errno): Failure, number: usize) -> Option<String> {
-    let agent = stage.agent(&LEASE).unwrap();
+    let agent = stage.agent(&SHORT_LEASE).unwrap();
     let rule = fail(call, errno, number);
     let (mut process, stepper) = Stepper::spawn("bpf2iam", agent, rule).unwrap();
     let over = || Ok(stepper.has_ended() || says_ready(&process));
@@ -73,7 +65,7 @@ fn start(stage: &Stage, (call, errno): Failure, number: usize) -> Option<String>
 
 /// The cases of an undisturbed start: a kind of failure, and the number of the call.
 fn cases(stage: &Stage) -> Vec<(Failure, usize)> {
-    let agent = stage.agent(&LEASE).unwrap();
+    let agent = stage.agent(&SHORT_LEASE).unwrap();
     let (mut process, stepper) = Stepper::spawn("bpf2iam", agent, |_| Ruling::GoOn).unwrap();
     assert!(wait_until(PATIENCE, || Ok(says_ready(&process))).unwrap());
     let seen = stepper.seen();
@@ -82,10 +74,6 @@ fn cases(stage: &Stage) -> Vec<(Failure, usize)> {
     let made = |call: &str| seen.iter().filter(|step| step.call() == call).count();
     let each = |failure: Failure| (1..=made(failure.0)).map(move |number| (failure, number));
     FAILURES.into_iter().flat_map(each).collect()
-}
-
-fn attached(stage: &Stage) -> usize {
-    bpftool::attached(&stage.node().kubepods()).unwrap().len()
 }
 
 fn nothing_is_pinned(stage: &Stage) -> bool {
@@ -97,15 +85,6 @@ fn nothing_is_pinned(stage: &Stage) -> bool {
 fn clean(stage: &Stage) {
     let (done, said) = stage.uninstall(&[]).unwrap();
     assert!(done, "{said}");
-}
-
-/// A pod gets its own role, a refusal or nothing.
-#[track_caller]
-fn assert_harmless(stage: &Stage, pod: &Pod) {
-    let report = attempt(stage, &pod.place(), &["connect"]);
-    let own = report.body.as_ref() == Some(&pod.spec().name);
-    assert!(own || report.status != Some(200), "{report:?}");
-    assert!(!leaks(&report), "{report:?}");
 }
 
 #[test]
@@ -138,6 +117,6 @@ fn on_a_protected_node_who_cannot_start_leaves_it_protected() {
         assert_eq!(attached(&stage), LINKS);
         assert_harmless(&stage, &cart);
     }
-    let _agent = stage.start_agent(&LEASE).unwrap();
+    let _agent = stage.start_agent(&SHORT_LEASE).unwrap();
     wait_until_served(&stage, &cart);
 }

@@ -9,8 +9,8 @@ use bpf2iam_support::{
 };
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_role, attempt, error_of, later, leaks, moved, pod, stage, start,
-    text, wait_for_record,
+    FOUR_CAPABILITIES, NODE_KEYS, PATIENCE, assert_role, attempt, error_of, later, leaks, moved,
+    pod, stage, start, text, wait_for_record,
 };
 
 /// Nothing was changed on the node.
@@ -62,18 +62,8 @@ fn who_is_not_root_is_told_what_is_missing() {
 fn four_capabilities_are_enough() {
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
-    // Files are still root's: the runtime directory is made in /run.
-    let four = "-all,+bpf,+perfmon,+net_admin,+dac_read_search";
-    let launcher = [
-        "setpriv",
-        "--inh-caps",
-        "-all",
-        "--bounding-set",
-        four,
-        "--",
-    ];
     let command = stage
-        .agent_in(&stage.node().host(), &launcher, &[])
+        .agent_in(&stage.node().host(), &FOUR_CAPABILITIES, &[])
         .unwrap();
     let agent = Agent::ready(Process::spawn("bpf2iam", command).unwrap(), &stage).unwrap();
     agent.wait_for_keys().unwrap();
@@ -179,6 +169,7 @@ fn when_the_pods_cgroup_is_made_anew_the_programs_are_attached_anew() {
                 fs::remove_dir(path).unwrap();
             });
     }
-    let said = agent.logged("the pods' cgroup was made anew; attached again");
-    assert_eq!(said.len(), 2, "{said:?}");
+    let said = "the pods' cgroup was made anew; attached again";
+    let twice = || Ok(agent.logged(said).len() == 2);
+    assert!(wait_until(PATIENCE, twice).unwrap());
 }

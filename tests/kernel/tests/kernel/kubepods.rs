@@ -7,10 +7,15 @@
 use std::{
     fs,
     path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
-use bpf2iam_kernel::bpftool;
+use bpf2iam_kernel::{
+    bpftool,
+    foreign::{Foreign, Sharing},
+    objects::wait_until,
+};
 use bpf2iam_support::{
     Place, Pod,
     stage::{Agent, Stage},
@@ -18,12 +23,14 @@ use bpf2iam_support::{
 };
 use rustix::process::Signal;
 
-use crate::scene::{
-    LOOP_PATIENCE, PATIENCE, attempt, later, moved, only_error, pod, stage, start, text,
+use crate::{
+    footprint::LINKS,
+    scene::{
+        LOOP_PATIENCE, NODE_KEYS, PATIENCE, attempt, later, leaks, moved, only_error, pod,
+        says_ready, stage, start, text,
+    },
 };
 
-/// How many links there are.
-const LINKS: usize = 8;
 /// A second, and what a slow machine adds.
 const OPEN: Duration = Duration::from_millis(2500);
 
@@ -147,10 +154,48 @@ fn while_another_agent_updates_the_links_one_of_them_attaches_them_anew() {
     stepper.release();
     let open = scene.open();
     assert!(open < OPEN, "open for {open:?}");
+    let decided = || Ok(stepper.has_ended() || says_ready(&new));
+    assert!(wait_until(LOOP_PATIENCE, decided).unwrap());
     if stepper.has_ended() {
         let error = only_error(&mut new);
         let gone = ["Link has been severed", "cannot attach imds_"];
         assert!(gone.iter().any(|why| error.contains(why)), "{error}");
+        assert_eq!(scene.open(), Duration::ZERO);
+        assert!(old.stop().unwrap().success());
+    } else {
+        // It serves, also without the old one.
+        assert!(old.stop().unwrap().success());
+        assert_eq!(scene.open(), Duration::ZERO);
+        assert!(new.stop().unwrap().success());
     }
-    assert!(old.stop().unwrap().success());
+}
+
+/// One of connect4 is refused by somebody's program there. The others stop what it would have redirected.
+#[test]
+fn where_one_program_cannot_be_attached_the_others_are_and_the_agent_is_not_ready() {
+    let Some(scene) = Scene::new() else { return };
+    let agent = start(&scene.stage, &scene.args());
+    agent.process().signal(Signal::STOP).unwrap();
+    scene.make_anew();
+    let neighbour = Foreign::onlooker("neighbour").unwrap();
+    neighbour
+        .attach(&scene.kubepods, Sharing::Exclusive)
+        .unwrap();
+    agent.process().signal(Signal::CONT).unwrap();
+    let ours = || {
+        let all = bpftool::attached(&scene.kubepods).unwrap();
+        all.iter().filter(|one| one.name != "neighbour").count()
+    };
+    assert!(wait_until(PATIENCE, || Ok(ours() == LINKS - 1)).unwrap());
+    let ready = || scene.stage.admin("/readyz").unwrap().trim() == "ready";
+    assert!(wait_until(PATIENCE, || Ok(!ready())).unwrap());
+    let report = attempt(&scene.stage, &scene.place, &["get", NODE_KEYS]);
+    assert!(!report.answered() && !leaks(&report), "{report:?}");
+    // They stay, however often it is tried.
+    thread::sleep(OPEN);
+    assert_eq!(ours(), LINKS - 1);
+    drop(neighbour);
+    scene.make_anew();
+    scene.open();
+    assert!(wait_until(PATIENCE, || Ok(ready())).unwrap());
 }

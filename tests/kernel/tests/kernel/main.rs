@@ -21,17 +21,23 @@ mod doctor;
 #[cfg(test)]
 mod established;
 #[cfg(test)]
+mod exempt;
+#[cfg(test)]
 mod exhausted;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod footprint;
+#[cfg(test)]
 mod forgery;
 #[cfg(test)]
 mod full_map;
 #[cfg(test)]
 mod hammer;
+#[cfg(test)]
+mod handed_over;
 #[cfg(test)]
 mod handover;
 #[cfg(test)]
@@ -49,6 +55,10 @@ mod lifetime;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod mounted;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod path;
@@ -56,6 +66,8 @@ mod path;
 mod poison;
 #[cfg(test)]
 mod residue;
+#[cfg(test)]
+mod restored;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
@@ -73,10 +85,16 @@ mod suspended;
 #[cfg(test)]
 mod syn_cookies;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod translated;
 #[cfg(test)]
 mod trial;
 #[cfg(test)]
 mod two_agents;
 #[cfg(test)]
+mod uninstall;
+#[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod wall_clock;

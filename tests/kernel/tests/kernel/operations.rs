@@ -13,17 +13,35 @@ fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The marks in brackets, which follow what they back.
-fn marks(page: &str) -> BTreeSet<String> {
-    let brackets = page.split('[').skip(1).filter_map(|rest| {
+/// The marks in brackets, which follow what they back. `[k1 to k3]` stands for three.
+fn marks(text: &str) -> Vec<String> {
+    let brackets = text.split('[').skip(1).filter_map(|rest| {
         let (inside, behind) = rest.split_once(']')?;
         (!behind.starts_with('(')).then_some(inside)
     });
-    brackets
-        .flat_map(|inside| inside.split([',', ' ']))
-        .filter(|word| !word.is_empty() && *word != "to")
-        .map(str::to_owned)
-        .collect()
+    let parts = brackets.flat_map(|inside| inside.split(", "));
+    parts.flat_map(expanded).collect()
+}
+
+fn expanded(part: &str) -> Vec<String> {
+    let Some((first, last)) = part.split_once(" to ") else {
+        return vec![part.to_owned()];
+    };
+    let letters = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = |mark: &str| -> u32 { mark.strip_prefix(letters).unwrap().parse().unwrap() };
+    let all = number(first)..=number(last);
+    all.map(|number| format!("{letters}{number}")).collect()
+}
+
+/// The rows of the table of events: what happens, what pods get, what is on the node.
+fn events() -> Vec<[&'static str; 3]> {
+    let table = PAGE.split_once("## Install").expect("a table first").0;
+    let rows = table.lines().filter_map(|line| {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
+        let cells: Vec<_> = cells.collect();
+        Some(<[&str; 3]>::try_from(cells).expect("three cells"))
+    });
+    rows.filter(|[event, ..]| *event != "event").collect()
 }
 
 #[test]
@@ -50,13 +68,22 @@ fn every_test_that_is_named_is_there() {
 }
 
 #[test]
-fn every_mark_has_a_test() {
-    let table = PAGE.split_once("## Install").expect("a table first").0;
+fn every_cell_has_a_mark_and_every_mark_a_test() {
     let listed: BTreeSet<_> = list().map(|(mark, _)| mark.to_owned()).collect();
-    let used = marks(table);
-    assert!(used.len() > 20, "{used:?}");
-    assert_eq!(
-        used.difference(&listed).collect::<Vec<_>>(),
-        Vec::<&String>::new()
-    );
+    let mut used = BTreeSet::new();
+    for [event, pods, node] in events() {
+        used.extend(marks(event));
+        for cell in [pods, node] {
+            let marks = marks(cell);
+            assert!(!marks.is_empty(), "{event}: {cell}");
+            used.extend(marks);
+        }
+    }
+    assert_eq!(used, listed);
+}
+
+#[test]
+fn a_range_of_marks_is_all_of_them() {
+    let text = "a [k9 to k11, l1], [a link](b), b [e2]";
+    assert_eq!(marks(text), ["k9", "k10", "k11", "l1", "e2"]);
 }

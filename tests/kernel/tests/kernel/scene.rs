@@ -31,6 +31,13 @@ pub(crate) const LOOP_PATIENCE: Duration = Duration::from_mins(5);
 pub(crate) const LIST: &str = "/latest/meta-data/iam/security-credentials/";
 /// What an agent says that another one has replaced.
 pub(crate) const DISPLACED: &str = "another agent has taken over; serving what is under way";
+/// What one says that has taken over, when it is the only one.
+pub(crate) const ALONE: &str = "the agent before us has ended";
+
+/// The shortest lease there is.
+pub(crate) const SHORT_LEASE: [&str; 2] = ["--lease", "1s"];
+/// It has expired after that, whenever it was renewed.
+pub(crate) const EXPIRED: Duration = Duration::from_millis(1100);
 
 /// The credentials of the node's own role: what the stand-in would give to everybody.
 pub(crate) const NODE_KEYS: &str = "/latest/meta-data/iam/security-credentials/node-role";
@@ -66,6 +73,16 @@ pub(crate) fn beside(stage: &Stage) -> Place {
     fs::create_dir_all(&cgroup).unwrap();
     host.with_cgroup(cgroup)
 }
+
+/// Starts an agent of root with the capabilities that it needs, and no others. Files are still root's.
+pub(crate) const FOUR_CAPABILITIES: [&str; 6] = [
+    "setpriv",
+    "--inh-caps",
+    "-all",
+    "--bounding-set",
+    "-all,+bpf,+perfmon,+net_admin,+dac_read_search",
+    "--",
+];
 
 /// Where the pods' cgroup will be, for an agent that is told so.
 pub(crate) fn later(stage: &Stage) -> PathBuf {
@@ -151,6 +168,39 @@ pub(crate) fn assert_closed(report: &Report) {
     );
 }
 
+/// A pod gets its own role, a refusal or nothing.
+#[track_caller]
+pub(crate) fn assert_harmless(stage: &Stage, pod: &Pod) {
+    assert_not_anothers(&attempt(stage, &pod.place(), &["connect"]), pod);
+}
+
+/// What came is the pod's own role, a refusal or nothing.
+#[track_caller]
+pub(crate) fn assert_not_anothers(report: &Report, pod: &Pod) {
+    let own = report.body.as_ref() == Some(&pod.spec().name);
+    assert!(own || report.status != Some(200), "{report:?}");
+    assert!(!leaks(report), "{report:?}");
+}
+
+/// A pod connects, and nobody listens where it is sent: the lease has not expired yet.
+#[track_caller]
+pub(crate) fn assert_nobody_listens(stage: &Stage, pod: &Pod) {
+    let report = attempt(stage, &pod.place(), &["get", NODE_KEYS]);
+    assert_refused(&report, "ECONNREFUSED", "connect");
+}
+
+/// The kernel refuses a pod's connects by itself: the lease has expired.
+#[track_caller]
+pub(crate) fn assert_expired(stage: &Stage, pod: &Pod) {
+    let report = attempt(stage, &pod.place(), &["get", NODE_KEYS]);
+    assert_refused(&report, "EPERM", "connect");
+}
+
+/// Whether the node's keys are to be had from `place`.
+pub(crate) fn exposed(stage: &Stage, place: &Place) -> bool {
+    leaks(&attempt(stage, place, &["get", NODE_KEYS]))
+}
+
 /// Whether something of the node's own is to be seen.
 pub(crate) fn leaks(report: &Report) -> bool {
     serde_json::to_string(report).unwrap().contains(NODE_KEY)
@@ -169,6 +219,16 @@ pub(crate) fn metric(stage: &Stage, name: &str) -> u64 {
 pub(crate) fn refused_for(stage: &Stage, reason: &str) -> u64 {
     let name = format!("bpf2iam_imds_refused_connections_total{{reason=\"{reason}\"}}");
     metric(stage, &name)
+}
+
+/// Whether a line of its output says that.
+pub(crate) fn says(process: &Process, what: &str) -> bool {
+    process.lines().iter().any(|line| line.contains(what))
+}
+
+/// Whether an agent has said that it is ready.
+pub(crate) fn says_ready(process: &Process) -> bool {
+    says(process, "\"message\":\"ready\"")
 }
 
 /// Waits for a record of the agent's log with this message that is `wanted`.
@@ -206,13 +266,33 @@ pub(crate) fn only_error(process: &mut Process) -> String {
     errors[0].to_owned()
 }
 
+/// Runs a program in a place, which must succeed; says what it said.
+pub(crate) fn run(place: &Place, program: &str, args: &[&str]) -> String {
+    let mut command = place.command(program).unwrap();
+    let output = output(command.args(args), PATIENCE).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Adds rules to the firewall of a pod's network, as root of the pod can. Says where to ask for them.
 pub(crate) fn firewall(stage: &Stage, pod: &Pod, rules: &str) -> Place {
     let place = stage.node().host().with_network_of(&pod.place());
-    let output = output(place.command("nft").unwrap().arg(rules), PATIENCE).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nft {rules}: {said}");
+    run(&place, "nft", &[rules]);
     place
+}
+
+/// What a counter of the table `watch` says.
+pub(crate) fn packets(place: &Place, counter: &str) -> u64 {
+    let said = run(
+        place,
+        "nft",
+        &["-j", "list", "counter", "inet", "watch", counter],
+    );
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let objects = said["nftables"].as_array().unwrap();
+    let counter = objects.iter().find(|object| object["counter"].is_object());
+    counter.unwrap()["counter"]["packets"].as_u64().unwrap()
 }
 
 /// The id of a cgroup.
@@ -223,4 +303,24 @@ pub(crate) fn cgroup_id(cgroup: &Path) -> u64 {
 /// A path as an argument.
 pub(crate) fn text(path: &(impl AsRef<OsStr> + ?Sized)) -> &str {
     path.as_ref().to_str().unwrap()
+}
+
+/// A token of the pod's own.
+pub(crate) fn token_of(stage: &Stage, pod: &Pod) -> String {
+    let header = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+    let ask = [
+        "get",
+        "/latest/api/token",
+        "--method",
+        "PUT",
+        "--header",
+        header,
+    ];
+    attempt(stage, &pod.place(), &ask).body.unwrap()
+}
+
+/// What the pod is told with it.
+pub(crate) fn with_token(stage: &Stage, pod: &Pod, token: &str) -> Report {
+    let header = format!("X-aws-ec2-metadata-token: {token}");
+    attempt(stage, &pod.place(), &["get", LIST, "--header", &header])
 }

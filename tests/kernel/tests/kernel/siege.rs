@@ -1,9 +1,15 @@
 //! Eight clients connect as fast as they can while the agent is replaced, killed and removed. `cargo xtask bench lifetime`
 //! does it more often, and with a clock.
 
+use std::time::Duration;
+
 use bpf2iam_support::siege::{self, CLIENTS, Outcome, Seen};
 
 use crate::scene::{pod, stage};
+
+/// How long after its start an agent may take at most to have connects wait for it rather than fail, on a machine that eight
+/// clients keep busy. The benchmark says how long it does.
+const REFUSED: Duration = Duration::from_secs(5);
 
 /// A connection of each client may be under way when an agent ends.
 fn under_way(times: usize) -> u64 {
@@ -31,7 +37,11 @@ fn when_it_is_killed_clients_are_refused_until_the_next_one_serves_and_no_longer
     let (seen, times) = siege::kill(&stage, &pod(&stage, "cart"), 5).unwrap();
     assert_never_wrong(&seen);
     assert_eq!(seen.count(Outcome::Node), 0, "{}", seen.summary());
-    assert_eq!(seen.count(Outcome::Silence), 0, "{}", seen.summary());
+    // Who connects while the next agent starts waits for it, on a slow machine longer than it likes.
+    let silent = seen.among(Outcome::Silence, |spell| {
+        !times.iter().any(|time| time.covers(spell))
+    });
+    assert_eq!(silent, 0, "{}", seen.summary());
     let cut = seen.among(Outcome::Cut, |spell| {
         !times.iter().any(|time| time.cuts(spell))
     });
@@ -41,6 +51,11 @@ fn when_it_is_killed_clients_are_refused_until_the_next_one_serves_and_no_longer
         !times.iter().any(|time| time.covers(spell))
     });
     assert_eq!(untimely, 0, "{}", seen.summary());
+    for time in &times {
+        let last = seen.last(Outcome::Refused, (time.started, time.served));
+        let refused = last.map(|last| last.since(time.started));
+        assert!(refused.is_none_or(|long| long < REFUSED), "{refused:?}");
+    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
-    process::{Process, output},
+    process::Process,
     stage::{Agent, Stage},
 };
+use rustix::process::Signal;
 
-use crate::scene::{PATIENCE, refused_for, stage, start};
+use crate::scene::{PATIENCE, refused_for, run, stage, start};
 
 /// The names of the cgroups from which it is made.
 const PREFIX: &str = "bpf2iam-trial-";
@@ -16,10 +18,7 @@ const FAILED: &str = "a connection of the agent's own, made as a pod makes it, f
 
 /// What the node's own firewall is told.
 fn nft(stage: &Stage, words: &str) {
-    let mut nft = stage.node().host().command("nft").unwrap();
-    let output = output(nft.arg(words), PATIENCE).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nft {words}: {said}");
+    run(&stage.node().host(), "nft", &[words]);
 }
 
 fn throwaways(stage: &Stage) -> usize {
@@ -53,6 +52,55 @@ fn an_agent_whose_listener_nobody_reaches_is_not_ready() {
         nft(&stage, "delete table inet deaf");
         let _ready = Agent::ready(agent, &stage).unwrap();
     }
+}
+
+/// A node whose agent tries in vain, and goes on trying.
+fn in_vain(stage: &Stage) -> Process {
+    let deaf = "table inet deaf {
+           chain in { type filter hook input priority 0; tcp dport 8181 drop; }
+         }";
+    nft(stage, deaf);
+    let agent = stage.agent(&["--listen-port", "8181"]).unwrap();
+    Process::spawn("bpf2iam", agent).unwrap()
+}
+
+#[test]
+fn an_agent_that_ends_in_the_middle_of_one_leaves_no_cgroup() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let Some(stage) = stage() else { return };
+        let mut agent = in_vain(&stage);
+        let tries = || Ok(throwaways(&stage) == 1);
+        assert!(wait_until(PATIENCE, tries).unwrap());
+        agent.signal(signal).unwrap();
+        assert!(agent.wait(PATIENCE).unwrap().success());
+        assert_eq!(throwaways(&stage), 0);
+    }
+}
+
+#[test]
+fn a_cgroup_that_is_in_use_is_told_and_keeps_nothing_else() {
+    let Some(stage) = stage() else { return };
+    start(&stage, &[]).end(Signal::KILL).unwrap();
+    let used = stage.node().kubepods().join(format!("{PREFIX}used"));
+    fs::create_dir(&used).unwrap();
+    let mut sleep = stage
+        .node()
+        .host()
+        .with_cgroup(&used)
+        .command("sleep")
+        .unwrap();
+    let mut sleep = sleep.arg("600").spawn().unwrap();
+    let (done, said) = stage.uninstall(&[]).unwrap();
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+    let says = format!("cannot remove {}: ", used.display());
+    assert!(!done && said.contains(&says), "{said}");
+    assert!(
+        !said.contains(&format!("removed {}", used.display())),
+        "{said}"
+    );
+    assert!(!stage.pin_dir().exists() && !stage.runtime_dir().exists());
+    assert!(wait_until(PATIENCE, || Ok(fs::remove_dir(&used).is_ok())).unwrap());
 }
 
 #[test]

@@ -4,27 +4,27 @@
 use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
     Pod,
-    client::{Tally, reported},
     process::Process,
+    siege::Siege,
     stage::Stage,
     steps::{Ruling, Step, Stepper},
 };
 
 use crate::{
     choice,
-    scene::{DISPLACED, LIST, LOOP_PATIENCE, PATIENCE, assert_role, attempt, pod, stage},
+    scene::{
+        ALONE, DISPLACED, LOOP_PATIENCE, PATIENCE, assert_role, attempt, pod, says, says_ready,
+        stage,
+    },
+    takeover::assert_unnoticed,
 };
 
 /// How many agents start at once, in each round.
 const ROUNDS: [usize; 10] = [3, 2, 2, 2, 2, 3, 2, 2, 2, 2];
 /// How many rounds there is time for.
 const FEW: usize = 2;
-/// About as long as one agent takes to take over from another, in seconds.
-const TAKEOVER: usize = 6;
 /// What one says that waits for its turn.
 const WAITS: &str = "another agent is starting on this node; waiting for it";
-/// What one says that has taken over.
-const ALONE: &str = "the agent before us has ended";
 
 /// So many agents that all begin with the same step, within a moment: the lock of who starts.
 fn start_at_once(stage: &Stage, count: usize) -> Vec<Process> {
@@ -41,10 +41,6 @@ fn start_at_once(stage: &Stage, count: usize) -> Vec<Process> {
         stepper.release();
     }
     all.into_iter().map(|(process, _)| process).collect()
-}
-
-fn says(process: &Process, what: &str) -> bool {
-    process.lines().iter().any(|line| line.contains(what))
 }
 
 fn count(agents: &[Process], what: &str) -> usize {
@@ -67,19 +63,15 @@ fn of_several_that_start_at_the_same_moment_one_serves_in_the_end_and_nobody_is_
 
 fn round(stage: &Stage, cart: &Pod, count_of_agents: usize) {
     let agents = start_at_once(stage, count_of_agents);
-    let ready = || Ok(count(&agents, "\"message\":\"ready\"") > 0);
+    let ready = || Ok(agents.iter().any(says_ready));
     assert!(wait_until(PATIENCE, ready).unwrap());
-    let seconds = (count_of_agents * TAKEOVER).to_string();
-    let load = ["load", "--threads", "2", "--path", LIST, "--expect", "cart"];
-    let args = [&load[..], &["--seconds", &seconds]].concat();
-    let load = stage.client().start(&cart.place(), &args).unwrap();
+    let siege = Siege::begin(stage, cart).unwrap();
     let others = agents.len() - 1;
     assert_eq!(count(&agents, WAITS), others);
 
     let settled = || Ok(count(&agents, DISPLACED) == others && count(&agents, ALONE) == others);
     assert!(wait_until(LOOP_PATIENCE, settled).unwrap());
-    let tally: Tally = reported(&load, LOOP_PATIENCE).unwrap();
-    assert!(tally.ok > 100 && tally.ok == tally.total(), "{tally:?}");
+    assert_unnoticed(&siege.end().unwrap());
     let (stood_aside, serving): (Vec<_>, Vec<_>) =
         agents.into_iter().partition(|agent| says(agent, DISPLACED));
     assert_eq!(serving.len(), 1);

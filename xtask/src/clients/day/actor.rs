@@ -3,11 +3,11 @@
 use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use bpf2iam_support::{Pod, process::Process, stage::Stage};
+use bpf2iam_support::{Pod, process::Process, stage::Stage, told_time::ToldTime};
 
 use crate::clients::{client::Client, kit::Kit};
 
-use super::{log::Complaints, time::Time};
+use super::log::Complaints;
 
 /// How long an answer may take: every SDK has given up by then.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ impl Actor {
         kit: &Kit,
         part: Part,
         pod: Pod,
-        time: &Time,
+        time: &ToldTime,
     ) -> Result<Self> {
         let home = stage.scratch().join(format!("home-{}", part.pod));
         fs::create_dir(&home).with_context(|| home.display().to_string())?;

@@ -5,7 +5,7 @@ use std::{cell::RefCell, fs, io, path::Path};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use bpf2iam::{
-    app::{Agent, Doors},
+    app::{Agent, Cluster, Doors},
     args::{Args, Command},
     clock::Clock,
     config::{Config, Machine},
@@ -160,7 +160,8 @@ impl Setup {
         let source = Sts::new(&sdk(&sts.url(), self.node_keys), Clock::system())?;
         let config = config(directory.path(), &self.args)?;
         let doors = Doors::open(&config, Standing::Alone).await?;
-        let agent = Agent::open(&config, doors, source, &Key::generate()?, None).await?;
+        let cluster = Cluster::connect(&config).await?;
+        let agent = Agent::open(&config, &cluster, doors, source, &Key::generate()?, None)?;
         Ok(World {
             listener: agent.bound().listeners[0],
             admin: agent.bound().admin,

@@ -1,0 +1,159 @@
+//! Pods that keep the node's own identity (`--node-role-for`) keep their way to the real service, also while no agent runs:
+//! a network plugin has to work before anything else does.
+//!
+//! Each by its own cgroup, from when the kubelet has made that until another binding or the pod's end. Until all pods
+//! are known, those stay exempt that an agent before us has named. Only pods on the network of the node: others may be a hop
+//! too far away for the real service, and are served through the agent.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::{self, Instant};
+
+use crate::{
+    cgroup,
+    digest::Digest,
+    drain,
+    id::{CgroupId, PodUid},
+    pods::{
+        Pod, Subject,
+        binding::{self, Binding, Policy},
+        index::{Snapshot, Store},
+    },
+    redirect::{Error, Exempt, Whose},
+};
+
+/// How often a pod's cgroup is looked for that is not there yet. A container takes longer to start.
+const LOOK: Duration = Duration::from_millis(100);
+/// For how long after a change.
+const EAGER: Duration = Duration::from_secs(30);
+/// How often otherwise: for one that has ended there is none.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// Where it is kept who is exempt.
+pub trait List {
+    /// The pods' cgroups.
+    fn pods(&self) -> Result<HashSet<CgroupId>, Error>;
+    /// One more.
+    fn add(&mut self, cgroup: CgroupId) -> Result<(), Error>;
+    /// One less.
+    fn remove(&mut self, cgroup: CgroupId) -> Result<(), Error>;
+}
+
+impl List for Exempt {
+    fn pods(&self) -> Result<HashSet<CgroupId>, Error> {
+        let all = self.all()?.into_iter();
+        let pods = all.filter(|(_, whose)| *whose == Whose::Pod);
+        Ok(pods.map(|(cgroup, _)| cgroup).collect())
+    }
+
+    fn add(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        Self::add(self, cgroup, Whose::Pod)
+    }
+
+    fn remove(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        Self::remove(self, cgroup)
+    }
+}
+
+/// Whose cgroups are looked for, and where what is found is kept.
+#[derive(Debug)]
+pub struct Keeper<L> {
+    store: Store,
+    policy: Arc<Policy>,
+    kubepods: PathBuf,
+    list: L,
+}
+
+impl<L: List> Keeper<L> {
+    /// For the pods of `store`, whose cgroups are below `kubepods`.
+    pub const fn new(store: Store, policy: Arc<Policy>, kubepods: PathBuf, list: L) -> Self {
+        Self {
+            store,
+            policy,
+            kubepods,
+            list,
+        }
+    }
+
+    /// Does so until the drain.
+    pub async fn run(mut self, mut drain: drain::Watch) {
+        let mut snapshots = self.store.watch();
+        let warnings = Digest::default();
+        let mut eager = Instant::now() + EAGER;
+        loop {
+            let snapshot = Arc::clone(&snapshots.borrow_and_update());
+            if snapshot.complete()
+                && let Err(error) = self.reconcile(&snapshot)
+                && let Some(count) = warnings.add("exempt")
+            {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(
+                    count,
+                    "cannot tell the programs who keeps the node's identity: {error:#}"
+                );
+            }
+            let pause = if Instant::now() < eager { LOOK } else { SWEEP };
+            tokio::select! {
+                () = drain.signaled() => return,
+                changed = time::timeout(pause, snapshots.changed()) => match changed {
+                    Ok(Ok(())) => eager = Instant::now() + EAGER,
+                    Ok(Err(_closed)) => return,
+                    Err(_elapsed) => {}
+                },
+            }
+        }
+    }
+
+    fn reconcile(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let wanted = self.wanted(snapshot);
+        let listed = self.list.pods()?;
+        if wanted.is_empty() && listed.is_empty() {
+            return Ok(());
+        }
+        let there = cgroup::pods(&self.kubepods);
+        let wanted: HashMap<_, _> = wanted
+            .into_iter()
+            .filter_map(|(uid, pod)| Some((*there.get(&uid)?, pod)))
+            .collect();
+        for cgroup in listed.iter().filter(|id| !wanted.contains_key(id)) {
+            self.list.remove(*cgroup)?;
+            tracing::info!(
+                cgroup = cgroup.get(),
+                "no longer keeps the node's identity, or is gone"
+            );
+        }
+        for (cgroup, pod) in wanted.iter().filter(|(id, _)| !listed.contains(id)) {
+            self.list.add(*cgroup)?;
+            tracing::info!(
+                pod = %pod.name,
+                cgroup = cgroup.get(),
+                "keeps the node's identity, and its way to the real metadata service (--node-role-for)"
+            );
+        }
+        Ok(())
+    }
+
+    /// The pods that keep the node's identity.
+    fn wanted<'a>(&self, snapshot: &'a Snapshot) -> HashMap<PodUid, &'a Pod> {
+        let kept = snapshot
+            .pods()
+            .filter(|subject| keeps_identity(subject, &self.policy));
+        kept.map(|subject| (subject.pod.uid, &*subject.pod))
+            .collect()
+    }
+}
+
+/// Whether the whole pod does, and can reach the real service: none of its containers has a role of its own.
+fn keeps_identity(subject: &Subject, policy: &Policy) -> bool {
+    let mut names = binding::containers(&subject.pod).map(Some).chain([None]);
+    subject.pod.host_network
+        && names.all(|name| matches!(binding::decide_for(subject, name, policy), Binding::Node(_)))
+}
+
+#[cfg(test)]
+mod tests;
