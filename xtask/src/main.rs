@@ -23,6 +23,7 @@ mod demo;
 mod ebpf;
 mod exec;
 mod fuzz;
+mod image;
 mod install;
 mod interrupt;
 mod lint;
@@ -54,6 +55,8 @@ enum Verb {
     BuildEbpf(profile::Args),
     /// Build the BPF object and the agent that carries it
     Build(profile::Args),
+    /// Build the agent's image, without a container engine
+    Image(image::Args),
     /// Show what bpf2iam does, on a node made for it
     Demo(demo::Args),
     /// Run the tests, tier by tier
@@ -90,6 +93,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
     match verb {
         Verb::BuildEbpf(args) => ebpf::run(cx, args),
         Verb::Build(args) => build::run(cx, args),
+        Verb::Image(args) => image::run(cx, args),
         Verb::Demo(args) => demo::run(cx, args),
         Verb::Test(args) => test::run(cx, args),
         Verb::Bench(args) => bench::run(cx, args),
