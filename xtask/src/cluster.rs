@@ -11,7 +11,7 @@ use bpf2iam_support::{run::Run, sweep};
 use crate::{cx::Cx, install, say};
 
 mod environment;
-mod go;
+pub(crate) mod go;
 mod leftovers;
 pub(crate) mod programs;
 mod scripts;

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{cargo, checks::Checks, cx::Cx, exec};
 
+mod chart;
 mod deny;
 mod layout;
 mod size;
@@ -25,6 +26,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     checks.check("format", || fmt(cx));
     checks.check("size", || size::check(cx));
     checks.check("layout", || layout::check(cx));
+    checks.check("chart", || chart::check(cx));
     checks.check("dependencies", || deny::check(cx));
     if args.advisories {
         checks.check("advisories", || deny::advisories(cx));

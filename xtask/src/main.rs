@@ -14,6 +14,7 @@ mod bench;
 mod build;
 mod cache;
 mod cargo;
+mod chart;
 mod checks;
 mod ci;
 mod clients;
@@ -23,6 +24,7 @@ mod demo;
 mod ebpf;
 mod exec;
 mod fuzz;
+mod helm;
 mod image;
 mod install;
 mod interrupt;
@@ -67,6 +69,8 @@ enum Verb {
     Sim(sim::Args),
     /// Fuzz what reads the requests of pods
     Fuzz(fuzz::Args),
+    /// Render the plain manifests from the Helm chart
+    Chart,
     /// Run every check that is not a test
     Lint(lint::Args),
     /// Run real AWS clients in pods
@@ -99,6 +103,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::Bench(args) => bench::run(cx, args),
         Verb::Sim(args) => sim::run(cx, args),
         Verb::Fuzz(args) => fuzz::run(cx, args),
+        Verb::Chart => chart::run(cx),
         Verb::Lint(args) => lint::run(cx, args),
         Verb::Clients => clients::run(cx),
         Verb::Api(args) => api::run(cx, args),

@@ -42,8 +42,11 @@ impl Manifest {
     /// The ClusterRole in it, and its name.
     const fn names(self) -> [&'static str; 2] {
         match self {
-            Self::Rbac => ["bpf2iam", "deploy/rbac.yaml"],
-            Self::WebIdentity => ["bpf2iam-web-identity", "deploy/web-identity.yaml"],
+            Self::Rbac => ["bpf2iam", "deploy/manifests/1-rbac.yaml"],
+            Self::WebIdentity => [
+                "bpf2iam-web-identity",
+                "deploy/manifests/2-web-identity.yaml",
+            ],
         }
     }
 }
@@ -86,11 +89,15 @@ mod tests {
     #[test]
     fn a_lack_names_verb_resource_and_where_the_rule_is() {
         for (manifest, role, file) in [
-            (Manifest::Rbac, "bpf2iam has", "deploy/rbac.yaml"),
+            (
+                Manifest::Rbac,
+                "bpf2iam has",
+                "deploy/manifests/1-rbac.yaml",
+            ),
             (
                 Manifest::WebIdentity,
                 "bpf2iam-web-identity has",
-                "deploy/web-identity.yaml",
+                "deploy/manifests/2-web-identity.yaml",
             ),
         ] {
             let told = lack("create events", manifest, "shop", "no");

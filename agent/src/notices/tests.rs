@@ -427,7 +427,10 @@ fn a_token_that_there_is_not_is_told_with_whose_it_is_and_what_for() {
     let by_token = subject(1, &[], PERMITTING, &[(ROLE_ARN, ARN), (AUDIENCE, "aud")]);
     let words = || SECRET.to_owned();
     for (reason, why) in [
-        (TokenError::Forbidden(words()), "deploy/web-identity.yaml"),
+        (
+            TokenError::Forbidden(words()),
+            "deploy/manifests/2-web-identity.yaml",
+        ),
         (TokenError::NoServiceAccount(words()), "does not exist"),
         (TokenError::Refused(words()), "makes no such token"),
     ] {

@@ -221,7 +221,7 @@ fn no_token(role: &RoleArn, whose: &WebIdentity, reason: &TokenError) -> Option<
         TokenError::NoSource => "pods come from files here, and tokens from an API server",
         TokenError::Forbidden(_) => {
             "the API server does not let the agent have it; the ClusterRole and the policy of \
-             deploy/web-identity.yaml say which tokens it may have"
+             deploy/manifests/2-web-identity.yaml say which tokens it may have"
         }
         TokenError::NoServiceAccount(_) => "the ServiceAccount does not exist",
         TokenError::Refused(_) => "the API server makes no such token",

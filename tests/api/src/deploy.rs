@@ -1,7 +1,9 @@
-//! What an operator applies before the agent runs: `deploy/`, as it is shipped.
+//! What an operator applies: `deploy/manifests`, as they are shipped, but for the DaemonSet. There is no kubelet for its pods, and
+//! tests have DaemonSets of their own.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -16,18 +18,22 @@ use crate::{Cluster, account::Account, object, token::Request};
 pub const AGENT: &str = "bpf2iam";
 
 /// The shipped manifests.
-const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/manifests");
+/// What is left out.
+const DAEMON_SET: &str = "daemonset.yaml";
 /// An admission policy does not hold from the moment it is made, but soon.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Cluster {
-    /// Applies `deploy/`, once, and waits until its policy holds.
+    /// Applies them, once, and waits until their policy holds.
     pub fn deploy(&self) -> Result<()> {
         static DONE: OnceLock<Result<(), String>> = OnceLock::new();
         let apply = || {
-            self.apply_file(Path::new(MANIFESTS))?;
+            manifests()?
+                .iter()
+                .try_for_each(|path| self.apply_file(path))?;
             self.wait_for_policy()
         };
         let done = DONE.get_or_init(|| apply().map_err(|error| format!("{error:#}")));
@@ -81,6 +87,20 @@ impl Cluster {
             |uid| Ok(uid.to_owned()),
         )
     }
+}
+
+/// What is applied, in order.
+fn manifests() -> Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(MANIFESTS)?.map(|entry| Ok(entry?.path()));
+    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
+    let all = paths.len();
+    paths.retain(|path| !path.to_string_lossy().ends_with(DAEMON_SET));
+    ensure!(
+        paths.len() + 1 == all,
+        "{MANIFESTS} has no {DAEMON_SET}, or several"
+    );
+    paths.sort();
+    Ok(paths)
 }
 
 /// Where an object of a core kind is made.

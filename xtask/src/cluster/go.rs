@@ -1,4 +1,4 @@
-//! The Go toolchain that builds Kubernetes. Debian's is too old, and nothing here installs another.
+//! The Go toolchain that builds Kubernetes and Helm. Debian's is too old, and nothing here installs another.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     runtime::{GO_ARCHIVE, Runtime, Version},
 };
 
-/// The oldest that the modules of the cluster accept.
+/// The oldest that their modules accept.
 const GO: Runtime = Runtime {
     name: "Go",
     program: "go",
@@ -17,11 +17,11 @@ const GO: Runtime = Runtime {
     oldest: Version([1, 26, 6]),
     elsewhere: &[GO_ARCHIVE],
     package: None,
-    advice: "it builds Kubernetes; see https://go.dev/doc/install",
+    advice: "it builds Kubernetes and Helm; see https://go.dev/doc/install",
 };
 
 /// The directory with a `go` that is new enough.
-pub(super) fn directory(cx: &Cx) -> Result<PathBuf> {
+pub(crate) fn directory(cx: &Cx) -> Result<PathBuf> {
     let go = GO.find(cx)?;
     let directory = go.parent().context("a program lies in a directory")?;
     Ok(directory.to_owned())

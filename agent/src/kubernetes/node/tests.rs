@@ -133,7 +133,7 @@ async fn each_trouble_is_said_once_and_that_it_is_over() {
             "may not get nodes; the ClusterRole bpf2iam has to allow it",
             1,
         ),
-        ("deploy/rbac.yaml", 1),
+        ("deploy/manifests/1-rbac.yaml", 1),
         ("nothing within 5s", 1),
         ("InternalError: etcd", 1),
         ("there is no node node-1; --node-name", 1),

@@ -76,7 +76,7 @@ impl Episode {
                 of,
                 reason = reason.as_str(),
                 "the API server does not let us: {error}. The ClusterRole bpf2iam has to allow {} of {}, as the \
-                 one in deploy/rbac.yaml does, and has to be bound to the agent's ServiceAccount",
+                 one in deploy/manifests/1-rbac.yaml does, and has to be bound to the agent's ServiceAccount",
                 self.verbs,
                 self.resource,
             ),

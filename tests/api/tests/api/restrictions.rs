@@ -98,5 +98,9 @@ fn a_role_that_sts_refuses_and_an_annotation_that_means_nothing_are_told_on_the_
     let told = event(&scene, &wrong, "InvalidAnnotation");
     assert_about(&told, &wrong, &[ROLE, "two words"]);
     let told = event(&scene, &vault, "NoServiceAccountToken");
-    assert_about(&told, &vault, &["\"vault\"", "deploy/web-identity.yaml"]);
+    assert_about(
+        &told,
+        &vault,
+        &["\"vault\"", "deploy/manifests/2-web-identity.yaml"],
+    );
 }

@@ -82,21 +82,27 @@ fn without_one_of_its_rules_the_agent_says_which_one() {
                         "forbidden",
                         "list and watch of",
                         resource,
-                        "deploy/rbac.yaml",
+                        "deploy/manifests/1-rbac.yaml",
                     ],
                 );
             }
-            "nodes" => assert_says(&agent, &["may not get nodes", "deploy/rbac.yaml"]),
+            "nodes" => assert_says(
+                &agent,
+                &["may not get nodes", "deploy/manifests/1-rbac.yaml"],
+            ),
             "events" => assert_says(
                 &agent,
                 &[
                     "create",
                     "patch",
                     "events.events.k8s.io",
-                    "deploy/rbac.yaml",
+                    "deploy/manifests/1-rbac.yaml",
                 ],
             ),
-            _ => assert_says(&agent, &["create", resource, "deploy/web-identity.yaml"]),
+            _ => assert_says(
+                &agent,
+                &["create", resource, "deploy/manifests/2-web-identity.yaml"],
+            ),
         }
     }
     allow(&scene, &name, &all);

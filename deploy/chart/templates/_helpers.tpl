@@ -1,0 +1,70 @@
+{{/* What everything is called. There is one agent on a node, so the name of the release has no part in it. */}}
+{{- define "bpf2iam.name" -}}
+{{- .Values.fullnameOverride | default .Chart.Name -}}
+{{- end -}}
+
+{{/* By these the DaemonSet knows its pods, and they never change. `bpf2iam doctor` names the first. */}}
+{{- define "bpf2iam.selector" -}}
+app.kubernetes.io/name: bpf2iam
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "bpf2iam.labels" -}}
+{{ include "bpf2iam.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end -}}
+
+{{/* Not empty if tokens are minted for pods. */}}
+{{- define "bpf2iam.mintsTokens" -}}
+{{- if ne .Values.credentials "assume-role" }}yes{{ end -}}
+{{- end -}}
+
+{{- define "bpf2iam.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* What contradicts itself, which no schema can say. */}}
+{{- define "bpf2iam.check" -}}
+{{- $v := .Values -}}
+{{- if not (hasPrefix (printf "%s/" (trimSuffix "/" $v.bpffs)) $v.pinDir) -}}
+{{- fail (printf "pinDir %s is not below bpffs %s: only that is mounted from the node" $v.pinDir $v.bpffs) -}}
+{{- end -}}
+{{- if and $v.listenPort (dig "rollingUpdate" "maxSurge" 0 $v.updateStrategy) -}}
+{{- fail "listenPort: with a fixed port, two agents cannot run on a node during an upgrade; leave it 0, or set updateStrategy.rollingUpdate to maxSurge: 0 and maxUnavailable: 1 (pods are refused while their agent is replaced)" -}}
+{{- end -}}
+{{- if and $v.autoDiscoverBaseArn $v.baseRoleArn -}}
+{{- fail "autoDiscoverBaseArn and baseRoleArn: give one of them" -}}
+{{- end -}}
+{{- if and $v.autoDiscoverDefaultRole $v.defaultRole -}}
+{{- fail "autoDiscoverDefaultRole and defaultRole: give one of them" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The agent's settings, as variables and not as flags: `bpf2iam doctor`, `status`, `ready` and `uninstall`, run in the container,
+read the same ones. BPF2IAM_ and the flag's name in capitals; in values.yaml it is in camel case. What is empty is not
+said, and the agent's own default holds. YAML reads `off` as false.
+*/}}
+{{- define "bpf2iam.settings" -}}
+{{- $settings := list
+  "adminListen" "allowPath" "autoDiscoverBaseArn" "autoDiscoverDefaultRole" "availabilityZone" "baseRoleArn" "cgroupRoot"
+  "clusterArn" "clusterName" "compat" "credentials" "defaultRole" "iamExternalId" "iamRoleKey" "imdsTokens" "kubepods"
+  "lease" "listenPort" "logFormat" "logLevel" "metadataAddr" "namespaceKey" "namespaceRestrictionFormat"
+  "namespaceRestrictions" "netnsDir" "nodeRoleFor" "pinDir" "sessionDuration" "sessionName" "sessionTags" "whenAgentGone"
+-}}
+{{- $offs := list "adminListen" "metadataAddr" "sessionTags" -}}
+{{- range $setting := $settings -}}
+{{- $value := index $.Values $setting -}}
+{{- if kindIs "slice" $value }}{{ $value = join "," $value }}{{ end -}}
+{{- if and (kindIs "bool" $value) (has $setting $offs) (not $value) }}{{ $value = "off" }}{{ end -}}
+{{- if $value }}
+- name: BPF2IAM_{{ $setting | snakecase | upper }}
+  value: {{ $value | toString | quote }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
