@@ -13,6 +13,7 @@ PODS=10.244.0.0/24
 SERVICES=10.96.0.0/16
 API_SERVICE_IP=10.96.0.1
 API=https://$NODE_IP:6443
+MARK=fd77:b9f:21a::150:1a7e    # says of a network that it is a test's own (tests/support)
 PKI=$RUN/pki
 
 # The machine's unified (version 2) cgroup hierarchy: all of /sys/fs/cgroup on
@@ -53,10 +54,21 @@ node() {
 wan() { node nsenter -t "$(cat "$RUN/wan")" -n -- "$@"; }
 kubectl() { node "$BIN/kubectl" "$@"; }
 
-# daemon NAME ARGS...: starts one in the background, its output in a log.
+# daemon NAME ARGS...: starts one in the background, its output in a log. How, is kept for restart.sh.
 daemon() {
 	local name=$1; shift
-	node setsid "$BIN/$name" "$@" >"$RUN/log/$name.log" 2>&1 </dev/null &
+	mkdir -p "$RUN/daemons"
+	[ $# = 0 ] || printf '%s\0' "$@" >"$RUN/daemons/$name"
+	node setsid "$BIN/$name" "$@" >>"$RUN/log/$name.log" 2>&1 </dev/null &
+}
+
+# pids_of NAME: the processes of a daemon, by what they were called with.
+pids_of() {
+	local pid first
+	for pid in $(cat "$unified/$NAME/daemons/cgroup.procs"); do
+		IFS= read -r -d '' first <"/proc/$pid/cmdline" 2>/dev/null || continue
+		[ "$first" != "$BIN/$1" ] || echo "$pid"
+	done
 }
 
 # wait_for SECONDS WHAT CMD...

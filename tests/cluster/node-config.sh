@@ -13,7 +13,7 @@ version = 3
   # root may lack CAP_SYS_RESOURCE
   restrict_oom_score_adj = true
   [plugins.'io.containerd.cri.v1.runtime'.cni]
-    bin_dirs = ['$BIN/cni']
+    bin_dirs = ['$BIN/cni', '$here/cni']
     conf_dir = '/etc/cni/net.d'
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
     runtime_type = 'io.containerd.runc.v2'
@@ -55,6 +55,7 @@ else
 fi
 cat >10-pods.conflist <<JSON
 {"cniVersion":"1.0.0","name":"pods","plugins":[
+ {"type":"mark","mark":"$MARK"},
  {$main,"ipMasq":false,"ipam":{"type":"host-local","dataDir":"/run/cni-ipam",
   "ranges":[[{"subnet":"$PODS"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
  {"type":"portmap","capabilities":{"portMappings":true}}]}

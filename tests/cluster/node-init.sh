@@ -34,6 +34,7 @@ network() {
 	local wan=$!
 	while [ "$(readlink /proc/$wan/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
 	ip link set lo up
+	ip addr add "$MARK/128" dev lo nodad
 	ip link add node0 type veth peer name wan0
 	ip link set wan0 netns "$wan"
 	w() { nsenter -t "$wan" -n "$@"; }

@@ -84,4 +84,8 @@ BPF2IAM_CLUSTER_KUBECONFIG=$PKI/admin.kubeconfig
 BPF2IAM_CLUSTER_KUBECTL=$(realpath "$BIN")/kubectl
 BPF2IAM_CLUSTER_NETNS=/proc/$(cat "$RUN/pid")/ns/net
 BPF2IAM_CLUSTER_CGROUP=$unified/$NAME/tests
+BPF2IAM_CLUSTER_SCRIPTS=$here
+NAME=$NAME
+WORK=$WORK
+BIN=$(realpath "$BIN")
 ENV

@@ -8,10 +8,10 @@ use rustix::process::geteuid;
 
 use crate::{
     build::{self, Built},
-    cluster::{self, Cluster},
     cx::Cx,
     install,
     interrupt::Interrupt,
+    kube::{self, Cluster},
     profile::Profile,
     programs,
     tier::{self, Outcome, Tier},
@@ -38,9 +38,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
         geteuid().is_root(),
         "only root can: sudo -E env \"PATH=$PATH\" cargo xtask api"
     );
-    let wanted: Vec<_> = cluster::NEEDS.into_iter().chain(NEEDS).collect();
+    let wanted: Vec<_> = kube::NEEDS.into_iter().chain(NEEDS).collect();
     install::debian(cx, &wanted)?;
-    let kubernetes = cluster::programs::control_plane(cx)?;
+    let kubernetes = kube::programs::control_plane(cx)?;
     let built = build::all(cx, Profile::Dev)?;
     programs::around(built.agent.clone(), cx, Profile::Dev, &[])?;
     let interrupt = Interrupt::listen()?;

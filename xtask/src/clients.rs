@@ -14,7 +14,7 @@ use rustix::process::geteuid;
 use crate::{build, cx::Cx, install, profile::Profile, programs};
 
 mod client;
-mod kit;
+pub(crate) mod kit;
 mod manners;
 mod task;
 mod transport;

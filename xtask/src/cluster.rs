@@ -1,81 +1,132 @@
-//! A real Kubernetes cluster in namespaces of its own, made by the scripts in `tests/cluster`.
+//! `cargo xtask cluster`: the agent as it is shipped, on a real cluster.
 //!
-//! It has no way out to any network. It goes with the value that stands for it, however the verb ends; what a killed
-//! xtask leaves behind, the next one removes.
+//! The image is loaded into the node's containerd, the chart is installed by Helm, and unmodified clients run in real pods.
+//! The cluster is built from its sources, brought up in namespaces without an uplink, and taken down again, however the
+//! tests end. The metadata service and STS are stand-ins beyond the node's gateway.
 
-use std::{fs, path::PathBuf};
+use std::{path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result};
-use bpf2iam_support::{run::Run, sweep};
+use anyhow::{Result, bail, ensure};
+use rustix::process::geteuid;
 
-use crate::{cx::Cx, install, say};
+use crate::{
+    build::{self, Built},
+    cx::Cx,
+    exec,
+    helm::Helm,
+    install,
+    interrupt::Interrupt,
+    kube::{self, Cluster},
+    profile::Profile,
+    programs, say,
+    tier::{self, Outcome, Tier},
+};
 
-mod environment;
-pub(crate) mod go;
-mod leftovers;
-pub(crate) mod programs;
-mod scripts;
+mod clients;
+mod images;
+mod outside;
 
-use scripts::Scripts;
+use clients::Clients;
 
-/// What the scripts call.
-pub(crate) const NEEDS: [install::Package; 2] = [
-    install::IPROUTE2,
-    install::Package::program("openssl", "openssl"),
-];
+/// What the tests look at the node with.
+const NEEDS: [install::Package; 2] = [install::BPFTOOL, install::CURL];
 
-/// How much of a log is shown after a failure.
-const TAIL: usize = 20;
+const CLUSTER: Tier = Tier {
+    name: "cluster",
+    packages: "--package=bpf2iam-e2e",
+};
 
-/// A cluster that is up. On drop it is taken down.
-pub(crate) struct Cluster {
-    scripts: Scripts,
+/// Which tests to run.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Run only tests whose name contains one of these
+    filter: Vec<String>,
+    /// Measure, and run no test. The machine should be idle
+    #[arg(long, conflicts_with = "filter")]
+    measure: bool,
 }
 
-impl Cluster {
-    /// Brings up the control plane alone: etcd, API server and controllers, with the `programs` of this directory.
-    pub(crate) fn control_plane(cx: &Cx, programs: PathBuf) -> Result<Self> {
-        sweep::sweep().context("cannot remove what an earlier run left behind")?;
-        leftovers::sweep(cx)?;
-        say::step("bring up a control plane");
-        let name = Run::next()?.to_string();
-        // From here on it is taken down, also where bringing it up fails half-way.
-        let cluster = Self {
-            scripts: Scripts::new(cx, name, programs),
-        };
-        cluster.scripts.up("api")?;
-        Ok(cluster)
+/// Runs the tests on a cluster that is there for them alone.
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
+    ensure!(
+        geteuid().is_root(),
+        "only root can: sudo -E env \"PATH=$PATH\" cargo xtask cluster"
+    );
+    let packages = [&kube::NEEDS[..], &kube::NODE_NEEDS, &NEEDS].concat();
+    install::debian(cx, &packages)?;
+    let kubernetes = kube::programs::all(cx)?;
+    let set = Set::make(cx)?;
+    let interrupt = Interrupt::listen()?;
+    let cluster = Cluster::with_node(cx, kubernetes)?;
+    let outcome = tests(cx, args, &set, &cluster, &interrupt);
+    if interrupt.came() {
+        bail!("interrupted; the cluster is removed");
     }
+    tier::summary(&[(CLUSTER.name, outcome?)], &args.filter)
+}
 
-    /// Where things are, as variables for tests.
-    pub(crate) fn environment(&self) -> Result<Vec<(String, String)>> {
-        let path = self.scripts.state().join("environment");
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        environment::parse(&text)
-    }
+/// What is brought into the cluster.
+struct Set {
+    helm: Helm,
+    agent: PathBuf,
+    built: Built,
+    clients: Clients,
+    standins: programs::Built,
+}
 
-    /// Takes it down early, and says what went wrong if something did.
-    pub(crate) fn down(&self) {
-        if let Err(error) = self.scripts.down() {
-            say::error(&error.context("cannot take the cluster down"));
-        }
-    }
-
-    /// Shows the end of what one of its programs has said.
-    pub(crate) fn show_log(&self, program: &str) {
-        say::step(format!("what {program} said last"));
-        let path = self.scripts.state().join(format!("log/{program}.log"));
-        let log = fs::read(path).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
-            say::note(line);
-        }
+impl Set {
+    fn make(cx: &Cx) -> Result<Self> {
+        let helm = Helm::ensure(cx)?;
+        let agent = images::archive(cx)?;
+        let built = build::all(cx, Profile::Dev)?;
+        let standins = programs::around(built.agent.clone(), cx, Profile::Dev, &["bpf2iam-e2e"])?;
+        let clients = Clients::ensure(cx, &built)?;
+        Ok(Self {
+            helm,
+            agent,
+            built,
+            clients,
+            standins,
+        })
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.down();
+/// Runs them. When a signal comes they lose the cluster, and end by that.
+fn tests(
+    cx: &Cx,
+    args: &Args,
+    set: &Set,
+    cluster: &Cluster,
+    interrupt: &Interrupt,
+) -> Result<Outcome> {
+    let mut environment = cluster.environment()?;
+    let outcome = interrupt.during(
+        || -> Result<Outcome> {
+            say::step("load the images");
+            images::load(cluster, &set.agent)?;
+            set.clients.load(cluster, &set.standins)?;
+            let _outside = outside::start(cluster, &set.standins)?;
+            environment.push((
+                "BPF2IAM_HELM".to_owned(),
+                set.helm.program().display().to_string(),
+            ));
+            if args.measure {
+                return measure(set, &environment);
+            }
+            Ok(CLUSTER.run_in(cx, &args.filter, Some(&set.built), &environment))
+        },
+        || cluster.down(),
+    )?;
+    if outcome.is_failure() && !interrupt.came() {
+        cluster.show_log("kubelet");
     }
+    Ok(outcome)
+}
+
+/// Prints figures.
+fn measure(set: &Set, environment: &[(String, String)]) -> Result<Outcome> {
+    say::step("measure");
+    let mut program = Command::new(set.standins.program("measure-cluster"));
+    exec::run(program.envs(environment.iter().cloned()))?;
+    Ok(Outcome::Skipped("measured instead"))
 }

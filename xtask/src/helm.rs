@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{cache, cluster::go, cx::Cx, exec, say};
+use crate::{cache, cx::Cx, exec, kube::go, say};
 
 /// Its module, and the exact version.
 const MODULE: &str = "helm.sh/helm/v4/cmd/helm";
@@ -31,6 +31,11 @@ impl Helm {
             program: made.context("cannot build Helm")?.join("helm"),
             home: cx.target_dir().join("helm"),
         })
+    }
+
+    /// The program itself, for whoever has a place for it.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// One of its commands.

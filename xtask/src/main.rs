@@ -28,6 +28,7 @@ mod helm;
 mod image;
 mod install;
 mod interrupt;
+mod kube;
 mod lint;
 mod profile;
 mod programs;
@@ -77,6 +78,8 @@ enum Verb {
     Clients,
     /// Run the tests that need a real API server
     Api(api::Args),
+    /// Run the agent as it is shipped on a real cluster
+    Cluster(cluster::Args),
     /// Run everything that a change must pass
     Ci,
 }
@@ -107,6 +110,7 @@ fn dispatch(cx: &cx::Cx, verb: &Verb) -> anyhow::Result<()> {
         Verb::Lint(args) => lint::run(cx, args),
         Verb::Clients => clients::run(cx),
         Verb::Api(args) => api::run(cx, args),
+        Verb::Cluster(args) => cluster::run(cx, args),
         Verb::Ci => ci::run(cx),
     }
 }

@@ -59,7 +59,7 @@ impl Cluster {
         let thread = thread::current();
         let name = thread.name().unwrap_or("a test");
         assert!(!ci, "{name} needs a cluster, and in CI no test is skipped");
-        let line = format!("SKIPPED: {name} needs a cluster: cargo xtask api");
+        let line = format!("SKIPPED: {name} needs a cluster: cargo xtask api, cargo xtask cluster");
         let _closed = writeln!(io::stderr(), "{line}").err();
         None
     }

@@ -1,5 +1,5 @@
 //! What an operator applies: `deploy/manifests`, as they are shipped, but for the DaemonSet. There is no kubelet for its pods, and
-//! tests have DaemonSets of their own.
+//! tests have `DaemonSet`s of their own.
 
 use std::{
     fs,

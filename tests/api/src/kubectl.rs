@@ -91,7 +91,7 @@ impl Cluster {
     }
 
     /// kubectl, which keeps what it learns about the API beside its kubeconfig.
-    fn kubectl_command(&self) -> Result<Command> {
+    pub fn kubectl_command(&self) -> Result<Command> {
         let home = self.kubeconfig.with_file_name("home");
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
         let mut kubectl = self.command(&self.kubectl)?;

@@ -1,5 +1,6 @@
 // Says who it is: the id of its access key, and what STS calls its bearer. With "region" it says where the metadata
-// service puts it, with "refresh TIMES SECONDS" who it is so many times, with one client and with pauses between.
+// service puts it, with "refresh TIMES SECONDS" who it is so many times, with one client and with pauses between, with
+// "first" the id of its access key and the nanosecond at which it had it.
 package main
 
 import (
@@ -27,6 +28,8 @@ func run(ctx context.Context, words []string) error {
 		return callers(ctx, 1, 0)
 	case len(words) == 1 && words[0] == "region":
 		return region(ctx)
+	case len(words) == 1 && words[0] == "first":
+		return first(ctx)
 	case len(words) == 3 && words[0] == "refresh":
 		times, err := strconv.Atoi(words[1])
 		if err != nil {
@@ -38,7 +41,7 @@ func run(ctx context.Context, words []string) error {
 		}
 		return callers(ctx, times, pause)
 	default:
-		return fmt.Errorf("neither region nor refresh TIMES SECONDS: %q", words)
+		return fmt.Errorf("neither region nor first nor refresh TIMES SECONDS: %q", words)
 	}
 }
 
@@ -62,6 +65,19 @@ func callers(ctx context.Context, times int, pause time.Duration) error {
 		}
 		fmt.Println(keys.AccessKeyID, *caller.Arn)
 	}
+	return nil
+}
+
+func first(ctx context.Context) error {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(keys.AccessKeyID, time.Now().UnixNano())
 	return nil
 }
 

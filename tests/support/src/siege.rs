@@ -52,8 +52,7 @@ impl Siege {
     /// Lets them end, and says what they got.
     pub fn end(mut self) -> Result<Seen> {
         self.0.close_input();
-        let Spells { spells } = reported(&self.0, PATIENCE)?;
-        Ok(Seen { spells })
+        Ok(reported::<Spells>(&self.0, PATIENCE)?.into())
     }
 }
 
@@ -93,7 +92,18 @@ impl Outcome {
     }
 }
 
+impl From<Spells> for Seen {
+    fn from(Spells { spells }: Spells) -> Self {
+        Self { spells }
+    }
+}
+
 impl Seen {
+    /// What they got, each client for itself.
+    pub fn spells(&self) -> impl Iterator<Item = &Spell> {
+        self.spells.iter()
+    }
+
     /// All connections.
     pub fn total(&self) -> u64 {
         self.spells.iter().map(|spell| spell.count).sum()

@@ -10,7 +10,7 @@ use crate::{build::Built, cargo, cx::Cx, say};
 use super::venv::Venv;
 
 mod aws_cli;
-mod go;
+pub(crate) mod go;
 mod java;
 mod javascript;
 mod sources;
@@ -58,7 +58,7 @@ impl Kit {
 
 /// Builds the clients in Rust together with the agent, which is built already: so they share the agent's dependencies, and
 /// with any others they would be built once more.
-fn aws_config(cx: &Cx, built: &Built) -> Result<PathBuf> {
+pub(crate) fn aws_config(cx: &Cx, built: &Built) -> Result<PathBuf> {
     say::step("build the programs on aws-config");
     let mut cargo = cargo::host(cx);
     cargo

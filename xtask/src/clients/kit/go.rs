@@ -36,7 +36,7 @@ const STATIC: [(&str, &str); 4] = [
 ];
 
 /// Its command line.
-pub(super) fn ensure(cx: &Cx) -> Result<Vec<OsString>> {
+pub(crate) fn ensure(cx: &Cx) -> Result<Vec<OsString>> {
     let words = |directory: &Path| vec![directory.join(PROGRAM).into()];
     Sources::read(cx, "go", &FILES)?.built(cx, words, |directory| make(cx, directory))
 }

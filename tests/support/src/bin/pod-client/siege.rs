@@ -31,8 +31,8 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 /// Longer than that no outcome is one spell: so that it can be told when the last of many alike was.
 const SPELL: Duration = Duration::from_millis(50);
 
-/// `siege --threads N --expect ROLE --other ROLE [--to ADDRESS]`: says `besieging`, and each thread asks for its role and
-/// for the keys of the other one, the node's, in turns, until there is no more input.
+/// `siege --threads N --expect ROLE --other ROLE [--to ADDRESS] [--pause MICROSECONDS]`: says `besieging`, and each thread asks
+/// for its role and for the keys of the other one, the node's, in turns, until there is no more input.
 pub(crate) fn run(args: &Args) -> Option<Result<String, Trouble>> {
     (args.attempt() == NAME).then(|| all(args))
 }
@@ -65,6 +65,7 @@ struct Besieger {
     expect: String,
     list: Vec<u8>,
     keys: Vec<u8>,
+    pause: Duration,
 }
 
 impl Besieger {
@@ -75,6 +76,7 @@ impl Besieger {
             expect: args.required("--expect")?,
             list: Request::get(ROLES).bytes(),
             keys: Request::get(&format!("{ROLES}{other}")).bytes(),
+            pause: Duration::from_micros(args.optional("--pause")?.unwrap_or_default()),
         })
     }
 
@@ -85,6 +87,7 @@ impl Besieger {
                 let begin = Moment::now();
                 let outcome = ask(self).unwrap_or_else(|error| errno::name(&error));
                 note(&mut spells, outcome, begin..Moment::now());
+                thread::sleep(self.pause);
             }
         }
         spells

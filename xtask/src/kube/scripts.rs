@@ -59,7 +59,8 @@ impl Scripts {
         remove(&self.work)
     }
 
-    fn script(&self, name: &str) -> Command {
+    /// One of them.
+    pub(super) fn script(&self, name: &str) -> Command {
         let mut command = Command::new(self.directory.join(name));
         command
             .env("BIN", &self.programs)

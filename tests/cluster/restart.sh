@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# restart.sh NAME...: kills daemons of the node, such as kubelet, and starts them as they were started.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+must_be_up
+for name; do
+	[ -e "$RUN/daemons/$name" ] || die "there is no $name"
+	pids=$(pids_of "$name")
+	[ -n "$pids" ] || die "no $name runs"
+	# shellcheck disable=SC2086  # pids are words
+	kill -KILL $pids
+	for pid in $pids; do
+		while [ -e "/proc/$pid" ]; do sleep 0.02; done
+	done
+	readarray -d '' args <"$RUN/daemons/$name"
+	daemon "$name" "${args[@]}"
+done

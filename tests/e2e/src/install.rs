@@ -1,0 +1,168 @@
+//! The agent, installed as an operator does it: with Helm, from the chart as it is shipped.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    Site, image,
+    site::{path, said},
+    wait,
+};
+
+/// `helm` of the version that renders the manifests.
+const HELM: &str = "BPF2IAM_HELM";
+/// The chart.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart");
+/// What this cluster needs of it.
+const VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/values.yaml");
+/// The release, the DaemonSet, and the namespace of both.
+pub const AGENT: &str = "bpf2iam";
+/// What the agent's pods are found by.
+const SELECTOR: &str = "app.kubernetes.io/name=bpf2iam";
+
+/// Helm.
+#[derive(Clone, Debug)]
+pub struct Helm {
+    program: PathBuf,
+}
+
+impl Helm {
+    pub(crate) fn find() -> Result<Self> {
+        Ok(Self {
+            program: path(HELM)?,
+        })
+    }
+}
+
+impl Site {
+    /// What `helm ARGS` prints.
+    pub fn helm(&self, args: &[&str]) -> Result<String> {
+        let home = self.state().join("helm");
+        fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
+        let mut helm = self.cluster.command(&self.helm.program)?;
+        helm.env_clear().env("HOME", home);
+        helm.env(
+            "KUBECONFIG",
+            env::var_os("BPF2IAM_CLUSTER_KUBECONFIG").unwrap_or_default(),
+        );
+        said(&format!("helm {}", args.join(" ")), helm.args(args))
+    }
+
+    /// Installs the agent with these values besides the cluster's own, or changes it to that, and waits until it is ready.
+    pub fn install(&self, values: &[&str]) -> Result<()> {
+        self.install_as(AGENT, values)?;
+        self.wait_until_rolled_out()
+    }
+
+    /// The same under another name, waiting for nothing.
+    pub fn install_as(&self, release: &str, values: &[&str]) -> Result<()> {
+        let mut args = vec!["upgrade", "--install", release, CHART];
+        args.extend([
+            "--namespace",
+            release,
+            "--create-namespace",
+            "--values",
+            VALUES,
+        ]);
+        args.extend(values.iter().flat_map(|value| ["--set", *value]));
+        self.helm(&args).map(drop)
+    }
+
+    /// Removes it, and waits until its pod is gone.
+    pub fn uninstall(&self) -> Result<()> {
+        self.helm(&["uninstall", AGENT, "--namespace", AGENT])?;
+        wait::until("the end of the agent's pods", || {
+            let pods = self.agent_pods()?;
+            Ok(if pods.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{pods:?}"))
+            })
+        })
+    }
+
+    /// The same, where it is installed.
+    pub fn uninstall_if_installed(&self) -> Result<()> {
+        let releases = self.helm(&["list", "--namespace", AGENT, "--short"])?;
+        if releases.lines().any(|release| release == AGENT) {
+            self.uninstall()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the DaemonSet is as it should be.
+    pub fn wait_until_rolled_out(&self) -> Result<()> {
+        let daemon_set = format!("daemonset/{AGENT}");
+        let args = [
+            "rollout",
+            "status",
+            &daemon_set,
+            "--namespace",
+            AGENT,
+            "--timeout=50s",
+        ];
+        let rolled_out = self.cluster.kubectl(&args).map(drop);
+        rolled_out.with_context(|| self.about_the_agent())
+    }
+
+    /// The version of the image that the agent runs from.
+    pub fn version(&self) -> Result<String> {
+        let daemon_set = self
+            .cluster
+            .get(&["daemonset", AGENT, "--namespace", AGENT])?;
+        let image = &daemon_set["spec"]["template"]["spec"]["containers"][0]["image"];
+        let image = image.as_str().unwrap_or_default();
+        let version = image
+            .strip_prefix(image::AGENT)
+            .and_then(|tag| tag.strip_prefix(':'));
+        Ok(version
+            .with_context(|| format!("the image {image}"))?
+            .to_owned())
+    }
+
+    /// The names of the agent's pods.
+    pub fn agent_pods(&self) -> Result<Vec<String>> {
+        let args = ["pods", "--namespace", AGENT, "--selector", SELECTOR];
+        let pods = self.cluster.get(&args)?;
+        let pods = pods["items"].as_array().cloned().unwrap_or_default();
+        let name = |pod: &Value| pod["metadata"]["name"].as_str().map(str::to_owned);
+        Ok(pods.iter().filter_map(name).collect())
+    }
+
+    /// The name of its only pod.
+    pub fn agent_pod(&self) -> Result<String> {
+        let pods = self.agent_pods()?;
+        ensure!(pods.len() == 1, "one pod of the agent, not {pods:?}");
+        Ok(pods[0].clone())
+    }
+
+    /// What `bpf2iam ARGS` prints in the agent's pod.
+    pub fn agent(&self, args: &[&str]) -> Result<String> {
+        let pod = self.agent_pod()?;
+        let exec = ["exec", "--namespace", AGENT, &pod, "--", "bpf2iam"];
+        self.cluster.kubectl(&[&exec[..], args].concat())
+    }
+
+    /// What it has logged.
+    pub fn agent_log(&self) -> Result<String> {
+        let args = [
+            "logs",
+            "--namespace",
+            AGENT,
+            "--selector",
+            SELECTOR,
+            "--tail=-1",
+        ];
+        self.cluster.kubectl(&args)
+    }
+
+    /// For whoever has to find out why it is not ready.
+    fn about_the_agent(&self) -> String {
+        let pods = ["describe", "pods", "--namespace", AGENT];
+        let [pods, log] = [self.cluster.kubectl(&pods), self.agent_log()]
+            .map(|text| text.unwrap_or_else(|error| format!("{error:#}")));
+        format!("the agent is not ready\n{pods}\n{log}")
+    }
+}

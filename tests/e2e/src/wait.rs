@@ -1,0 +1,27 @@
+//! Waiting for what will be so.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+/// Longer than any single thing takes, on a busy machine too.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+/// How long between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What `look` finds at last. It says what there is instead until then.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look()? {
+            Ok(found) => return Ok(found),
+            Err(instead) if Instant::now() >= deadline => {
+                bail!("waited for {what}; it is {instead}")
+            }
+            Err(_) => thread::sleep(PAUSE),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The agent as it is shipped, installed on a real cluster: unmodified clients in real pods, and what an operator does.
+//!
+//! Needs a cluster with its images and stand-ins: `cargo xtask cluster`.
+
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod node;
+#[cfg(test)]
+mod roles;

@@ -1,0 +1,68 @@
+//! What happens to the node under the agent.
+
+use bpf2iam_e2e::{
+    Site,
+    pod::{WHOAMI, assert_role},
+    siege::Siege,
+    wait,
+};
+use bpf2iam_support::siege::Outcome;
+
+#[test]
+fn it_starts_on_a_node_that_has_no_network_namespaces_yet() {
+    let Some(site) = Site::bare_or_skip("fresh") else {
+        return;
+    };
+    site.uninstall_if_installed().unwrap();
+    // Those of other tests' pods, which are on their way out.
+    let unused =
+        "for file in /run/netns/*; do umount \"$file\" && rm \"$file\"; done; rmdir /run/netns";
+    wait::until("a node without network namespaces", || {
+        Ok(site.node_shell(unused).map_err(|error| error.to_string()))
+    })
+    .unwrap();
+    site.install(&[]).unwrap();
+    let said = site.run(&site.pod_with_role("first", WHOAMI)).unwrap();
+    assert_role(&said, "first");
+    let problem = site.agent(&["doctor"]);
+    assert!(problem.is_ok(), "{problem:?}");
+}
+
+#[test]
+fn kubelet_and_containerd_restart_and_no_pod_notices() {
+    let Some(site) = Site::find_or_skip("restarts") else {
+        return;
+    };
+    let pod = site.pod_with_role("cart", "while :; do sleep 1; done");
+    site.start(&pod).unwrap();
+    let before = site.agent_pod().unwrap();
+    // What asks must not end with the kubelet, through which it was started.
+    site.exec(&pod, "main", &["sh", "-c", ASKING]).unwrap();
+    site.script("restart.sh", &["containerd", "kubelet"])
+        .unwrap();
+    wait::until("the kubelet to answer", || {
+        Ok(site
+            .exec(&pod, "main", &["true"])
+            .map_err(|error| error.to_string()))
+    })
+    .unwrap();
+    let said = site
+        .exec(&pod, "main", &["sh", "-c", "sort /tmp/answers | uniq -c"])
+        .unwrap();
+    let answers: Vec<_> = said.lines().map(str::trim).collect();
+    assert!(
+        answers.len() == 1 && answers[0].ends_with(" cart"),
+        "{said}"
+    );
+    assert_eq!(site.agent_pod().unwrap(), before);
+    let after = site.run(&site.pod_with_role("after", WHOAMI)).unwrap();
+    assert_role(&after, "after");
+    let siege = Siege::begin_in(&site, &pod).unwrap();
+    let seen = siege.end().unwrap();
+    assert_eq!(seen.count(Outcome::Own), seen.total(), "{}", seen.summary());
+}
+
+/// Notes the name of the role, or the status or the error, ten times a second.
+const ASKING: &str = "(while :; do
+    curl -sS -m 3 http://169.254.169.254/latest/meta-data/iam/security-credentials/ 2>&1; echo; sleep 0.1
+    done >/tmp/answers 2>&1 </dev/null &) ; sleep 1";

@@ -1,0 +1,183 @@
+//! Which role a pod gets, of each kind of pod.
+
+use bpf2iam_e2e::{
+    Site,
+    pod::{BASE_ARN, LIST, ROLE, WHOAMI, assert_role},
+};
+use serde_json::json;
+
+#[test]
+fn a_pod_has_the_role_that_it_names_from_its_first_instruction() {
+    let Some(site) = Site::find_or_skip("annotated") else {
+        return;
+    };
+    let said = site.run(&site.pod_with_role("cart", WHOAMI)).unwrap();
+    assert_role(&said, "cart");
+}
+
+#[test]
+fn a_client_in_rust_has_it_too() {
+    let Some(site) = Site::find_or_skip("rust") else {
+        return;
+    };
+    let said = site.run(&site.pod_with_role("crab", "aws-config-client"));
+    assert_role(&said.unwrap(), "crab");
+}
+
+#[test]
+fn a_pod_has_the_role_of_its_service_account_by_its_own_token() {
+    let Some(site) = Site::find_or_skip("irsa") else {
+        return;
+    };
+    let role = format!("{BASE_ARN}till");
+    let account = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "namespace": site.namespace,
+            "name": "till",
+            "annotations": { "eks.amazonaws.com/role-arn": role },
+        },
+    });
+    site.cluster.apply(&account).unwrap();
+    let mut pod = site.pod("web", WHOAMI);
+    pod["spec"]["serviceAccountName"] = json!("till");
+    assert_role(&site.run(&pod).unwrap(), "till");
+    let calls = site.outside.calls_for(&role).unwrap();
+    let web_identity = |call: &serde_json::Value| call["action"] == "AssumeRoleWithWebIdentity";
+    assert!(
+        !calls.is_empty() && calls.iter().all(web_identity),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn a_pod_that_names_no_role_has_none() {
+    let Some(site) = Site::find_or_skip("plain") else {
+        return;
+    };
+    let script = format!("{WHOAMI} || true; curl -s -o /dev/null -w '%{{http_code}}' {LIST}");
+    let pod = site.pod("plain", &script);
+    let said = site.run(&pod).unwrap();
+    assert!(said.ends_with("404"), "{said}");
+    assert!(!said.contains("assumed-role"), "{said}");
+}
+
+#[test]
+fn a_pod_that_names_no_role_has_that_of_its_namespace() {
+    let Some(site) = Site::find_or_skip("default") else {
+        return;
+    };
+    let namespace = format!("namespace/{}", site.namespace);
+    site.cluster
+        .annotate("", &namespace, &["bpf2iam.io/default-role=house"])
+        .unwrap();
+    assert_role(&site.run(&site.pod("plain", WHOAMI)).unwrap(), "house");
+}
+
+#[test]
+fn a_pod_on_the_nodes_network_has_its_own_role() {
+    let Some(site) = Site::find_or_skip("hostnet") else {
+        return;
+    };
+    let mut pod = site.pod_with_role("proxy", WHOAMI);
+    pod["spec"]["hostNetwork"] = json!(true);
+    assert_role(&site.run(&pod).unwrap(), "proxy");
+}
+
+#[test]
+fn a_pod_that_the_node_cannot_do_without_keeps_the_nodes_role_and_is_shown() {
+    let Some(site) = Site::find_or_skip("system") else {
+        return;
+    };
+    let mut pod = site.pod("cni", "while :; do sleep 1; done");
+    pod["metadata"]["namespace"] = json!("kube-system");
+    pod["metadata"]["name"] = json!(site.namespace);
+    pod["spec"]["hostNetwork"] = json!(true);
+    site.start(&pod).unwrap();
+    let role = site.exec(&pod, "main", &["curl", "-s", LIST]);
+    let status = site.agent(&["status"]);
+    site.delete(&pod).unwrap();
+    assert_eq!(role.unwrap(), "node-role");
+    let status = status.unwrap();
+    let name = format!("kube-system/{}", site.namespace);
+    let line = |words: &[&str]| {
+        let all = |line: &&str| words.iter().all(|word| line.contains(word));
+        status.lines().any(|one| all(&one))
+    };
+    assert!(line(&[&name, "(the node's own)"]), "{status}");
+    assert!(line(&["exempt", "pods "]), "{status}");
+}
+
+#[test]
+fn fifty_pods_at_once_have_each_its_own_role() {
+    let Some(site) = Site::find_or_skip("fifty") else {
+        return;
+    };
+    let pods: Vec<_> = (0..50)
+        .map(|number| site.pod_with_role(&format!("many-{number}"), WHOAMI))
+        .collect();
+    let all = json!({ "apiVersion": "v1", "kind": "List", "items": pods });
+    site.cluster.apply(&all).unwrap();
+    for pod in &pods {
+        let role = pod["metadata"]["annotations"][ROLE].as_str().unwrap();
+        assert_role(&site.finish(pod).unwrap(), role);
+    }
+}
+
+#[test]
+fn a_job_that_lives_for_a_second_has_its_role() {
+    let Some(site) = Site::find_or_skip("job") else {
+        return;
+    };
+    let pod = site.pod_with_role("second", &format!("{WHOAMI}; sleep 1"));
+    let template = json!({
+        "metadata": { "annotations": pod["metadata"]["annotations"] },
+        "spec": pod["spec"],
+    });
+    let job = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "namespace": site.namespace, "name": "second" },
+        "spec": { "template": template, "backoffLimit": 0 },
+    });
+    site.cluster.apply(&job).unwrap();
+    let args = ["--namespace", &site.namespace, "job/second"];
+    let wait = ["wait", "--for=condition=complete", "--timeout=60s"];
+    site.cluster.kubectl(&[&wait[..], &args].concat()).unwrap();
+    let said = site
+        .cluster
+        .kubectl(&[&["logs"][..], &args].concat())
+        .unwrap();
+    assert_role(&said, "second");
+}
+
+#[test]
+fn a_static_pod_has_its_role() {
+    let Some(site) = Site::find_or_skip("static") else {
+        return;
+    };
+    let mut pod = site.pod_with_role(&site.namespace, "while :; do sleep 1; done");
+    pod["metadata"]["namespace"] = json!("default");
+    pod["metadata"]["annotations"][ROLE] = json!("fixed");
+    let file = format!("/etc/kubernetes/manifests/{}.json", site.namespace);
+    site.node_shell(&format!("cat >{file} <<'END'\n{pod}\nEND"))
+        .unwrap();
+    pod["metadata"]["name"] = json!(format!("{}-node1", site.namespace));
+    let there = bpf2iam_e2e::wait::until("the static pod's mirror", || {
+        Ok(site
+            .cluster
+            .get(&[
+                "pod",
+                "--namespace=default",
+                pod["metadata"]["name"].as_str().unwrap(),
+            ])
+            .map_err(|error| error.to_string()))
+    });
+    let said = there.and_then(|_| {
+        site.wait_for_phase(&pod, &["Running"])?;
+        site.exec(&pod, "main", &[WHOAMI])
+    });
+    site.node(&["rm", &file]).unwrap();
+    assert_role(&said.unwrap(), "fixed");
+}
