@@ -43,7 +43,7 @@ pub use logs::Logs;
 pub use maps::{Counters, TokenKey};
 pub use pins::{Pinned, Pins};
 pub use records::{Conns, Record, Via};
-pub use sole::{Busy, Sole, SoleError};
+pub use sole::{Busy, Sole, SoleError, StandingBy};
 pub use view::{Remaining, Turn, View};
 
 /// Why the kernel side does not work.

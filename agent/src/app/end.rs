@@ -13,7 +13,7 @@ use tokio::time;
 
 use crate::{
     kubernetes::daemon_set::Fate,
-    redirect::{Sole, pins},
+    redirect::{Sole, StandingBy, pins},
 };
 
 use super::{Agent, Told, cluster::Cluster, kernel::Kernel, turn::Turn};
@@ -80,10 +80,14 @@ pub(super) async fn retire(kernel: &mut Kernel, mut agent: Agent) {
     kernel.turn.retire();
 }
 
-/// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew.
+/// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew. It
+/// may belong to another DaemonSet, whose end is not ours: so as long as we are here, nobody takes away what is pinned.
 pub(super) async fn stand_by(turn: &Turn) -> anyhow::Error {
-    let mut gone = Duration::ZERO;
+    let (mut gone, mut here) = (Duration::ZERO, StandingBy::default());
     while gone < turn.grace() {
+        if let Err(error) = here.announce(turn.pins().root()) {
+            tracing::debug!("{:#}", anyhow::Error::from(error));
+        }
         time::sleep(GLANCE).await;
         gone = if turn.is_served() {
             Duration::ZERO

@@ -168,5 +168,8 @@ const fn advice(busy: Busy) -> &'static str {
             "an agent serves this node; end it first (delete its DaemonSet, or stop its service), and what it leaves can be \
              removed"
         }
+        Busy::StandingBy => {
+            "an agent stands by on this node, and will serve it; end it first (delete its DaemonSet, or stop its service)"
+        }
     }
 }

@@ -23,9 +23,18 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock on `dir`; `None` while another process holds it.
     pub fn try_take(dir: &Path) -> io::Result<Option<Self>> {
+        Self::attempt(dir, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// The same, with others who share it; `None` while somebody holds it alone.
+    pub fn try_share(dir: &Path) -> io::Result<Option<Self>> {
+        Self::attempt(dir, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn attempt(dir: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = open(dir, flags, Mode::empty())?;
-        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+        match flock(&fd, operation) {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             locked => locked?,
         }
@@ -39,6 +48,11 @@ impl Lock {
         // It may have been removed, and made anew, while we waited: then others lock another directory.
         fs::metadata(&dir)?;
         Ok(lock.is_current().then_some(lock))
+    }
+
+    /// What is locked.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Whether others try to lock the same: the directory is not gone, nor another one.

@@ -116,6 +116,13 @@ impl Pins {
         }
     }
 
+    /// Those of all versions that have pinned something below `root`.
+    pub fn all(root: &Path) -> Result<impl Iterator<Item = Self> + use<>, Error> {
+        let root = root.to_owned();
+        let versions = versions(&root)?.into_iter();
+        Ok(versions.map(move |version| Self::in_dir(&root.join(version.to_string()))))
+    }
+
     /// The pins of this ABI below `root`, which was made. Makes the directories that are missing.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let pins = Self::at(root);
@@ -190,7 +197,8 @@ impl Pins {
         self.links().join(name)
     }
 
-    fn maps(&self) -> PathBuf {
+    /// The directory of the maps.
+    pub fn maps(&self) -> PathBuf {
         self.dir.join("maps")
     }
 

@@ -1,11 +1,11 @@
-//! Being the only agent of a node: none serves, of whatever version, and none starts as long as this is held.
+//! Being the only agent of a node: none serves, of whatever version, none stands by, and none starts as long as this is held.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use super::{Lock, pins};
+use super::{Lock, Pins, pins};
 
 /// Held until it is dropped.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Busy {
     Starting,
     /// An agent serves.
     Serving,
+    /// An agent stands by, and is to serve when nobody else does.
+    StandingBy,
 }
 
 /// Why it cannot be told.
@@ -37,20 +39,55 @@ impl Sole {
     /// Tries to be the only one of those that pin below `root`.
     pub fn try_be(root: &Path) -> Result<Result<Self, Busy>, SoleError> {
         let lock = |dir: &Path| match Lock::try_take(dir) {
-            // Another one removes it at this moment.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            lock => lock.map_err(|source| SoleError::Lock(dir.to_owned(), source)),
+            // Another one removes it at this moment, or has not made it yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
+            Ok(None) => Ok(Err(Held)),
+            Ok(lock) => Ok(Ok(lock)),
+            Err(source) => Err(SoleError::Lock(dir.to_owned(), source)),
         };
-        let Some(starting) = lock(root)? else {
+        let Ok(Some(starting)) = lock(root)? else {
             return Ok(Err(Busy::Starting));
         };
         let mut locks = vec![starting];
-        for version in pins::versions(root)? {
-            match lock(&root.join(version.to_string()))? {
-                Some(serving) => locks.push(serving),
-                None => return Ok(Err(Busy::Serving)),
+        for dir in Pins::all(root)? {
+            for (dir, busy) in [
+                (dir.dir().to_owned(), Busy::Serving),
+                (dir.maps(), Busy::StandingBy),
+            ] {
+                match lock(&dir)? {
+                    Ok(lock) => locks.extend(lock),
+                    Err(Held) => return Ok(Err(busy)),
+                }
             }
         }
         Ok(Ok(Self { _locks: locks }))
+    }
+}
+
+/// A lock is held by others.
+struct Held;
+
+/// That an agent stands by, which is started anew when nobody serves: until then what is pinned keeps its pods from the node's
+/// role. Held until it is dropped.
+#[derive(Debug, Default)]
+pub struct StandingBy {
+    locks: Vec<Lock>,
+}
+
+impl StandingBy {
+    /// Tells whoever would be the only one, also where the pins have become another version's meanwhile.
+    pub fn announce(&mut self, root: &Path) -> Result<(), SoleError> {
+        self.locks.retain(Lock::is_current);
+        for maps in Pins::all(root)?.map(|pins| pins.maps()) {
+            if self.locks.iter().all(|lock| lock.dir() != maps) {
+                match Lock::try_share(&maps) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    lock => self
+                        .locks
+                        .extend(lock.map_err(|source| SoleError::Lock(maps, source))?),
+                }
+            }
+        }
+        Ok(())
     }
 }

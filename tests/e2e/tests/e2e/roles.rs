@@ -29,7 +29,7 @@ fn a_pod_has_the_role_of_its_service_account_by_its_own_token() {
     let Some(site) = Site::find_or_skip("irsa") else {
         return;
     };
-    let role = format!("{BASE_ARN}till");
+    let role = format!("{BASE_ARN}by-token");
     let account = json!({
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -42,7 +42,7 @@ fn a_pod_has_the_role_of_its_service_account_by_its_own_token() {
     site.cluster.apply(&account).unwrap();
     let mut pod = site.pod("web", WHOAMI);
     pod["spec"]["serviceAccountName"] = json!("till");
-    assert_role(&site.run(&pod).unwrap(), "till");
+    assert_role(&site.run(&pod).unwrap(), "by-token");
     let calls = site.outside.calls_for(&role).unwrap();
     let web_identity = |call: &serde_json::Value| call["action"] == "AssumeRoleWithWebIdentity";
     assert!(

@@ -1,6 +1,8 @@
 //! Several agents that start at the same moment: one serves, the others wait, say so, and stand by in the end. From when
 //! the first is ready, no pod is refused.
 
+use std::{thread, time::Duration};
+
 use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
     Pod,
@@ -9,12 +11,14 @@ use bpf2iam_support::{
     stage::Stage,
     steps::{Ruling, Step, Stepper},
 };
+use rustix::process::Signal;
 
 use crate::{
     choice,
+    footprint::{LINKS, attached},
     scene::{
-        ALONE, DISPLACED, LOOP_PATIENCE, PATIENCE, assert_role, attempt, pod, says, says_ready,
-        stage,
+        ALONE, DISPLACED, LOOP_PATIENCE, PATIENCE, SHORT_LEASE, assert_harmless, assert_role,
+        attempt, pod, says, says_ready, stage, wait_for_record, wait_until_served,
     },
     takeover::assert_unnoticed,
 };
@@ -82,4 +86,27 @@ fn round(stage: &Stage, cart: &Pod, count_of_agents: usize) {
     for agent in serving {
         assert!(agent.stop().unwrap().success());
     }
+}
+
+#[test]
+fn as_long_as_one_stands_by_the_end_of_the_other_takes_nothing_away() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let first = stage.start_agent(&SHORT_LEASE).unwrap();
+    let second = stage.start_agent(&SHORT_LEASE).unwrap();
+    wait_for_record(first.process(), DISPLACED, |_| true);
+    // It still serves what is under way, and only then stands by.
+    thread::sleep(Duration::from_secs(3));
+    let (removed, said) = stage.uninstall(&[]).unwrap();
+    assert!(!removed && said.contains("serves"), "{said}");
+    // As if its DaemonSet were gone, and that of the first were not.
+    assert!(second.end(Signal::INT).unwrap().success());
+    assert_eq!(attached(&stage), LINKS);
+    assert_harmless(&stage, &cart);
+    let (removed, said) = stage.uninstall(&[]).unwrap();
+    assert!(!removed && said.contains("stands by"), "{said}");
+    // To be started anew by whoever watches over it.
+    assert_eq!(first.into_process().wait(LOOP_PATIENCE).unwrap().code(), Some(1));
+    let _again = stage.start_agent(&SHORT_LEASE).unwrap();
+    wait_until_served(&stage, &cart);
 }
