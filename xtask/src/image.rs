@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{build, cx::Cx, profile::Profile, say};
 
+mod licences;
 mod name;
 mod oci;
 mod recipe;

@@ -13,6 +13,8 @@ use crate::id::CgroupId;
 
 /// `CGROUP2_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
 const CGROUP2: i64 = 0x6367_7270;
+/// `SYSFS_MAGIC` of the same: what is there when nothing is mounted at the usual place.
+const SYSFS: i64 = 0x6265_6572;
 
 /// How deep below the mount the root of the pods is looked for: kind and k3s put up to two levels above it.
 const DEPTH: usize = 4;
@@ -29,6 +31,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Nothing is there.
+    #[error(
+        "no cgroups are mounted at {} (--cgroup-root); in a pod, mount the node's /sys/fs/cgroup there: a hostPath volume",
+        .0.display()
+    )]
+    NotMounted(PathBuf),
     /// It is no cgroup2 mount.
     #[error(
         "{} is not a cgroup v2 mount; give the node's cgroup2 mount as --cgroup-root (often /sys/fs/cgroup, or \
@@ -36,6 +44,13 @@ pub enum Error {
         .0.display()
     )]
     NotCgroup2(PathBuf),
+    /// It is what a container runtime shows of a container to itself.
+    #[error(
+        "{} shows this container's own cgroup only (--cgroup-root); mount the node's /sys/fs/cgroup there: a hostPath \
+         volume",
+        .0.display()
+    )]
+    OwnContainer(PathBuf),
     /// The root of the pods could be several.
     #[error("{} and {} could both be the pods' cgroup; say which with --kubepods", .0.display(), .1.display())]
     Ambiguous(PathBuf, PathBuf),
@@ -52,9 +67,13 @@ pub enum Error {
 
 /// Opens the host's cgroup2 mount. Says its path without links, as the kernel will print it.
 pub fn open_root(path: &Path) -> Result<(OwnedFd, PathBuf), Error> {
-    let failed = |source| Error::Open {
-        path: path.to_owned(),
-        source,
+    let failed = |source: io::Error| {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::NotFound {
+            Error::NotMounted(path)
+        } else {
+            Error::Open { path, source }
+        }
     };
     let real = path.canonicalize().map_err(failed)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -63,10 +82,11 @@ pub fn open_root(path: &Path) -> Result<(OwnedFd, PathBuf), Error> {
     let kind = rustix::fs::fstatfs(&root)
         .map_err(|error| failed(error.into()))?
         .f_type;
-    if kind != CGROUP2 {
-        return Err(Error::NotCgroup2(path.to_owned()));
+    match kind {
+        CGROUP2 => Ok((root, real)),
+        SYSFS => Err(Error::NotMounted(path.to_owned())),
+        _ => Err(Error::NotCgroup2(path.to_owned())),
     }
-    Ok((root, real))
 }
 
 /// The root of the pods below `root`: `given` (relative to it, a leading slash is fine), else the one cgroup with
@@ -75,6 +95,14 @@ pub fn open_root(path: &Path) -> Result<(OwnedFd, PathBuf), Error> {
 /// Only cgroups of the root's owner are looked into: a user to whom a part of the tree is delegated may make
 /// cgroups of any name there, and would be taken for pods.
 pub fn find_kubepods(root: &Path, given: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    match look_for_kubepods(root, given)? {
+        // There will never be one.
+        None if is_own_container(root) => Err(Error::OwnContainer(root.to_owned())),
+        found => Ok(found),
+    }
+}
+
+fn look_for_kubepods(root: &Path, given: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     if let Some(given) = given {
         let path = root.join(given.strip_prefix("/").unwrap_or(given));
         return Ok(path.is_dir().then_some(path));
@@ -95,6 +123,14 @@ pub fn find_kubepods(root: &Path, given: Option<&Path>) -> Result<Option<PathBuf
         }
     }
     Ok(None)
+}
+
+/// Whether `root` is not that of all cgroups (which alone has no `cgroup.events`), and this process is right in it. On a node
+/// that is itself a container, as with kind, pods are further down.
+fn is_own_container(root: &Path) -> bool {
+    let procs = fs::read_to_string(root.join("cgroup.procs")).unwrap_or_default();
+    let own = std::process::id().to_string();
+    root.join("cgroup.events").exists() && procs.lines().any(|pid| pid == own)
 }
 
 /// `kubepods` (cgroupfs driver), `kubepods.slice` (systemd), `kubelet-kubepods.slice` (systemd below a root).
@@ -232,9 +268,39 @@ mod tests {
             open_root(elsewhere.path()),
             Err(Error::NotCgroup2(_))
         ));
-        assert!(matches!(
-            open_root(&elsewhere.path().join("none")),
-            Err(Error::Open { .. })
-        ));
+        for nothing in [&elsewhere.path().join("none"), Path::new("/sys")] {
+            let error = open_root(nothing).unwrap_err();
+            assert!(matches!(error, Error::NotMounted(_)), "{error}");
+        }
+        let file = elsewhere.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(open_root(&file), Err(Error::Open { .. })));
+    }
+
+    #[test]
+    fn a_containers_own_cgroup_is_not_searched_for_ever() {
+        let own = format!("1\n{}\n", std::process::id());
+        for (paths, files, refused) in [
+            (
+                &[][..],
+                &[("cgroup.events", ""), ("cgroup.procs", &*own)][..],
+                true,
+            ),
+            (
+                &["kubepods"],
+                &[("cgroup.events", ""), ("cgroup.procs", &own)],
+                false,
+            ),
+            (&[], &[("cgroup.procs", &own)], false),
+            (&[], &[("cgroup.events", ""), ("cgroup.procs", "")], false),
+        ] {
+            let root = tree(paths);
+            for (name, text) in files {
+                fs::write(root.path().join(name), text).unwrap();
+            }
+            let found = find_kubepods(root.path(), None);
+            let own = matches!(found, Err(Error::OwnContainer(_)));
+            assert_eq!(own, refused, "{paths:?} {files:?}: {found:?}");
+        }
     }
 }

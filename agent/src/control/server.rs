@@ -70,7 +70,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// Anything else.
-    #[error("cannot listen on {} (below --runtime-dir)", path.display())]
+    #[error(
+        "cannot listen on {} (below --runtime-dir, which must be writable: in a pod, an emptyDir volume)",
+        path.display()
+    )]
     Bind {
         /// The socket.
         path: PathBuf,

@@ -393,7 +393,8 @@ async fn a_directory_that_cannot_be_made_is_told_by_its_flag() {
     assert_eq!(
         format!("{error:#}"),
         format!(
-            "cannot listen on {}/control.sock (below --runtime-dir): path must be shorter than \
+            "cannot listen on {}/control.sock (below --runtime-dir, which must be writable: in a pod, an \
+             emptyDir volume): path must be shorter than \
              SUN_LEN",
             long.display()
         )

@@ -17,6 +17,9 @@ const WHOLE: CgroupId = CgroupId::new(1);
 const NEEDS_BOOT: &str = "boot the node with systemd.unified_cgroup_hierarchy=1, or give it an image with cgroups of \
                           version 2 only, such as Amazon Linux 2023 or Bottlerocket";
 
+/// How a pod is given the node's.
+const VOLUME: &str = "in the DaemonSet, mount the node's /sys/fs/cgroup: a hostPath volume";
+
 /// The tree of cgroups.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -36,12 +39,13 @@ pub(super) fn gather(root: &Path) -> Facts {
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let fix = match facts.mounted.first() {
-        Some(point) => format!(
+    let fix = match (facts.mounted.first(), &facts.root) {
+        (Some(point), _) => format!(
             "give the agent, and this command, --cgroup-root {}",
             point.display()
         ),
-        None => NEEDS_BOOT.to_owned(),
+        (None, Err(FindError::NotMounted(_))) => VOLUME.to_owned(),
+        (None, _) => NEEDS_BOOT.to_owned(),
     };
     vec![match &facts.root {
         Ok(root) => Finding::ok(
@@ -102,8 +106,11 @@ pub(super) fn judge_pods(facts: &PodsFacts) -> Vec<Finding> {
             format!(
                 "there is no cgroup of pods below {root}, which is only a part of the node's cgroups"
             ),
-            "in the DaemonSet, mount the node's /sys/fs/cgroup: a hostPath volume",
+            VOLUME,
         ),
+        Err(error @ FindError::OwnContainer(_)) => {
+            Finding::problem(Check::Kubepods, chain(error), VOLUME)
+        }
         Err(error) => Finding::problem(
             Check::Kubepods,
             chain(error),
@@ -120,6 +127,7 @@ mod tests {
     #[test]
     fn a_tree_of_version_1_is_a_problem_and_where_version_2_is_is_told() {
         let not = || Err(FindError::NotCgroup2("/sys/fs/cgroup".into()));
+        let nothing = || Err(FindError::NotMounted("/sys/fs/cgroup".into()));
         for (root, mounted, verdict, fix) in [
             (Ok("/sys/fs/cgroup".into()), &[][..], Verdict::Ok, None),
             (
@@ -129,6 +137,7 @@ mod tests {
                 Some("give the agent, and this command, --cgroup-root /sys/fs/cgroup/unified"),
             ),
             (not(), &[], Verdict::Problem, Some(NEEDS_BOOT)),
+            (nothing(), &[], Verdict::Problem, Some(VOLUME)),
         ] {
             let mounted = mounted.iter().map(PathBuf::from).collect();
             let found = judge(&Facts { root, mounted });
@@ -155,6 +164,12 @@ mod tests {
             (true, Ok(Some(pods)), Verdict::Ok, "/c/kubepods (id 7)"),
             (true, Ok(None), Verdict::Problem, "no kubelet has made one"),
             (false, Ok(None), Verdict::Problem, "only a part"),
+            (
+                false,
+                Err(FindError::OwnContainer("/c".into())),
+                Verdict::Problem,
+                "/c shows this container's own cgroup only",
+            ),
             (
                 true,
                 Err(two),

@@ -31,8 +31,8 @@ const PRIVATE: u32 = 0o700;
 pub enum Error {
     /// Pins need a file system of their own kind.
     #[error(
-        "{} is on no bpf file system (--pin-dir); mount one: `mount -t bpf bpf /sys/fs/bpf` on the node, and into \
-         the container that of the node",
+        "{} is on no bpf file system (--pin-dir); on the node, `mount -t bpf bpf /sys/fs/bpf`; in a pod, mount the node's \
+         /sys/fs/bpf there: a hostPath volume, with mountPropagation: HostToContainer",
         .0.display()
     )]
     NotBpfFs(PathBuf),

@@ -18,7 +18,7 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 pub enum Missing {
     /// We may not do what we must.
     #[error(
-        "this process lacks {}; run it as root, or grant them (in a pod: \
+        "this process lacks {}; run it as root, or grant them to its container (in a pod: \
          securityContext.capabilities.add, or privileged: true)",
         .0.join(", ")
     )]

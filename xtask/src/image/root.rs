@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 
-use super::tree::Tree;
+use super::{licences, tree::Tree};
 use crate::{cx::Cx, exec, install};
 
 /// Where the agent is in it.
@@ -48,9 +48,6 @@ const TEXTS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The packages whose files are in it.
-const PACKAGES: [&str; 3] = ["ca-certificates", "libc6", "libgcc-s1"];
-
 /// Writes it to `dir`, which must not exist.
 pub(super) fn write(cx: &Cx, agent: &Path, dir: &Path) -> Result<()> {
     ensure!(!dir.exists(), "{} exists already", dir.display());
@@ -71,19 +68,9 @@ pub(super) fn write(cx: &Cx, agent: &Path, dir: &Path) -> Result<()> {
     for (path, text) in TEXTS {
         root.file(path, text.as_bytes(), 0o644)?;
     }
-    licences(cx, &root)?;
+    licences::write(cx, &root)?;
     for (path, mode) in DIRECTORIES {
         root.directory(path, mode)?;
-    }
-    Ok(())
-}
-
-fn licences(cx: &Cx, root: &Tree) -> Result<()> {
-    let ours = cx.root.join("LICENSE");
-    root.copy(&ours, "usr/share/doc/bpf2iam/copyright", 0o644)?;
-    for package in PACKAGES {
-        let path = format!("/usr/share/doc/{package}/copyright");
-        root.copy(Path::new(&path), below(Path::new(&path)), 0o644)?;
     }
     Ok(())
 }
