@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{cx::Cx, exec, helm::Helm, say};
 
@@ -19,8 +19,8 @@ const NAME: &str = "bpf2iam";
 const ORDER: [&str; 4] = ["namespace", "rbac", "web-identity", "daemonset"];
 /// What each file begins with.
 const HEADER: &str = "# Rendered from deploy/chart with its default values, by `cargo xtask chart`. What is to change is changed there.\n";
-/// How Helm says which template something comes from.
-const SOURCE: &str = "# Source: ";
+/// How Helm says where an object begins, and which template it comes from.
+const SOURCE: &str = "---\n# Source: ";
 
 /// The manifests: the name of each file and what is in it.
 pub(crate) type Manifests = BTreeMap<String, String>;
@@ -86,18 +86,23 @@ fn name_of(path: &Path) -> String {
 
 /// A file for each template, with its documents in Helm's order.
 fn split(rendered: &str) -> Result<Manifests> {
+    let mut documents = rendered.split(SOURCE);
+    let before = documents.next().unwrap_or_default();
+    ensure!(
+        before.is_empty(),
+        "Helm does not say where this comes from: {before}"
+    );
     let mut manifests = Manifests::new();
-    for document in rendered.split("---\n").filter(|part| !part.is_empty()) {
-        let (source, text) = document
-            .strip_prefix(SOURCE)
-            .and_then(|rest| rest.split_once('\n'))
-            .with_context(|| format!("Helm does not say where this comes from: {document}"))?;
-        let name = file(source)?;
-        let text = text.trim();
-        match manifests.get_mut(&name) {
-            Some(file) => file.push_str(&format!("---\n{text}\n")),
-            None => drop(manifests.insert(name, format!("{HEADER}{text}\n"))),
+    for document in documents {
+        let (source, text) = document.split_once('\n').unwrap_or((document, ""));
+        let file = manifests
+            .entry(file(source)?)
+            .or_insert_with(|| HEADER.to_owned());
+        if *file != HEADER {
+            file.push_str("---\n");
         }
+        file.push_str(text.trim());
+        file.push('\n');
     }
     Ok(manifests)
 }

@@ -4,6 +4,8 @@ use clap::{Arg, CommandFactory as _};
 
 use super::*;
 
+mod deploy;
+
 /// `bpf2iam` with these words after it.
 fn line(words: &[&str]) -> Result<Args, clap::Error> {
     Args::of(["bpf2iam"].iter().chain(words).map(OsString::from))
