@@ -35,6 +35,8 @@ tlsPrivateKeyFile: $PKI/kubelet.key
 failSwapOn: false
 resolvConf: ""
 staticPodPath: /etc/kubernetes/manifests
+# Images are loaded once and cannot be pulled again.
+imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 YAML
 

@@ -1,6 +1,12 @@
 //! The agent, installed as an operator does it: with Helm, from the chart as it is shipped.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -13,10 +19,12 @@ use crate::{
 
 /// `helm` of the version that renders the manifests.
 const HELM: &str = "BPF2IAM_HELM";
+/// The administrator's.
+const KUBECONFIG: &str = "BPF2IAM_CLUSTER_KUBECONFIG";
 /// The chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart");
 /// What this cluster needs of it.
-const VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/values.yaml");
+pub const VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/values.yaml");
 /// The release, the DaemonSet, and the namespace of both.
 pub const AGENT: &str = "bpf2iam";
 /// What the agent's pods are found by.
@@ -37,16 +45,29 @@ impl Helm {
 }
 
 impl Site {
-    /// What `helm ARGS` prints.
-    pub fn helm(&self, args: &[&str]) -> Result<String> {
+    /// A program as an operator of the cluster runs it, with `helm` and `kubectl` at hand.
+    pub fn operator(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let home = self.state().join("helm");
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
-        let mut helm = self.cluster.command(&self.helm.program)?;
-        helm.env_clear().env("HOME", home);
-        helm.env(
-            "KUBECONFIG",
-            env::var_os("BPF2IAM_CLUSTER_KUBECONFIG").unwrap_or_default(),
-        );
+        let tools = [self.helm.program.as_path(), self.cluster.kubectl_program()];
+        let tools = tools.into_iter().filter_map(Path::parent);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path: Vec<_> = tools
+            .map(Path::to_owned)
+            .chain(env::split_paths(&path))
+            .collect();
+        let mut command = self.cluster.command(program)?;
+        command
+            .env_clear()
+            .env("HOME", home)
+            .env("KUBECONFIG", env::var_os(KUBECONFIG).unwrap_or_default())
+            .env("PATH", env::join_paths(path)?);
+        Ok(command)
+    }
+
+    /// What `helm ARGS` prints.
+    pub fn helm(&self, args: &[&str]) -> Result<String> {
+        let mut helm = self.operator("helm")?;
         said(&format!("helm {}", args.join(" ")), helm.args(args))
     }
 

@@ -14,6 +14,8 @@ use bpf2iam_support::siege::{Outcome, Seen};
 const BESIEGERS: usize = 20;
 /// How long they ask before and after.
 const MOMENT: Duration = Duration::from_secs(2);
+/// How long the kernel looks whether somebody has a new address already.
+const ADDRESSES: Duration = Duration::from_secs(3);
 /// What tells what of an agent is on a node.
 const RESIDUE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../residue");
 
@@ -76,8 +78,9 @@ fn an_upgrade_and_a_rollback_cost_twenty_pods_nothing() {
     assert_unharmed(&siege.end().unwrap());
 }
 
-/// What of an agent is on the node now.
+/// What of an agent is on the node now. Addresses of a pod that has just started are not usable yet, and then have no routes.
 fn snapshot(site: &Site, file: &Path) {
+    thread::sleep(ADDRESSES);
     let file = file.to_str().unwrap();
     let args = [RESIDUE, "snapshot", file, "--cgroup-root", "/run/cgroup2"];
     site.node(&args).unwrap();

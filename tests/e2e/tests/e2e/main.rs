@@ -13,4 +13,6 @@ mod life;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod roles;
