@@ -57,6 +57,12 @@ pub(super) fn write(cx: &Cx, agent: &Path, dir: &Path) -> Result<()> {
     )?)?;
     let root = Tree::new(dir);
     root.copy(agent, AGENT, 0o755)?;
+    // Which function it was stays in backtraces; the lines are three quarters of the file.
+    exec::run(
+        Command::new("strip")
+            .arg("--strip-debug")
+            .arg(dir.join(AGENT)),
+    )?;
     for library in libraries(&exec::capture(Command::new("ldd").arg(agent))?)? {
         root.copy(&library, below(&library), 0o755)?;
     }
