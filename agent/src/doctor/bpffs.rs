@@ -159,9 +159,11 @@ fn way_to_write(facts: &Facts, why: &Unwritable) -> String {
 /// when it pins.
 pub fn pins_may_not_last(pin_dir: &Path) -> Option<Finding> {
     let facts = gather(pin_dir);
-    let usable = facts.usable.is_ok() && facts.writable.is_ok();
-    let found = usable.then(|| judge(&facts)).unwrap_or_default();
-    found.into_iter().find(|one| one.verdict != Verdict::Ok)
+    if facts.usable.is_err() || facts.writable.is_err() {
+        return None;
+    }
+    let mut found = judge(&facts).into_iter();
+    found.find(|one| one.verdict != Verdict::Ok)
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {

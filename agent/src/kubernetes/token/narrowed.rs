@@ -267,8 +267,8 @@ mod tests {
         time::sleep(DAY * days).await;
         assert!(signal.drain(Duration::from_secs(1)).await);
         task.await.unwrap();
-        let asked = asked.lock().unwrap();
-        asked.iter().map(|(_, path)| path.clone()).collect()
+        let asked = asked.lock().unwrap().clone();
+        asked.into_iter().map(|(_, path)| path).collect()
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,10 +41,10 @@ async fn day(script: Vec<Said>) -> (Metrics, Vec<Duration>) {
     time::sleep(Duration::from_hours(24)).await;
     assert!(signal.drain(Duration::from_secs(1)).await);
     task.await.unwrap();
-    let asked = asked.lock().unwrap();
-    let times = asked.iter().map(|(when, path)| {
+    let asked = asked.lock().unwrap().clone();
+    let times = asked.into_iter().map(|(when, path)| {
         assert_eq!(path, "/api/v1/nodes/node-1");
-        *when - begun
+        when - begun
     });
     (metrics, times.collect())
 }

@@ -210,10 +210,10 @@ fn cluster(objects: Vec<Value>) -> anyhow::Result<ApiServer> {
 
 /// Has the node there that the agent is told to be on.
 fn register(api: &ApiServer, args: &[String]) -> anyhow::Result<()> {
-    let names = args
+    let mut names = args
         .iter()
         .filter_map(|arg| arg.strip_prefix("--node-name="));
-    let name = names.last().unwrap_or(NODE);
+    let name = names.next_back().unwrap_or(NODE);
     if api.get(Kind::Node, "", name).is_none() {
         api.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))?;
     }
