@@ -149,7 +149,7 @@ mod tests {
         assert_eq!((took, times), (Duration::ZERO, 1));
         let warnings = logged.lines("WARN");
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        for part in ["may not get nodes", "deploy/rbac.yaml", "--node-name"] {
+        for part in ["may not get nodes", "rbac.yaml", "--node-name"] {
             assert!(warnings[0].contains(part), "{warnings:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Whether our right to make tokens is narrowed, as `deploy/web-identity.yaml` does it.
+//! Whether our right to make tokens is narrowed, as `deploy/manifests/2-web-identity.yaml` does it.
 //!
 //! The right itself is for all tokens of all accounts. The admission policy that takes most of it back names our account, and
 //! says nothing at all where the agent runs as another one; nobody would notice. So the server is asked for what the policy
@@ -197,7 +197,7 @@ fn tell(found: Found, wide: &mut bool) {
                 tracing::warn!(
                     account,
                     "no admission policy narrows which tokens the agent may ask for: the policy bpf2iam-web-identity is \
-                     not in force for its account; apply deploy/web-identity.yaml, or change the name in its matchConditions"
+                     not in force for its account; apply deploy/manifests/2-web-identity.yaml, or change the name in its matchConditions"
                 );
             }
         }
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         for part in [
             "system:serviceaccount:iam:agent",
-            "deploy/web-identity.yaml",
+            "deploy/manifests/2-web-identity.yaml",
             "matchConditions",
         ] {
             assert!(warnings[0].contains(part), "{warnings:?}");

@@ -163,7 +163,7 @@ async fn who_may_not_look_for_its_node_goes_on_with_one_warning() {
     let warnings = world.log.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     let text = warnings[0].to_string();
-    for part in ["--node-name", "may not get nodes", "deploy/rbac.yaml"] {
+    for part in ["--node-name", "may not get nodes", "rbac.yaml"] {
         assert!(text.contains(part), "{text}");
     }
 }
