@@ -17,6 +17,7 @@ mod keeper;
 mod kernel;
 mod listen;
 mod load;
+mod own;
 mod parts;
 mod pods;
 mod policy;
@@ -26,14 +27,17 @@ mod succession;
 mod token_key;
 mod turn;
 
-use std::{path::PathBuf, pin::pin};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cgroup, clock::Clock, config::Config, control::Standing, creds::sts::Sts,
+    cgroup, clock::Clock, config::Config, control::Standing, creds::sts::Sts, doctor,
     imds::token::KeyStore as _, redirect::preflight, trial::Trial,
 };
 
@@ -127,6 +131,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 async fn begin(config: Config, cluster: &Cluster) -> anyhow::Result<(Kernel, Agent)> {
     let mount = cgroup::open_root(&config.cgroup_root)?;
     let mut turn = Turn::wait(&config.lifetime).await?;
+    warn_of_pins(&config.lifetime.pin_dir);
     let doors = Doors::open(&config, turn.standing()).await?;
     let bound = doors.bound().context("cannot tell where we listen")?;
     if let Err(error) = turn.step_in(&bound) {
@@ -139,6 +144,18 @@ async fn begin(config: Config, cluster: &Cluster) -> anyhow::Result<(Kernel, Age
     let key = parts.token_key.key()?;
     let agent = Agent::open(&config, cluster, doors, source, &key, Some(parts.view))?;
     Ok((kernel, agent))
+}
+
+/// What is pinned is to outlive the agent: on a file system of its container's own it does not.
+fn warn_of_pins(pin_dir: &Path) {
+    if let Some(found) = doctor::pins_may_not_last(pin_dir) {
+        let (what, fix) = (found.what, found.fix);
+        tracing::warn!(
+            what,
+            fix,
+            "what is pinned may not outlive the agent's container"
+        );
+    }
 }
 
 /// Does `work`. Where programs are attached already and nobody answers for them, or no longer, connects are sent to us at

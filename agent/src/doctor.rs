@@ -27,6 +27,7 @@ mod sts;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+pub use bpffs::pins_may_not_last;
 pub use finding::{Check, Finding, Verdict};
 pub use report::Report;
 pub use settings::Settings;

@@ -33,6 +33,7 @@ use super::{
     cluster::Cluster,
     doors::{Bound, Doors},
     instance,
+    own::Own,
     parts::Parts,
     pods,
     policy::policy,
@@ -78,6 +79,9 @@ impl Agent {
         let (pods, lookup) = pods::open(config, client.as_ref(), clock, &readiness, &mut registry)?;
         let node = config.node_name.as_str();
         let (instance, learner) = instance::open(config, client.as_ref(), clock, &mut registry);
+        let own = client
+            .as_ref()
+            .map(|client| Own::open(config, client, &readiness, &mut registry));
         let api = client.map(|client| Api::new(client, node, clock, &mut registry));
         let (writer, store) = index::new();
         let policy = Arc::new(policy(config));
@@ -129,6 +133,7 @@ impl Agent {
         let learn = learner.run(agent.drain());
         agent.spawn("what learns about the instance", done(learn));
         agent.start_watch_of_home(cluster);
+        agent.start_own(own);
         agent.start_notices(&store, &policy, &cache, api);
         agent.start_pods(pods, writer, warm::run(store, policy, cache, agent.drain()));
         Ok(agent)
@@ -152,6 +157,25 @@ impl Agent {
     fn start_watch_of_home(&mut self, cluster: &Cluster) {
         if let Some(watch) = cluster.watch(self.drain()) {
             self.spawn("the watch of our own DaemonSet", done(watch));
+        }
+    }
+
+    fn start_own(&mut self, own: Option<Own>) {
+        let Some(own) = own else { return };
+        let Own {
+            known,
+            taint,
+            narrowed,
+        } = own;
+        let look = known.run(self.drain());
+        self.spawn("what looks for our own node", done(look));
+        if let Some(taint) = taint {
+            let remove = taint.run(self.readiness(), self.drain());
+            self.spawn("what takes the startup taint away", done(remove));
+        }
+        if let Some(narrowed) = narrowed {
+            let ask = narrowed.run(self.readiness(), self.drain());
+            self.spawn("what asks whether tokens are narrowed", done(ask));
         }
     }
 

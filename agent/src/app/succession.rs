@@ -1,6 +1,6 @@
 //! When a successor may take over from an agent that serves: when it can do what that one does, and not before.
 //!
-//! The one before us has all pods and their keys in memory. So all pods must be known, and all that decides about them,
+//! The one before us has all pods and their keys in memory. So the node must be known by its name, and all pods, and all that decides about them,
 //! however long that takes. Keys are waited for as long as STS has said nothing about any role: then the fault is STS's or
 //! ours, and pods would only lose what they have. Where it has given some, the roles of some pods may be wrong, and their
 //! keys are not waited for for ever; a little longer where it refuses all.
@@ -8,6 +8,8 @@
 use std::{future, time::Duration};
 
 use tokio::time::{self, Instant};
+
+use crate::kubernetes::node::KNOWN;
 
 use super::{
     pods::LISTED,
@@ -26,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Waits until we may take over.
 pub(super) async fn prepared(report: &Report) {
     reminding("the list of pods", all_pods(report)).await;
+    reminding(KNOWN, report.readiness.done(KNOWN)).await;
     let begun = Instant::now();
     reminding("keys for any pod", keys(report, begun)).await;
     if report.keys_at_hand() != AtHand::All {

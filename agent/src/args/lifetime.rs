@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::redirect::{LeaseLength, WhenGone};
 
+use super::Switch;
+
 /// Where the kernel side is kept when the agent ends.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Lifetime")]
@@ -50,4 +52,15 @@ pub struct Lifetime {
     /// everything of it away when it ends
     #[arg(long, env = "BPF2IAM_DAEMON_SET", value_name = "NAMESPACE/NAME")]
     pub daemon_set: Option<String>,
+
+    /// Take the taint bpf2iam.io/agent-not-ready from this node once the agent is ready
+    #[arg(
+        long,
+        env = "BPF2IAM_STARTUP_TAINT",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub startup_taint: Option<Switch>,
 }

@@ -178,7 +178,7 @@ fn every_flag_of_run_has_its_environment_variable() {
     }
     // A contract: what is added here has to stay.
     let contract = "node-name node-ip listen-port cgroup-root kubepods netns-dir runtime-dir admin-listen \
-        pin-dir lease when-agent-gone daemon-set metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
+        pin-dir lease when-agent-gone daemon-set startup-taint metadata-addr availability-zone imds-tokens allow-path pods kubeconfig api-server \
         api-token insecure base-role-arn \
         auto-discover-base-arn default-role auto-discover-default-role iam-role-key \
         iam-external-id namespace-key namespace-restrictions namespace-restriction-format compat \

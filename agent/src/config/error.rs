@@ -39,6 +39,11 @@ pub enum Error {
     /// There are none without an API server.
     #[error("--daemon-set is {0}, but --pods is a directory; leave it out, or take --pods kube")]
     NoDaemonSets(daemon_set::Name),
+    /// There is no node without an API server.
+    #[error(
+        "--startup-taint is given, but --pods is a directory; leave it out, or take --pods kube"
+    )]
+    NoNode,
     /// The machine does not say its name.
     #[error("cannot read the host name; give --node-name")]
     HostName(#[source] io::Error),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    args,
+    args::{self, Switch},
     kubernetes::daemon_set::Name,
     redirect::{LeaseLength, WhenGone},
 };
@@ -21,6 +21,8 @@ pub struct Lifetime {
     pub when_gone: WhenGone,
     /// Whose end is the end of all of it.
     pub daemon_set: Option<Name>,
+    /// Whether this node's startup taint is taken away.
+    pub startup_taint: Switch,
 }
 
 impl Lifetime {
@@ -30,20 +32,26 @@ impl Lifetime {
         if let (Some(name), Pods::Files(_)) = (&daemon_set, pods) {
             return Err(Error::NoDaemonSets(name.clone()));
         }
+        let startup_taint = args.startup_taint.unwrap_or_default();
+        if startup_taint.is_on() && matches!(pods, Pods::Files(_)) {
+            return Err(Error::NoNode);
+        }
         Ok(Self {
             daemon_set,
+            startup_taint,
             pin_dir: pin_dir(&args.pin_dir.path)?,
             lease: args.lease,
             when_gone: args.when_agent_gone,
         })
     }
 
-    pub(super) fn settings(&self) -> [(&'static str, String); 4] {
+    pub(super) fn settings(&self) -> [(&'static str, String); 5] {
         [
             ("pin-dir", self.pin_dir.display().to_string()),
             ("lease", self.lease.to_string()),
             ("when-agent-gone", word(&self.when_gone)),
             ("daemon-set", or(self.daemon_set.as_ref(), "(none)")),
+            ("startup-taint", self.startup_taint.is_on().to_string()),
         ]
     }
 }

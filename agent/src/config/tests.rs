@@ -257,6 +257,20 @@ fn a_daemon_set_has_a_namespace_and_needs_an_api_server() {
 }
 
 #[test]
+fn a_startup_taint_needs_an_api_server() {
+    assert_eq!(
+        refusal(&["--pods=file:/proc", "--startup-taint"]),
+        "--startup-taint is given, but --pods is a directory; leave it out, or take --pods kube"
+    );
+    for off in ["--startup-taint=false", "--startup-taint="] {
+        let config = config(&["--pods=file:/proc", off]).unwrap();
+        assert!(!config.lifetime.startup_taint.is_on());
+    }
+    let config = config(&["--pods=kube", "--startup-taint"]).unwrap();
+    assert!(config.lifetime.startup_taint.is_on());
+}
+
+#[test]
 fn the_log_is_as_loud_as_the_louder_of_two_flags() {
     for (flags, level) in [
         (&["--log-level=warning"] as &[_], Level::Warn),
@@ -284,6 +298,7 @@ fn all_settings_are_printed() {
         "--api-token=c2VjcmV0",
         "--namespace-restrictions",
         "--daemon-set=kube-system/bpf2iam",
+        "--startup-taint",
     ]);
     let config = config.unwrap();
     assert!(!format!("{config:?}").contains("c2VjcmV0"));
@@ -293,7 +308,7 @@ fn all_settings_are_printed() {
         "--node-name=node-1.example --node-ip=10.0.0.1 --listen-port=0 --cgroup-root=/proc \
          --kubepods=(to be found) --netns-dir=/run/netns --runtime-dir=/run/bpf2iam --admin-listen=0.0.0.0:9998 \
          --metadata-addr=http://169.254.169.254 --availability-zone=(none) --imds-tokens=optional \
-         --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --daemon-set=kube-system/bpf2iam --pods=kube --api-server=https://10.0.0.1:6443/ \
+         --allow-path=(none) --pin-dir=/sys/fs/bpf/bpf2iam --lease=10s --when-agent-gone=deny --daemon-set=kube-system/bpf2iam --startup-taint=true --pods=kube --api-server=https://10.0.0.1:6443/ \
          --base-role-arn=(none) --default-role=arn:aws:iam::123456789012:role/r \
          --iam-role-key=iam.amazonaws.com/role --iam-external-id=iam.amazonaws.com/external-id \
          --namespace-key=iam.amazonaws.com/allowed-roles --namespace-restrictions=glob \

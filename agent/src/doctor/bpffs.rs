@@ -16,7 +16,7 @@ use rustix::{
 use crate::{chain::chain, redirect::pins};
 
 use super::{
-    Check, Finding,
+    Check, Finding, Verdict,
     mounts::{self, Mount},
     remedy::more_rights,
 };
@@ -155,6 +155,17 @@ fn way_to_write(facts: &Facts, why: &Unwritable) -> String {
     }
 }
 
+/// What the agent itself says when it starts, where pins may go with its container. Whatever else is wrong there, it finds out
+/// when it pins.
+pub fn pins_may_not_last(pin_dir: &Path) -> Option<Finding> {
+    let facts = gather(pin_dir);
+    if facts.usable.is_err() || facts.writable.is_err() {
+        return None;
+    }
+    let mut found = judge(&facts).into_iter();
+    found.find(|one| one.verdict != Verdict::Ok)
+}
+
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let dir = facts.pin_dir.display();
     if let Err(error) = &facts.usable {
@@ -188,7 +199,6 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Verdict;
 
     fn mount(text: &str) -> Mount {
         let line = format!("43 23 {text} - bpf bpf rw");

@@ -61,7 +61,8 @@ const PLUGIN: Duration = Duration::from_secs(15);
 pub enum Error {
     /// We are no pod, or not one with a ServiceAccount.
     #[error(
-        "this is no pod with a ServiceAccount ({}); give --kubeconfig, or --api-server and --api-token", chain(.0)
+        "this is no pod with a ServiceAccount ({}); give --kubeconfig, or --api-server and --api-token; or, on a \
+         machine without a cluster, --pods file:DIR", chain(.0)
     )]
     InCluster(InClusterError),
     /// The file is not there, or says nothing that can be used.

@@ -3,35 +3,29 @@
 //! Only this node's object is asked for, by its name; nothing is watched. What the cloud provider says of a node may
 //! come later than we do, so it is asked again until region and zone are known.
 
+mod ask;
 mod facts;
+mod known;
+mod taint;
+mod trouble;
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::{
-    Client, Resource as _,
-    api::GetParams,
-    core::{Request, Status},
-};
+use kube::Client;
 use tokio::{sync::watch, time};
 
-use crate::{chain::chain, drain};
+use crate::drain;
 
-use super::refusal::{self, Manifest};
+use ask::Failure;
+use trouble::{Trouble, about};
 
 pub use facts::NodeFacts;
+pub use known::{KNOWN, Known};
+pub use taint::{Metrics as TaintMetrics, Remover};
 
-/// What the agent has to be allowed.
-const NODES: &str = "get nodes";
+/// What does not work while nothing can be learned.
+const BLIND: &str = "cannot learn from Kubernetes where this node is; pods see no region and zone but those that flags give";
 
-/// No answer takes longer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The pause after the first failure is at most this, after each further one twice as much, ...
-const SOON: Duration = Duration::from_secs(1);
-/// ... up to this.
-const LATE: Duration = Duration::from_mins(1);
-/// No pause is shorter than this part of what it may be.
-const LEAST: f64 = 0.5;
 /// How long until the next look, when the node's region or zone is not known yet: a cloud provider writes it in the
 /// node's first minutes. After each look twice as long, ...
 const LOOK: Duration = Duration::from_mins(3);
@@ -43,44 +37,6 @@ pub struct Learner {
     client: Client,
     node: String,
     facts: watch::Sender<Option<NodeFacts>>,
-}
-
-/// Why nothing is known.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Forbidden(String),
-    #[error("{0}")]
-    Absent(String),
-    #[error("{0}")]
-    Refused(String),
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("nothing within {PATIENCE:?}")]
-    TimedOut,
-    #[error("the answer is no node")]
-    Unreadable(#[source] serde_json::Error),
-}
-
-impl Failure {
-    fn of(error: &kube::Error, node: &str) -> Self {
-        if let kube::Error::Api(status) = error {
-            Self::of_status(status, node)
-        } else {
-            Self::Unreachable(chain(error))
-        }
-    }
-
-    fn of_status(status: &Status, node: &str) -> Self {
-        let said = refusal::words(status);
-        match status.code {
-            403 => Self::Forbidden(refusal::lack_anywhere(NODES, Manifest::Rbac, &said)),
-            404 => Self::Absent(format!(
-                "there is no node {node}; --node-name has to be its name in Kubernetes: {said}"
-            )),
-            _ => Self::Refused(said),
-        }
-    }
 }
 
 impl Learner {
@@ -105,7 +61,7 @@ impl Learner {
     }
 
     async fn learn(&self) {
-        let (mut trouble, mut look) = (Trouble::default(), LOOK);
+        let (mut trouble, mut look) = (Trouble::new(BLIND), LOOK);
         loop {
             let pause = match self.ask().await {
                 Ok(facts) => {
@@ -122,7 +78,7 @@ impl Learner {
                     trouble.goes_on(&failure)
                 }
             };
-            time::sleep(pause.mul_f64(LEAST + (1.0 - LEAST) * rand::random::<f64>())).await;
+            time::sleep(about(pause)).await;
         }
     }
 
@@ -138,12 +94,7 @@ impl Learner {
     }
 
     async fn ask(&self) -> Result<NodeFacts, Failure> {
-        let nodes = Request::new(Node::url_path(&(), None));
-        let request = nodes.get(&self.node, &GetParams::default());
-        let request = request.map_err(|error| Failure::Refused(chain(&error)))?;
-        let answer = time::timeout(PATIENCE, self.client.request_text(request)).await;
-        let text = answer.map_err(|_late| Failure::TimedOut)?;
-        let text = text.map_err(|error| Failure::of(&error, &self.node))?;
+        let text = ask::get(&self.client, &self.node).await?;
         NodeFacts::read(&text).map_err(Failure::Unreadable)
     }
 
@@ -161,43 +112,6 @@ impl Learner {
     }
 }
 
-/// A time in which nothing can be learned. Each reason is said once, and when it is over that is said too.
-#[derive(Default)]
-struct Trouble {
-    failures: u32,
-    said: Vec<std::mem::Discriminant<Failure>>,
-}
-
-impl Trouble {
-    /// Takes note of a failure; says how long to wait at most.
-    fn goes_on(&mut self, failure: &Failure) -> Duration {
-        let reason = std::mem::discriminant(failure);
-        let error = chain(failure);
-        if self.said.contains(&reason) {
-            tracing::debug!(error, "again");
-        } else {
-            self.said.push(reason);
-            tracing::warn!(
-                error,
-                "cannot learn from Kubernetes where this node is; pods see no region and zone but those that flags give"
-            );
-        }
-        let doubled = SOON.saturating_mul(2_u32.saturating_pow(self.failures));
-        self.failures = self.failures.saturating_add(1);
-        doubled.min(LATE)
-    }
-
-    fn is_over(&mut self) {
-        if self.failures > 0 {
-            tracing::info!(
-                failures = self.failures,
-                "Kubernetes tells of this node again"
-            );
-        }
-        *self = Self::default();
-    }
-}
-
 impl std::fmt::Debug for Learner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Learner")
@@ -207,4 +121,4 @@ impl std::fmt::Debug for Learner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,6 +8,7 @@
 mod life;
 mod metrics;
 mod mint;
+mod narrowed;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use metrics::Metrics;
+pub use narrowed::Narrowed;
 
 use life::Life;
 use metrics::Outcome;

@@ -16,6 +16,7 @@ mod events;
 mod failure;
 mod fault;
 mod format;
+mod json_patch;
 mod keys;
 mod kind;
 mod list;

@@ -27,13 +27,16 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it on the node of `stage`, without any object.
+    /// Starts it on the node of `stage`, without any object but that.
     pub(super) fn start(stage: &Stage, program: &Path) -> Result<Self> {
         let control = Control::prepare("apiserver-standin", stage.scratch())?;
         let mut command = stage.node().host().command(program)?;
         command.args(["--listen", LISTEN, "--control", &control.address()]);
         let process = Process::spawn("apiserver-standin", command)?;
         process.wait_for_line(|line| line.contains("ready"), START)?;
+        let node =
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": stage.node().name()}});
+        control.tell("/objects", &node)?;
         Ok(Self {
             control,
             _process: process,

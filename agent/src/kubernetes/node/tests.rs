@@ -12,22 +12,25 @@ use tower::service_fn;
 
 use crate::telemetry::testing::Logged;
 
-use super::*;
+use super::{
+    trouble::{LATE, SOON},
+    *,
+};
 
 /// What the server says.
 #[derive(Clone, Debug)]
-enum Said {
+pub(in crate::kubernetes) enum Said {
     Answer(u16, Value),
     Nothing,
 }
 
 /// The same, the n-th time that it is asked; the last one again and again.
-type Script = Vec<Said>;
+pub(in crate::kubernetes) type Script = Vec<Said>;
 
 /// When it was asked, and for which paths.
-type Asked = Arc<Mutex<Vec<(Instant, String)>>>;
+pub(in crate::kubernetes) type Asked = Arc<Mutex<Vec<(Instant, String)>>>;
 
-fn server(script: Script) -> (Client, Asked) {
+pub(in crate::kubernetes) fn server(script: Script) -> (Client, Asked) {
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
     let service = service_fn(move |request: hyper::Request<Body>| {
@@ -49,14 +52,14 @@ fn server(script: Script) -> (Client, Asked) {
     (Client::new(service, "default"), asked)
 }
 
-fn refused(code: u16, reason: &str, message: &str) -> Said {
+pub(in crate::kubernetes) fn refused(code: u16, reason: &str, message: &str) -> Said {
     let status = json!({
         "kind": "Status", "status": "Failure", "message": message, "reason": reason, "code": code,
     });
     Said::Answer(code, status)
 }
 
-fn node(region: Option<&str>) -> Said {
+pub(super) fn node(region: Option<&str>) -> Said {
     let mut labels = json!({"topology.kubernetes.io/zone": "eu-west-1a"});
     if let Some(region) = region {
         labels["topology.kubernetes.io/region"] = region.into();

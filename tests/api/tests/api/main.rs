@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod line;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod restrictions;

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::scene::{NEAR, ROLE, ROLE_ARN, Scene, arn, wait_for_record};
 
 /// The rules of a `ClusterRole` as it is shipped.
-fn shipped(scene: &Scene, name: &str) -> Vec<Value> {
+pub(crate) fn shipped(scene: &Scene, name: &str) -> Vec<Value> {
     let role = scene.cluster.get(&["clusterrole", name]).unwrap();
     role["rules"].as_array().unwrap().clone()
 }
 
 /// Gives another account these rules, in place of those that it had.
-fn allow(scene: &Scene, name: &str, rules: &[Value]) {
+pub(crate) fn allow(scene: &Scene, name: &str, rules: &[Value]) {
     for object in [
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",

@@ -7,7 +7,7 @@ use bpf2iam_support::{
     process::Process,
     stage::{Agent, STS},
 };
-use serde_json::{Deserializer, Value};
+use serde_json::{Deserializer, Value, json};
 
 use crate::scene::{PATIENCE, Scene};
 
@@ -73,10 +73,13 @@ impl Tapped {
             .collect()
     }
 
-    /// What it was asked for tokens.
+    /// What it was asked for tokens that are good for STS.
     pub(crate) fn token_requests(&self) -> Vec<Request> {
         let mut requests = self.requests();
-        requests.retain(|request| request.line.ends_with("/token"));
+        requests.retain(|request| {
+            let audiences = request.body.as_ref().map(|body| &body["spec"]["audiences"]);
+            request.line.ends_with("/token") && audiences == Some(&json!(["sts.amazonaws.com"]))
+        });
         requests
     }
 

@@ -54,7 +54,7 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The contract with scripts and charts: bpf2iam's flags, and all of kube2iam's.
-const FLAGS: [&str; 52] = [
+const FLAGS: [&str; 53] = [
     "node-name",
     "listen-port",
     "node-ip",
@@ -67,6 +67,7 @@ const FLAGS: [&str; 52] = [
     "lease",
     "when-agent-gone",
     "daemon-set",
+    "startup-taint",
     "metadata-addr",
     "availability-zone",
     "imds-tokens",

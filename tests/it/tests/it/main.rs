@@ -12,6 +12,7 @@ mod imds_host;
 mod log;
 mod node_keys;
 mod openmetrics;
+mod own_node;
 mod pod;
 mod sts_host;
 mod wait;

@@ -34,7 +34,7 @@ use crate::{
     wait::{soon, until},
 };
 
-pub(crate) use setup::Setup;
+pub(crate) use setup::{NODE, Setup};
 
 /// What is put before the names of roles.
 pub(crate) const BASE_ARN: &str = "arn:aws:iam::123456789012:role/";

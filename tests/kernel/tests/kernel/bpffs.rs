@@ -26,7 +26,7 @@ use rustix::{
 use crate::{
     footprint::{LINKS, MAPS, attached, version, version_of},
     scene::{
-        PATIENCE, assert_nobody_there, error_of, exposed, pod, stage, start, text,
+        PATIENCE, assert_nobody_there, error_of, exposed, pod, stage, start, text, wait_for_record,
         wait_until_served,
     },
 };
@@ -372,4 +372,39 @@ fn the_bpf_file_system_itself_is_left_to_others() {
     );
     assert!(error.contains(&says), "{error}");
     assert!(!mount.join(abi::VERSION.to_string()).exists());
+}
+
+#[test]
+fn pins_that_go_with_the_container_are_told_at_the_start() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let private = format!(
+        "mount -t bpf bpf {} && exec \"$@\"",
+        text(&mount_point(&stage))
+    );
+    let launcher = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        &private,
+        "-",
+    ];
+    let host = stage.node().host();
+    let agent = stage.agent_in(&host, &launcher, &[]).unwrap();
+    let agent = Process::spawn("bpf2iam", agent).unwrap();
+    let record = wait_for_record(
+        &agent,
+        "what is pinned may not outlive the agent's container",
+        |record| record["level"] == "WARN",
+    );
+    let told = record["fix"].as_str().unwrap();
+    assert!(told.starts_with("in the DaemonSet, "), "{record}");
+    wait_until_served(&stage, &cart);
+    // It is as it was told: nothing outlives it.
+    agent.stop().unwrap();
+    assert!(wait_until(PATIENCE, || Ok(exposed(&stage, &cart.place()))).unwrap());
+    assert_eq!(attached(&stage), 0);
 }

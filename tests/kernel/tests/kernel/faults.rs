@@ -48,6 +48,20 @@ fn missing_capabilities_are_named() {
 }
 
 #[test]
+fn what_is_no_pod_of_a_cluster_is_told_where_pods_may_come_from() {
+    let Some(stage) = stage() else { return };
+    let error = error_of(stage.agent(&["--pods", "kube"]).unwrap());
+    for part in [
+        "this is no pod with a ServiceAccount",
+        "--kubeconfig",
+        "--pods file:DIR",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_untouched(&stage);
+}
+
+#[test]
 fn who_is_not_root_is_told_what_is_missing() {
     let Some(stage) = stage() else { return };
     // It may read its own program and the manifests, and nothing else is asked for before.

@@ -64,6 +64,31 @@ fn one_that_may_not_list_the_service_accounts_does_not_know_the_pods() {
     assert!(next.lines().iter().any(refused), "{:#?}", next.lines());
 }
 
+/// Under a wrong name there are no pods, and nothing fails.
+#[test]
+fn one_whose_node_kubernetes_does_not_know_takes_nothing_over() {
+    let Some(stage) = stage() else { return };
+    let cart = pod(&stage, "cart");
+    let old = start(&stage, &[]);
+    let program = stage.programs().sts.with_file_name("apiserver-standin");
+    let mut api = stage.node().host().command(program).unwrap();
+    api.args(["--listen", "127.0.0.1:6443"]);
+    let api = Process::spawn("apiserver-standin", api).unwrap();
+    api.wait_for_line(|line| line.contains("ready"), LATE)
+        .unwrap();
+    let next = successor(
+        &stage,
+        &["--pods", "kube", "--api-server", "http://127.0.0.1:6443"],
+    );
+    wait_for_record(&next, WAITS, |record| {
+        record["what"] == "this node to be known to Kubernetes"
+    });
+    assert!(old.logged(DISPLACED).is_empty());
+    assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
+    let unknown = |line: &String| line.contains("--node-name has to be its name in Kubernetes");
+    assert!(next.lines().iter().any(unknown), "{:#?}", next.lines());
+}
+
 #[test]
 fn one_that_has_no_keys_waits_for_them_as_long_as_nobody_gets_any() {
     let Some(stage) = stage() else { return };

@@ -5,7 +5,7 @@ use hyper::{
     Request, StatusCode,
     header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     random,
@@ -16,6 +16,7 @@ use super::{
     ask::{Ask, Target, Verb},
     events,
     format::{Format, Shape},
+    json_patch,
     kind::{Key, Kind},
     mangle::Mangle,
     object::Object,
@@ -49,6 +50,7 @@ impl State {
             }
             (Target::Object(kind, key), Verb::Get) => self.get(*kind, key, request)?,
             (Target::Object(Kind::Event, key), Verb::Patch) => self.patch_event(key, request)?,
+            (Target::Object(Kind::Node, key), Verb::Patch) => self.patch_node(key, request)?,
             (Target::Token(key), Verb::Create) => whole(
                 StatusCode::CREATED,
                 &self.mint().answer(key, request.body())?,
@@ -101,12 +103,8 @@ impl State {
     }
 
     fn patch_event(&self, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
-        let media = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .map(HeaderValue::as_bytes);
         if !matches!(
-            media,
+            media(request),
             Some(b"application/merge-patch+json" | b"application/strategic-merge-patch+json")
         ) {
             return Err(Refusal::unsupported_patch());
@@ -117,6 +115,20 @@ impl State {
         let check = events::check_change;
         let patched = self.store.patch(Kind::Event, key, &patch, check);
         let patched = patched.ok_or_else(|| Refusal::not_found(Kind::Event, &key.name))??;
+        Ok(object(StatusCode::OK, Format::Full, &patched))
+    }
+
+    /// By a JSON patch only: that is how the agent changes nodes.
+    fn patch_node(&self, key: &Key, request: &Request<Bytes>) -> Result<Response, Refusal> {
+        if media(request) != Some(b"application/json-patch+json") {
+            return Err(Refusal::unsupported_patch());
+        }
+        let Ok(Value::Array(patch)) = serde_json::from_slice(request.body()) else {
+            return Err(Refusal::bad_request("error decoding patch: it is no list"));
+        };
+        let edit = |fields: &mut Map<String, Value>| json_patch::apply(fields, &patch);
+        let patched = self.store.edit(Kind::Node, key, edit, |_, _| Ok(()));
+        let patched = patched.ok_or_else(|| Refusal::not_found(Kind::Node, &key.name))??;
         Ok(object(StatusCode::OK, Format::Full, &patched))
     }
 
@@ -152,6 +164,12 @@ fn nowhere(path: &str) -> Result<Reply, Refusal> {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     Ok(Reply::Answer(response))
+}
+
+/// What the body is, as the client says.
+fn media(request: &Request<Bytes>) -> Option<&[u8]> {
+    let media = request.headers().get(CONTENT_TYPE);
+    media.map(HeaderValue::as_bytes)
 }
 
 pub(super) fn query(request: &Request<Bytes>) -> &str {

@@ -101,18 +101,32 @@ impl Store {
         patch: &Map<String, Value>,
         check: impl FnOnce(&Object, &Object) -> Result<(), E>,
     ) -> Option<Result<Arc<Object>, E>> {
+        let edit = |fields: &mut Map<String, Value>| {
+            merge(fields, patch);
+            Ok(())
+        };
+        self.edit(kind, key, edit, check)
+    }
+
+    /// Changes an object with `edit`, if `check` likes what comes out. `None` if there is no such object.
+    pub(super) fn edit<E: From<ObjectError>>(
+        &self,
+        kind: Kind,
+        key: &Key,
+        edit: impl FnOnce(&mut Map<String, Value>) -> Result<(), E>,
+        check: impl FnOnce(&Object, &Object) -> Result<(), E>,
+    ) -> Option<Result<Arc<Object>, E>> {
         let now = spelled(self.clock.now());
         self.change(kind, |version, shelf| {
             let before = Arc::clone(shelf.objects.get(key)?);
             let mut fields = before.fields().clone();
-            merge(&mut fields, patch);
-            let after = match Object::of_kind(kind, fields) {
+            let edited = edit(&mut fields)
+                .and_then(|()| Object::of_kind(kind, fields).map_err(E::from))
+                .and_then(|after| check(&before, &after).map(|()| after));
+            let after = match edited {
                 Ok(after) => after,
-                Err(error) => return Some(Err(error.into())),
+                Err(error) => return Some(Err(error)),
             };
-            if let Err(error) = check(&before, &after) {
-                return Some(Err(error));
-            }
             shelf.put(version, after, Announce::Yes, &now);
             shelf.objects.get(key).cloned().map(Ok)
         })

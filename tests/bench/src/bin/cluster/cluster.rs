@@ -64,6 +64,7 @@ impl Cluster {
     /// Makes everything that there is at the beginning.
     pub(crate) fn fill(&self) -> Result<()> {
         let size = &self.size;
+        self.api.put(objects::node(&self.node))?;
         let in_each = (size.service_accounts / size.namespaces).max(BOUND);
         for number in 0..size.namespaces {
             let namespace = namespace(number);

@@ -68,6 +68,11 @@ pub(crate) fn pod(pod: &Pod) -> Value {
     pod.0.clone()
 }
 
+/// The node, without what its kubelet says of it.
+pub(crate) fn node(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+}
+
 /// A namespace that lets its pods have the roles of all teams.
 pub(crate) fn namespace(name: &str) -> Value {
     json!({

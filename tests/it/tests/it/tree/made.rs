@@ -164,11 +164,14 @@ async fn kubernetes_tells_what_the_operator_does_not() {
 
 #[tokio::test]
 async fn a_node_that_kubernetes_does_not_know_has_what_the_operator_says() {
-    let world = in_cluster([]).start().await;
+    let setup = in_cluster([]).unregistered();
+    let mut world = setup.open().await.unwrap();
+    world.serve();
+    let role = async || world.client(A).get(ROLES).await.body;
+    until(role, |role| role == "a-role").await;
     let region = "/latest/meta-data/placement/region";
     assert_eq!(world.client(A).get(region).await.seen(), (200, REGION));
     assert_unavailable(&world.client(A).get(ZONE).await, "it may still be told");
-    assert_eq!(world.client(A).get(ROLES).await.seen(), (200, "a-role"));
     world.api().put(node()).unwrap();
     let told = async || world.client(A).get(ZONE).await.body;
     until(told, |zone| zone == "eu-west-1c").await;

@@ -15,17 +15,20 @@ use bpf2iam::{
     telemetry::Format,
 };
 use bpf2iam_standins::{
-    apiserver::{self, ApiServer},
+    apiserver::{self, ApiServer, Kind},
     imds,
     sts::{KeySource, Rule, Trust},
 };
 use clap::Parser as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{imds_host::ImdsHost, log::Log, node_keys::NodeKeys, pod::Pod, sts_host::StsHost};
 
 use super::{BASE_ARN, REGION, World};
+
+/// The agent's node, unless it is told another one.
+pub(crate) const NODE: &str = "node-1";
 
 /// What shall be there when the agent starts.
 #[derive(Default)]
@@ -39,6 +42,7 @@ pub(crate) struct Setup {
     node_keys: NodeKeys,
     sts_is_down: bool,
     metadata: Option<imds::Config>,
+    unregistered: bool,
 }
 
 impl Setup {
@@ -57,6 +61,12 @@ impl Setup {
     /// Pods come from an API server, which has these objects. Of manifests there are none then.
     pub(crate) fn cluster(mut self, objects: impl IntoIterator<Item = Value>) -> Self {
         self.objects.get_or_insert_default().extend(objects);
+        self
+    }
+
+    /// The API server knows nothing of the agent's node.
+    pub(crate) const fn unregistered(mut self) -> Self {
+        self.unregistered = true;
         self
     }
 
@@ -131,6 +141,9 @@ impl Setup {
             write(directory.path(), name, text)?;
         }
         let api = self.objects.take().map(cluster).transpose()?;
+        if let (Some(api), false) = (&api, self.unregistered) {
+            register(api, &self.args)?;
+        }
         if let Some(api) = &api {
             self.args.push("--pods=kube".to_owned());
             self.args.push(format!("--api-server={}", api.url()));
@@ -195,6 +208,18 @@ fn cluster(objects: Vec<Value>) -> anyhow::Result<ApiServer> {
     Ok(server)
 }
 
+/// Has the node there that the agent is told to be on.
+fn register(api: &ApiServer, args: &[String]) -> anyhow::Result<()> {
+    let mut names = args
+        .iter()
+        .filter_map(|arg| arg.strip_prefix("--node-name="));
+    let name = names.next_back().unwrap_or(NODE);
+    if api.get(Kind::Node, "", name).is_none() {
+        api.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))?;
+    }
+    Ok(())
+}
+
 /// Where the keys are that its tokens are signed with.
 fn keys(api: &ApiServer) -> anyhow::Result<KeySource> {
     Ok(format!("{}/openid/v1/jwks", api.url()).parse()?)
@@ -214,7 +239,7 @@ fn sdk(endpoint: &str, keys: NodeKeys) -> SdkConfig {
 fn config(directory: &Path, args: &[String]) -> anyhow::Result<Config> {
     let below = |name: &str| directory.join(name).display().to_string();
     let defaults = [
-        ("--node-name", "node-1".to_owned()),
+        ("--node-name", NODE.to_owned()),
         ("--node-ip", "127.0.0.1".to_owned()),
         ("--admin-listen", "127.0.0.1:0".to_owned()),
         ("--base-role-arn", BASE_ARN.to_owned()),

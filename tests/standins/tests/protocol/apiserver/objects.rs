@@ -318,3 +318,35 @@ async fn objects_that_are_none_are_refused() {
     assert!(server.patch(Kind::Pod, "shop", "web", &json!({})).is_err());
     assert_eq!(server.get(Kind::Pod, "shop", "web"), None);
 }
+
+#[tokio::test]
+async fn a_node_is_changed_by_a_json_patch_where_what_that_tests_is_so() {
+    let (server, client) = start();
+    let taints = json!([{"key": "a", "effect": "NoSchedule"}, {"key": "b", "effect": "NoExecute"}]);
+    let node = json!({"kind": "Node", "metadata": {"name": "node-1"}, "spec": {"taints": taints}});
+    server.put(node).unwrap();
+    let json_patch = client.with("content-type", "application/json-patch+json");
+    let path = "/api/v1/nodes/node-1";
+    let remove = |value: &Value| {
+        json!([
+            {"op": "test", "path": "/spec/taints/0", "value": value},
+            {"op": "remove", "path": "/spec/taints/0"},
+        ])
+    };
+    let patch = remove(&taints[0]).to_string();
+    let patched = json_patch.send("PATCH", path, &patch).await.unwrap();
+    assert_eq!(patched.status, 200);
+    assert_eq!(patched.json()["spec"]["taints"], json!([taints[1]]));
+    let again = json_patch.send("PATCH", path, &patch).await.unwrap();
+    let (code, reason, message) = again.refusal();
+    assert_eq!((code, &*reason), (422, "Invalid"));
+    assert!(message.contains("error in our request"), "{message}");
+    let kept = client.get(path).await.json();
+    assert_eq!(kept["spec"]["taints"], json!([taints[1]]));
+
+    assert_eq!(client.patch(path, &json!({})).await.status, 415);
+    let missing = json_patch
+        .send("PATCH", "/api/v1/nodes/node-2", &patch)
+        .await;
+    assert_eq!(missing.unwrap().refusal().2, "nodes \"node-2\" not found");
+}

@@ -10,7 +10,7 @@ use bpf2iam_support::addresses::METADATA_V4;
 use crate::trouble::Trouble;
 
 /// Options with a value.
-const OPTIONS: [&str; 21] = [
+const OPTIONS: [&str; 22] = [
     "--body",
     "--connects",
     "--cookie",
@@ -31,6 +31,7 @@ const OPTIONS: [&str; 21] = [
     "--target",
     "--threads",
     "--to",
+    "--uid",
     "--victim-ip",
 ];
 

@@ -11,6 +11,7 @@ mod errno;
 mod exchange;
 mod guard;
 mod http;
+mod relay;
 mod sequence;
 mod siege;
 mod socket;
@@ -51,7 +52,7 @@ fn run() -> Result<String, Trouble> {
     if matches!(args.attempt(), "" | "list") {
         return Ok(attempts::names()
             .chain(loops::names())
-            .chain([sequence::NAME, siege::NAME])
+            .chain([sequence::NAME, siege::NAME, relay::NAME])
             .collect::<Vec<_>>()
             .join("\n"));
     }
@@ -60,6 +61,7 @@ fn run() -> Result<String, Trouble> {
         .or_else(|| loops::run(&args))
         .or_else(|| sequence::run(&args))
         .or_else(|| siege::run(&args))
+        .or_else(|| relay::run(&args))
         .unwrap_or_else(|| {
             Err(Trouble::Usage(format!(
                 "no attempt is called {}",
