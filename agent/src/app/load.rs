@@ -58,7 +58,7 @@ pub(super) fn own_cgroup(root: &Path) -> Option<CgroupId> {
     let own = cgroup::own_cgroup(root);
     if own.is_none() {
         tracing::warn!(
-            "the agent's own cgroup cannot be told (does it have a cgroup namespace of its own?): if it is below the \
+            "the agent's own cgroup is not below --cgroup-root (is that the node's cgroup2 mount?): if it is below the \
              pods' cgroup, its own calls to the metadata service come back to it"
         );
     }

@@ -168,14 +168,29 @@ fn directories(entries: fs::ReadDir, owner: u32) -> impl Iterator<Item = PathBuf
         .map(|entry| entry.path())
 }
 
-/// Our own cgroup, if it can be told: a cgroup namespace of our own hides it.
+/// The id of the cgroup that we are in, if that is below `root`.
+///
+/// In a cgroup namespace of our own, as every container has one that is not privileged, `/proc` does not say where that is. Then it is the one
+/// that lists this process: the kernel lists processes by the numbers that the reader knows them by, and none that it cannot see.
 pub fn own_cgroup(root: &Path) -> Option<CgroupId> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     if path.is_empty() || path.starts_with("..") {
-        return None;
+        return super::id_of(&listing(root, std::process::id())?).ok();
     }
     super::id_of(&root.join(path)).ok()
+}
+
+/// The cgroup at `dir` or below that lists this process.
+fn listing(dir: &Path, pid: u32) -> Option<PathBuf> {
+    // A cgroup whose threads are spread over others cannot be read so, and has none of ours.
+    let processes = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    if processes.lines().any(|line| line.parse() == Ok(pid)) {
+        return Some(dir.to_owned());
+    }
+    let entries = fs::read_dir(dir).ok()?.flatten();
+    let mut below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    below.find_map(|entry| listing(&entry.path(), pid))
 }
 
 #[cfg(test)]
@@ -194,6 +209,25 @@ mod tests {
         let root = tree(paths);
         let found = find_kubepods(root.path(), given.map(Path::new))?;
         Ok(found.map(|path| path.strip_prefix(root.path()).unwrap().to_owned()))
+    }
+
+    #[test]
+    fn a_process_is_in_the_cgroup_that_lists_it() {
+        let root = tree(&[
+            "system.slice/a.service",
+            "kubepods/pod1/c1",
+            "kubepods/pod1/c2",
+        ]);
+        let list = |path: &str, text: &str| {
+            fs::write(root.path().join(path).join("cgroup.procs"), text).unwrap();
+        };
+        list("system.slice/a.service", "1\n2\n");
+        list("kubepods/pod1/c1", "0\n0\n123\n");
+        list("kubepods/pod1/c2", "0\n12\n");
+        let found = |pid| listing(root.path(), pid);
+        assert_eq!(found(12), Some(root.path().join("kubepods/pod1/c2")));
+        assert_eq!(found(123), Some(root.path().join("kubepods/pod1/c1")));
+        assert_eq!(found(3), None);
     }
 
     #[test]
