@@ -259,7 +259,11 @@ fn put_in_place<'a>(
     kubepods: PathBuf,
 ) -> anyhow::Result<Keeper<'a>> {
     let (attest, search) = kernel.attest(kubepods.clone())?;
-    let trial = Trial::new(kubepods.clone(), attest.own(), &agent.bound().listeners);
+    let trial = Trial::new(
+        kernel.ground(&kubepods),
+        attest.own(),
+        &agent.bound().listeners,
+    );
     agent.spawn("the search for records", search);
     agent.serve(attest);
     agent.spawn("the programs' log", kernel.logs(agent.drain())?);

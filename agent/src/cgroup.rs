@@ -21,7 +21,7 @@ use std::{
 
 use crate::id::{CgroupId, ContainerId, PodUid};
 
-pub use find::{Error as FindError, find_kubepods, open_root, own_cgroup};
+pub use find::{Error as FindError, confined, find_kubepods, open_root, own_cgroup};
 
 /// Whose cgroup it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

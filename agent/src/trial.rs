@@ -2,6 +2,9 @@
 //! metadata address. When it came back attested, everything works that stands between a pod and its keys: the programs are
 //! attached and obey us, our listener can be reached, and the record leads to the cgroup.
 //!
+//! In a cgroup namespace of our own, as every container has one that is not privileged, a process can be moved no further than below
+//! our own cgroup, where systemd has mounted the tree (`nsdelegate`). We are a pod there, and the trial is made from below it.
+//!
 //! The cgroup is thrown away, also when the agent ends meanwhile. One that is left by an agent that was killed meanwhile is removed with the next.
 
 mod cgroup;
@@ -51,7 +54,7 @@ enum Error {
 /// What is tried.
 #[derive(Debug)]
 pub struct Trial {
-    kubepods: PathBuf,
+    parent: PathBuf,
     own: Own,
     addresses: Vec<SocketAddr>,
     /// Hears when it is to end before all else.
@@ -59,11 +62,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// A trial of what is attached to the cgroup at `kubepods` and leads to `listeners`; `own` knows when it came.
-    pub fn new(kubepods: PathBuf, own: Own, listeners: &[SocketAddr]) -> Self {
+    /// A trial, from a cgroup below `parent`, of what is attached there or above and leads to `listeners`; `own` knows when it came.
+    pub fn new(parent: PathBuf, own: Own, listeners: &[SocketAddr]) -> Self {
         let addresses = listeners.iter().map(metadata).collect();
         Self {
-            kubepods,
+            parent,
             own,
             addresses,
             end: None,
@@ -111,9 +114,9 @@ impl Trial {
 
     /// All addresses, one after another. It is not dropped in the middle: what was begun is taken away again.
     async fn attempt(&self, end: &mut Either) -> Result<(), Error> {
-        left(&self.kubepods).iter().for_each(remove_unused);
-        let cgroup = Throwaway::make(&self.kubepods);
-        let cgroup = cgroup.map_err(|error| Error::Cgroup(self.kubepods.clone(), error))?;
+        left(&self.parent).iter().for_each(remove_unused);
+        let cgroup = Throwaway::make(&self.parent);
+        let cgroup = cgroup.map_err(|error| Error::Cgroup(self.parent.clone(), error))?;
         let tried = end.within(self.connect_to_all(&cgroup)).await;
         // A process that was in the way of the end is killed now, and the cgroup goes when that is gone.
         cgroup.remove().await;

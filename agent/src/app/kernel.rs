@@ -91,6 +91,13 @@ impl Kernel {
         }
     }
 
+    /// Where a trial is made from, so that it is below `kubepods`: there; or, in a cgroup namespace of our own, from where
+    /// the kernel lets no process be moved out, below our own cgroup.
+    pub(super) fn ground(&self, kubepods: &Path) -> PathBuf {
+        let own = cgroup::confined(&self.root_path).filter(|own| own.starts_with(kubepods));
+        own.unwrap_or_else(|| kubepods.to_owned())
+    }
+
     /// Attests connections of the pods below `kubepods`, with what has to run for it. Once.
     pub(super) fn attest(
         &mut self,

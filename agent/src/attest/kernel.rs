@@ -71,12 +71,15 @@ impl Kernel {
     }
 
     fn caller(&self, record: &Record) -> Result<Caller, Refusal> {
+        // Before all else: it may come from below the agent's own cgroup, which is a pod's.
+        if self.is_own(record) {
+            return Err(Refusal::Own);
+        }
         let owner = self
             .cgroups
             .owner(record.cgroup)
             .map_err(|error| match error {
                 cgroup::Error::Gone(id) => Refusal::CgroupGone(id),
-                cgroup::Error::NotAPod(_) if self.is_own(record) => Refusal::Own,
                 cgroup::Error::NotAPod(path) => Refusal::NotAPod(path),
                 cgroup::Error::Resolve { source, .. } => Refusal::System(source),
             })?;

@@ -1,5 +1,5 @@
-//! Recognises the connection that the agent itself makes to see that its whole way works: it comes from a cgroup that is no
-//! pod's, and that somebody waits for.
+//! Recognises the connection that the agent itself makes to see that its whole way works: it comes from a cgroup that
+//! somebody waits for.
 
 use tokio::sync::watch;
 
@@ -33,6 +33,10 @@ impl Own {
 
     /// A connection from `cgroup` was redirected here. Says whether it is the one that is waited for.
     pub(super) fn recognise(&self, cgroup: CgroupId) -> bool {
+        // Nearly always it is not, and then nobody is kept waiting.
+        if *self.0.borrow() != State::Awaited(cgroup) {
+            return false;
+        }
         self.0.send_if_modified(|state| {
             let awaited = *state == State::Awaited(cgroup);
             if awaited {

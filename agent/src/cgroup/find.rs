@@ -173,12 +173,25 @@ fn directories(entries: fs::ReadDir, owner: u32) -> impl Iterator<Item = PathBuf
 /// In a cgroup namespace of our own, as every container has one that is not privileged, `/proc` does not say where that is. Then it is the one
 /// that lists this process: the kernel lists processes by the numbers that the reader knows them by, and none that it cannot see.
 pub fn own_cgroup(root: &Path) -> Option<CgroupId> {
+    let path = seen(root).or_else(|| hidden(root))?;
+    super::id_of(&path).ok()
+}
+
+/// Our own cgroup below `root`, if a cgroup namespace of our own begins with it.
+pub fn confined(root: &Path) -> Option<PathBuf> {
+    seen(root).is_none().then(|| hidden(root))?
+}
+
+/// Where `/proc` says that we are.
+fn seen(root: &Path) -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    if path.is_empty() || path.starts_with("..") {
-        return super::id_of(&listing(root, std::process::id())?).ok();
-    }
-    super::id_of(&root.join(path)).ok()
+    (!path.is_empty() && !path.starts_with("..")).then(|| root.join(path))
+}
+
+/// Where we are listed.
+fn hidden(root: &Path) -> Option<PathBuf> {
+    listing(root, std::process::id())
 }
 
 /// The cgroup at `dir` or below that lists this process.

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn be_a_pod(cgroup: &Path, address: SocketAddr) -> anyhow::Result<()> {
     fs::write(cgroup.join("cgroup.procs"), "0").with_context(|| {
         format!(
-            "cannot move a process into the cgroup {} (does the agent have a cgroup namespace of its own? run it privileged)",
+            "cannot move a process into the cgroup {} (is the agent, with a cgroup namespace of its own, in no pod? run it privileged)",
             cgroup.display()
         )
     })?;

@@ -1,9 +1,10 @@
 //! The agent is ready when a connection of its own has come the whole way.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
+    pod::Spec,
     process::Process,
     stage::{Agent, Stage},
 };
@@ -22,7 +23,11 @@ fn nft(stage: &Stage, words: &str) {
 }
 
 fn throwaways(stage: &Stage) -> usize {
-    let names = fs::read_dir(stage.node().kubepods()).unwrap();
+    throwaways_below(&stage.node().kubepods())
+}
+
+fn throwaways_below(cgroup: &Path) -> usize {
+    let names = fs::read_dir(cgroup).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name());
     names
         .filter(|name| name.to_string_lossy().starts_with(PREFIX))
@@ -54,12 +59,17 @@ fn an_agent_whose_listener_nobody_reaches_is_not_ready() {
     }
 }
 
-/// A node whose agent tries in vain, and goes on trying.
-fn in_vain(stage: &Stage) -> Process {
+/// Nobody reaches the port that [`in_vain`] has the agent listen on.
+fn deafen(stage: &Stage) {
     let deaf = "table inet deaf {
            chain in { type filter hook input priority 0; tcp dport 8181 drop; }
          }";
     nft(stage, deaf);
+}
+
+/// A node whose agent tries in vain, and goes on trying.
+fn in_vain(stage: &Stage) -> Process {
+    deafen(stage);
     let agent = stage.agent(&["--listen-port", "8181"]).unwrap();
     Process::spawn("bpf2iam", agent).unwrap()
 }
@@ -75,6 +85,29 @@ fn an_agent_that_ends_in_the_middle_of_one_leaves_no_cgroup() {
         assert!(agent.wait(PATIENCE).unwrap().success());
         assert_eq!(throwaways(&stage), 0);
     }
+}
+
+#[test]
+fn in_a_cgroup_namespace_it_is_made_from_below_the_agents_own_cgroup() {
+    let Some(stage) = stage() else { return };
+    let spec = Spec::new("iam", "bpf2iam").on_host_network();
+    let pod = stage.add_pod(spec).unwrap();
+    let own = pod.place();
+    deafen(&stage);
+    let args = ["--listen-port", "8181", "--node-role-for", "none"];
+    let launcher = ["unshare", "--cgroup"];
+    let agent = stage.agent_in(&own, &launcher, &args).unwrap();
+    let agent = Process::spawn("bpf2iam", agent).unwrap();
+    let tries = || Ok(throwaways_below(own.cgroup()) == 1);
+    assert!(wait_until(PATIENCE, tries).unwrap());
+    assert_eq!(throwaways(&stage), 0);
+    nft(&stage, "delete table inet deaf");
+    let agent = Agent::ready(agent, &stage).unwrap();
+    assert_eq!(throwaways_below(own.cgroup()), 0);
+    for reason in ["own", "not_a_pod"] {
+        assert_eq!(refused_for(&stage, reason), 0, "{reason}");
+    }
+    agent.stop().unwrap();
 }
 
 #[test]

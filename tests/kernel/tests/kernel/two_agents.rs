@@ -106,7 +106,10 @@ fn as_long_as_one_stands_by_the_end_of_the_other_takes_nothing_away() {
     let (removed, said) = stage.uninstall(&[]).unwrap();
     assert!(!removed && said.contains("stands by"), "{said}");
     // To be started anew by whoever watches over it.
-    assert_eq!(first.into_process().wait(LOOP_PATIENCE).unwrap().code(), Some(1));
+    assert_eq!(
+        first.into_process().wait(LOOP_PATIENCE).unwrap().code(),
+        Some(1)
+    );
     let _again = stage.start_agent(&SHORT_LEASE).unwrap();
     wait_until_served(&stage, &cart);
 }
