@@ -20,7 +20,7 @@ mod warning;
 
 use std::{
     ffi::OsStr,
-    fmt, fs,
+    fmt, fs, io,
     net::SocketAddr,
     path::{Component, Path, PathBuf},
 };
@@ -135,7 +135,7 @@ impl Config {
             node_ips,
             listen_port: args.listen_port,
             kubepods: kubepods(&args.cgroups)?,
-            cgroup_root: directory("--cgroup-root", args.cgroups.root)?,
+            cgroup_root: mount("--cgroup-root", args.cgroups.root)?,
             netns_dir: args.netns_dir.path,
             runtime_dir: absolute(args.runtime.dir)?,
             lifetime: Lifetime::new(&args.lifetime, &pods)?,
@@ -260,6 +260,16 @@ fn log(args: &args::Log, usual: telemetry::Format) -> telemetry::Settings {
     telemetry::Settings {
         level: args.level.max(least),
         format: args.format.unwrap_or(usual),
+    }
+}
+
+/// A directory, if it is there: what is not mounted yet is no wrong usage, and said by whoever opens it.
+fn mount(flag: &'static str, path: PathBuf) -> Result<PathBuf, Error> {
+    match directory(flag, path.clone()) {
+        Err(Error::NoDirectory { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(path)
+        }
+        found => found,
     }
 }
 

@@ -162,11 +162,9 @@ fn directories_are_checked() {
         let flags = ["--pods=file:/", "--cgroup-root", root];
         reason(whole_config(machine(), &flags))
     };
-    assert_eq!(
-        refused("/proc/none"),
-        "--cgroup-root is /proc/none, which cannot be used; give a directory that is there: \
-         No such file or directory (os error 2)"
-    );
+    // That nothing is there is said by whoever opens it.
+    let flags = ["--pods=file:/", "--cgroup-root", "/proc/none"];
+    assert!(whole_config(machine(), &flags).is_ok());
     assert_eq!(
         refused("/proc/stat"),
         "--cgroup-root is /proc/stat, which is no directory; give one"

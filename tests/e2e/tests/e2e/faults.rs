@@ -101,7 +101,7 @@ const CASES: [Case; 6] = [
     (
         "no-token",
         |spec| spec["automountServiceAccountToken"] = json!(false),
-        &["serviceaccount"],
+        &["ServiceAccount", "--kubeconfig"],
     ),
 ];
 
