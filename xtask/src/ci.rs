@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{api, checks::Checks, clients, cx::Cx, lint, test};
+use crate::{api, checks::Checks, clients, cluster, cx::Cx, lint, test};
 
 /// Runs the verbs that gate a change; one that fails does not hide what the others say.
 pub(crate) fn run(cx: &Cx) -> Result<()> {
@@ -11,5 +11,6 @@ pub(crate) fn run(cx: &Cx) -> Result<()> {
     verbs.check("test", || test::run(cx, &test::Args::default()));
     verbs.check("clients", || clients::run(cx));
     verbs.check("api", || api::run(cx, &api::Args::default()));
+    verbs.check("cluster", || cluster::run(cx, &cluster::Args::default()));
     verbs.finish()
 }

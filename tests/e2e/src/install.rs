@@ -74,7 +74,7 @@ impl Site {
     /// Installs the agent with these values besides the cluster's own, or changes it to that, and waits until it is ready.
     pub fn install(&self, values: &[&str]) -> Result<()> {
         self.install_as(AGENT, values)?;
-        self.wait_until_rolled_out()
+        self.wait_until_rolled_out(AGENT)
     }
 
     /// The same under another name, waiting for nothing.
@@ -113,19 +113,35 @@ impl Site {
         Ok(())
     }
 
-    /// Waits until the DaemonSet is as it should be.
-    pub fn wait_until_rolled_out(&self) -> Result<()> {
-        let daemon_set = format!("daemonset/{AGENT}");
-        let args = [
-            "rollout",
-            "status",
-            &daemon_set,
-            "--namespace",
-            AGENT,
-            "--timeout=50s",
-        ];
-        let rolled_out = self.cluster.kubectl(&args).map(drop);
+    /// Waits until the DaemonSet of this release is as it should be, and no pod of an earlier version is left.
+    pub fn wait_until_rolled_out(&self, release: &str) -> Result<()> {
+        let rolled_out = wait::until(&format!("{release} to be rolled out"), || {
+            let set = self
+                .cluster
+                .get(&["daemonset", release, "--namespace", release])?;
+            let pods = self.pods_of(release)?.len();
+            let as_told = set["status"]["observedGeneration"] == set["metadata"]["generation"];
+            let is_one = |field: &str| set["status"][field] == 1;
+            let good = is_one("desiredNumberScheduled")
+                && is_one("updatedNumberScheduled")
+                && is_one("numberAvailable");
+            Ok(if as_told && good && pods == 1 {
+                Ok(())
+            } else {
+                Err(format!("{pods} pods, {}", set["status"]))
+            })
+        });
         rolled_out.with_context(|| self.about_the_agent())
+    }
+
+    /// Waits until the agent itself says that it is ready, and so serves.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        wait::until("the agent to be ready", || {
+            Ok(self
+                .agent(&["ready"])
+                .map(drop)
+                .map_err(|error| error.to_string()))
+        })
     }
 
     /// The version of the image that the agent runs from.
@@ -145,7 +161,11 @@ impl Site {
 
     /// The names of the agent's pods.
     pub fn agent_pods(&self) -> Result<Vec<String>> {
-        let args = ["pods", "--namespace", AGENT, "--selector", SELECTOR];
+        self.pods_of(AGENT)
+    }
+
+    fn pods_of(&self, namespace: &str) -> Result<Vec<String>> {
+        let args = ["pods", "--namespace", namespace, "--selector", SELECTOR];
         let pods = self.cluster.get(&args)?;
         let pods = pods["items"].as_array().cloned().unwrap_or_default();
         let name = |pod: &Value| pod["metadata"]["name"].as_str().map(str::to_owned);

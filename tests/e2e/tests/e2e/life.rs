@@ -52,7 +52,7 @@ fn when_the_agents_pod_is_deleted_pods_are_refused_until_the_next_one_serves() {
         })
     })
     .unwrap();
-    site.wait_until_rolled_out().unwrap();
+    site.wait_until_rolled_out(AGENT).unwrap();
     thread::sleep(MOMENT);
     let after = site.run(&site.pod_with_role("after", WHOAMI)).unwrap();
     assert_harmless(&siege.end().unwrap());
@@ -72,7 +72,7 @@ fn an_upgrade_and_a_rollback_cost_twenty_pods_nothing() {
     thread::sleep(MOMENT);
     site.helm(&["rollback", AGENT, "--namespace", AGENT])
         .unwrap();
-    site.wait_until_rolled_out().unwrap();
+    site.wait_until_rolled_out(AGENT).unwrap();
     assert_eq!(site.version().unwrap(), image::VERSION);
     thread::sleep(MOMENT);
     assert_unharmed(&siege.end().unwrap());
@@ -146,18 +146,9 @@ fn of_two_agents_that_are_installed_one_serves_and_pods_keep_their_roles() {
     let siege = Siege::begin(&site, 4).unwrap();
     site.install_as("bpf2iam-too", &["fullnameOverride=bpf2iam-too"])
         .unwrap();
-    let ready = [
-        "rollout",
-        "status",
-        "daemonset/bpf2iam-too",
-        "--namespace=bpf2iam-too",
-        "--timeout=60s",
-    ];
-    let ready = site.cluster.kubectl(&ready);
+    let ready = site.wait_until_rolled_out("bpf2iam-too");
     thread::sleep(MOMENT);
-    let mut again = site.pod_with_role("between", WHOAMI);
-    again["metadata"]["name"] = "between".into();
-    let between = site.run(&again);
+    let between = site.run(&site.pod_with_role("between", WHOAMI));
     site.helm(&[
         "uninstall",
         "bpf2iam-too",
@@ -166,12 +157,13 @@ fn of_two_agents_that_are_installed_one_serves_and_pods_keep_their_roles() {
     ])
     .unwrap();
     site.cluster
-        .kubectl(&["delete", "namespace", "bpf2iam-too", "--timeout=60s"])
+        .kubectl(&["delete", "namespace", "bpf2iam-too", "--wait=false"])
         .unwrap();
-    thread::sleep(MOMENT);
+    // The first one stood by. It ends when it has seen for two leases that nobody serves, and is started anew.
+    let back = site.wait_until_ready();
     let after = site.run(&site.pod_with_role("after", WHOAMI));
     assert_harmless(&siege.end().unwrap());
-    ready.unwrap();
+    ready.and(back).unwrap();
     assert_role(&between.unwrap(), "between");
     assert_role(&after.unwrap(), "after");
     let role = site.run(&site.pod_with_role("late", &format!("curl -s {LIST}")));

@@ -7,6 +7,10 @@ use bpf2iam_e2e::{
     wait,
 };
 use bpf2iam_support::siege::Outcome;
+use serde_json::Value;
+
+/// The only one.
+const NODE: &str = "node1";
 
 #[test]
 fn it_starts_on_a_node_that_has_no_network_namespaces_yet() {
@@ -26,6 +30,34 @@ fn it_starts_on_a_node_that_has_no_network_namespaces_yet() {
     assert_role(&said, "first");
     let problem = site.agent(&["doctor"]);
     assert!(problem.is_ok(), "{problem:?}");
+}
+
+/// The keys of the node's taints.
+fn taints(site: &Site) -> Vec<String> {
+    let node = site.cluster.get(&["node", NODE]).unwrap();
+    let taints = node["spec"]["taints"].as_array().cloned();
+    let key = |taint: &Value| taint["key"].as_str().unwrap_or_default().to_owned();
+    taints.unwrap_or_default().iter().map(key).collect()
+}
+
+#[test]
+fn with_the_startup_taint_no_pod_starts_before_the_agent_is_ready() {
+    let Some(site) = Site::bare_or_skip("tainted") else {
+        return;
+    };
+    site.uninstall_if_installed().unwrap();
+    let taint = |taint: &str| site.cluster.kubectl(&["taint", "node", NODE, taint]);
+    taint("bpf2iam.io/agent-not-ready=:NoSchedule").unwrap();
+    taint("example.com/other=:PreferNoSchedule").unwrap();
+    let pod = site.pod_with_role("early", WHOAMI);
+    site.cluster.apply(&pod).unwrap();
+    site.install(&["startupTaint.enabled=true"]).unwrap();
+    let said = site.finish(&pod);
+    let left = taints(&site);
+    taint("example.com/other-").unwrap();
+    let _gone = taint("bpf2iam.io/agent-not-ready-").is_err();
+    assert_role(&said.unwrap(), "early");
+    assert_eq!(left, ["example.com/other"]);
 }
 
 #[test]
