@@ -134,7 +134,11 @@ const WRONG: [(&str, &str, &str); 27] = [
         "maybe",
         "invalid value 'maybe' for '--iptables[=<BOOL>]'",
     ),
-    ("BPF2IAM_CGROUP_ROOT", "/none", "--cgroup-root is /none"),
+    (
+        "BPF2IAM_CGROUP_ROOT",
+        "/proc/stat",
+        "--cgroup-root is /proc/stat",
+    ),
     ("BPF2IAM_KUBEPODS", "..", "--kubepods is \"..\""),
     ("BPF2IAM_RUNTIME_DIR", "run", "--runtime-dir is \"run\""),
     ("BPF2IAM_ADMIN_LISTEN", "9998", "--admin-listen is \"9998\""),

@@ -150,7 +150,7 @@ async fn wrong_usage_ends_with_2_and_names_the_flag() {
         ("--base-role-arn=role", "--base-role-arn"),
         ("--default-role=fallback", "--default-role"),
         ("--kubepods=../..", "--kubepods"),
-        ("--cgroup-root=/nonexistent", "--cgroup-root"),
+        ("--cgroup-root=/proc/stat", "--cgroup-root"),
         ("--log-level=all", "--log-level"),
     ] {
         let (code, _, said) = run(Command::new(&command).args(right).arg(wrong)).await;
