@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::{cx::Cx, exec, image, kube::Cluster};
 
-/// Its names there: what is installed, and what it is upgraded to.
-const AGENT: [&str; 2] = ["local/bpf2iam:0.1.0", "local/bpf2iam:0.2.0"];
+/// Its names there: what is installed, and what it is upgraded to. A kubelet takes a name without a host for one of a registry.
+const AGENT: [&str; 2] = ["localhost/bpf2iam:0.1.0", "local/bpf2iam:0.2.0"];
 
 /// Makes it, as it is shipped.
 pub(super) fn archive(cx: &Cx) -> Result<PathBuf> {
