@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{cx::Cx, exec, image, kube::Cluster};
 
 /// Its names there: what is installed, and what it is upgraded to. A kubelet takes a name without a host for one of a registry.
-const AGENT: [&str; 2] = ["localhost/bpf2iam:0.1.0", "local/bpf2iam:0.2.0"];
+const AGENT: [&str; 2] = ["localhost/bpf2iam:0.1.0", "localhost/bpf2iam:0.2.0"];
 
 /// Makes it, as it is shipped.
 pub(super) fn archive(cx: &Cx) -> Result<PathBuf> {
