@@ -37,8 +37,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cgroup, clock::Clock, config::Config, control::Standing, creds::sts::Sts, doctor,
-    imds::token::KeyStore as _, redirect::preflight, trial::Trial,
+    cgroup,
+    clock::Clock,
+    config::Config,
+    control::Standing,
+    creds::sts::Sts,
+    doctor,
+    imds::token::KeyStore as _,
+    redirect::{StandingBy, preflight},
+    trial::Trial,
 };
 
 use keeper::{Displaced, Keeper};
@@ -110,9 +117,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Ended::Displaced => {
             tracing::info!("another agent has taken over; serving what is under way");
             let stood_by = async {
+                let mut here = StandingBy::default();
+                end::announce(&mut here, &kernel.turn);
                 end::retire(&mut kernel, agent).await;
                 tokio::select! {
-                    gone = end::stand_by(&kernel.turn) => Err(gone),
+                    gone = end::stand_by(&kernel.turn, here) => Err(gone),
                     told = &mut end => Ok(told),
                 }
             };

@@ -14,4 +14,9 @@ for name; do
 	done
 	readarray -d '' args <"$RUN/daemons/$name"
 	daemon "$name" "${args[@]}"
+	# A kubelet asks containerd once, and ends if nobody answers.
+	case $name in
+	containerd) wait_for 60 containerd node "$BIN/ctr" version ;;
+	kubelet) wait_for 120 kubelet kubectl get --raw "/api/v1/nodes/$NODE/proxy/healthz" ;;
+	esac
 done

@@ -80,14 +80,20 @@ pub(super) async fn retire(kernel: &mut Kernel, mut agent: Agent) {
     kernel.turn.retire();
 }
 
+/// From now on nobody takes away what is pinned.
+pub(super) fn announce(here: &mut StandingBy, turn: &Turn) {
+    if let Err(error) = here.announce(turn.pins().root()) {
+        tracing::debug!("{:#}", anyhow::Error::from(error));
+    }
+}
+
 /// Waits to be ended by whoever started the other agent. If that one is gone for good, says so: then we are started anew. It
 /// may belong to another DaemonSet, whose end is not ours: so as long as we are here, nobody takes away what is pinned.
-pub(super) async fn stand_by(turn: &Turn) -> anyhow::Error {
-    let (mut gone, mut here) = (Duration::ZERO, StandingBy::default());
-    while gone < turn.grace() {
-        if let Err(error) = here.announce(turn.pins().root()) {
-            tracing::debug!("{:#}", anyhow::Error::from(error));
-        }
+pub(super) async fn stand_by(turn: &Turn, mut here: StandingBy) -> anyhow::Error {
+    let mut gone = Duration::ZERO;
+    // Whoever leaves the node looks for as long as OTHERS whether we are still here.
+    while gone < turn.grace().max(OTHERS + LINGER) {
+        announce(&mut here, turn);
         time::sleep(GLANCE).await;
         gone = if turn.is_served() {
             Duration::ZERO

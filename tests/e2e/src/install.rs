@@ -106,7 +106,7 @@ impl Site {
 
     /// The same, where it is installed.
     pub fn uninstall_if_installed(&self) -> Result<()> {
-        let releases = self.helm(&["list", "--namespace", AGENT, "--short"])?;
+        let releases = self.helm(&["list", "--all", "--namespace", AGENT, "--short"])?;
         if releases.lines().any(|release| release == AGENT) {
             self.uninstall()?;
         }
@@ -119,16 +119,19 @@ impl Site {
             let set = self
                 .cluster
                 .get(&["daemonset", release, "--namespace", release])?;
-            let pods = self.pods_of(release)?.len();
             let as_told = set["status"]["observedGeneration"] == set["metadata"]["generation"];
             let is_one = |field: &str| set["status"][field] == 1;
             let good = is_one("desiredNumberScheduled")
                 && is_one("updatedNumberScheduled")
                 && is_one("numberAvailable");
-            Ok(if as_told && good && pods == 1 {
+            if !(as_told && good) {
+                return Ok(Err(set["status"].to_string()));
+            }
+            let pods = self.pods_of(release)?;
+            Ok(if pods.len() == 1 {
                 Ok(())
             } else {
-                Err(format!("{pods} pods, {}", set["status"]))
+                Err(format!("{pods:?}"))
             })
         });
         rolled_out.with_context(|| self.about_the_agent())

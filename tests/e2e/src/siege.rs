@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// What a pod does while it is asked for nothing.
 const IDLE: &str = "while :; do sleep 1; done";
 /// What runs in each pod. They leave something of two cores to everybody else.
-const CLIENT: &str = "pod-client siege --threads 1 --pause 20000 --other node-role --expect";
+const CLIENT: &str = "pod-client siege --threads 1 --pause 100000 --other node-role --expect";
 
 /// Pods with a client each. On drop they are told to end.
 #[derive(Debug)]

@@ -10,13 +10,14 @@ use anyhow::{Result, bail};
 /// Longer than any single thing takes, on a busy machine too.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 /// How long between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(300);
 
-/// What `look` finds at last. It says what there is instead until then.
+/// What `look` finds at last. It says what there is instead until then; a look that fails is one of those.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match look()? {
+        let seen = look().unwrap_or_else(|error| Err(format!("{error:#}")));
+        match seen {
             Ok(found) => return Ok(found),
             Err(instead) if Instant::now() >= deadline => {
                 bail!("waited for {what}; it is {instead}")

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// How many pods and Jobs come one after another, and how often the agent is installed.
 const ROUNDS: &str = "BPF2IAM_ROUNDS";
 /// Prints when it began, when it had its pod's keys, and the same with keys that it needs not ask for.
-const FIRST: &str = "date +%s%N; /clients/whoami first; date +%s%N;
+const FIRST: &str = "/bin/date +%s%N; /clients/whoami first; /bin/date +%s%N;
     AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=x /clients/whoami first";
 
 fn main() -> Result<()> {

@@ -12,7 +12,7 @@ const IDLE: &str = "while :; do sleep 1; done";
 
 /// Waits until its role list says this: a role, or a status.
 fn wait_for_answer(site: &Site, pod: &Value, expected: &str) {
-    let ask = format!("curl -s -w ' %{{http_code}}' {LIST}");
+    let ask = format!("curl -s -m 5 -w ' %{{http_code}}' {LIST} || true");
     let answer = wait::until(
         &format!("{expected} in {}", pod["metadata"]["name"]),
         || {

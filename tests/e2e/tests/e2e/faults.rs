@@ -155,20 +155,25 @@ fn the_image_run_without_anything_says_what_is_missing() {
 }
 
 #[test]
-fn a_node_name_that_nobody_knows_is_named() {
-    let Some(site) = Site::bare_or_skip("typo") else {
+fn a_node_name_that_nobody_knows_is_named_and_the_agent_before_serves_on() {
+    let Some(site) = Site::find_or_skip("typo") else {
         return;
     };
+    let serving = site.agent_pod().unwrap();
     site.install_as(AGENT, &["extraArgs={--node-name=typo}"])
         .unwrap();
     let log = wait::until("a word about the node's name", || {
         let log = site.agent_log().unwrap_or_default();
-        Ok(if log.contains("--node-name") && log.contains("typo") {
+        Ok(if log.contains("there is no node typo; --node-name") {
             Ok(())
         } else {
             Err(log)
         })
     });
+    let role = site.run(&site.pod_with_role("cart", WHOAMI));
+    let pods = site.agent_pods();
     site.install(&[]).unwrap();
     log.unwrap();
+    assert_role(&role.unwrap(), "cart");
+    assert!(pods.unwrap().contains(&serving));
 }

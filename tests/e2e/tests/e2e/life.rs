@@ -7,6 +7,7 @@ use bpf2iam_e2e::{
     install::AGENT,
     pod::{LIST, WHOAMI, assert_role},
     siege::Siege,
+    wait,
 };
 use bpf2iam_support::siege::{Outcome, Seen};
 
@@ -43,7 +44,7 @@ fn when_the_agents_pod_is_deleted_pods_are_refused_until_the_next_one_serves() {
     let old = site.agent_pod().unwrap();
     let delete = ["delete", "pod", "--namespace", AGENT, &old, "--wait=false"];
     site.cluster.kubectl(&delete).unwrap();
-    bpf2iam_e2e::wait::until("another pod of the agent", || {
+    wait::until("another pod of the agent", || {
         let pods = site.agent_pods()?;
         Ok(if pods.contains(&old) || pods.is_empty() {
             Err(format!("{pods:?}"))
@@ -55,7 +56,9 @@ fn when_the_agents_pod_is_deleted_pods_are_refused_until_the_next_one_serves() {
     site.wait_until_rolled_out(AGENT).unwrap();
     thread::sleep(MOMENT);
     let after = site.run(&site.pod_with_role("after", WHOAMI)).unwrap();
-    assert_harmless(&siege.end().unwrap());
+    let seen = siege.end().unwrap();
+    assert_harmless(&seen);
+    assert!(seen.count(Outcome::Refused) > 0, "{}", seen.summary());
     assert_role(&after, "after");
 }
 
@@ -95,6 +98,13 @@ fn after_an_uninstall_under_load_the_node_is_as_before_and_it_can_be_installed_a
     site.uninstall_if_installed().unwrap();
     let pod = site.pod_with_role("cart", "while :; do sleep 1; done");
     site.start(&pod).unwrap();
+    // The pods of other tests may still be on their way out.
+    wait::until("a node with one pod", || {
+        let pods = site.node_shell("ls /var/lib/kubelet/pods | wc -l; ls /run/netns | wc -l")?;
+        let one = pods.split_whitespace().all(|count| count == "1");
+        Ok(if one { Ok(()) } else { Err(pods) })
+    })
+    .unwrap();
     let scratch = tempfile::tempdir_in(site.state()).unwrap();
     let [before, after] = ["before", "after"].map(|name| scratch.path().join(name));
     snapshot(&site, &before);

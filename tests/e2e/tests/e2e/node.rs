@@ -1,5 +1,8 @@
 //! What happens to the node under the agent.
 
+use std::{thread, time::Duration};
+
+use anyhow::Result;
 use bpf2iam_e2e::{
     Site,
     pod::{WHOAMI, assert_role},
@@ -50,12 +53,13 @@ fn with_the_startup_taint_no_pod_starts_before_the_agent_is_ready() {
     taint("bpf2iam.io/agent-not-ready=:NoSchedule").unwrap();
     taint("example.com/other=:PreferNoSchedule").unwrap();
     let pod = site.pod_with_role("early", WHOAMI);
-    site.cluster.apply(&pod).unwrap();
-    site.install(&["startupTaint.enabled=true"]).unwrap();
+    let applied = site.cluster.apply(&pod);
+    let installed = site.install(&["startupTaint.enabled=true"]);
     let said = site.finish(&pod);
     let left = taints(&site);
     taint("example.com/other-").unwrap();
     let _gone = taint("bpf2iam.io/agent-not-ready-").is_err();
+    applied.and(installed).unwrap();
     assert_role(&said.unwrap(), "early");
     assert_eq!(left, ["example.com/other"]);
 }
@@ -70,14 +74,16 @@ fn kubelet_and_containerd_restart_and_no_pod_notices() {
     let before = site.agent_pod().unwrap();
     // What asks must not end with the kubelet, through which it was started.
     site.exec(&pod, "main", &["sh", "-c", ASKING]).unwrap();
+    let before_that = answers(&site, &pod).unwrap();
     site.script("restart.sh", &["containerd", "kubelet"])
         .unwrap();
-    wait::until("the kubelet to answer", || {
-        Ok(site
-            .exec(&pod, "main", &["true"])
-            .map_err(|error| error.to_string()))
-    })
-    .unwrap();
+    let count = wait::until("the kubelet to answer", || {
+        Ok(answers(&site, &pod).map_err(|error| error.to_string()))
+    });
+    let count = count.unwrap();
+    assert!(count > before_that + 5, "{before_that}, {count}");
+    thread::sleep(Duration::from_secs(1));
+    assert!(answers(&site, &pod).unwrap() > count);
     let said = site
         .exec(&pod, "main", &["sh", "-c", "sort /tmp/answers | uniq -c"])
         .unwrap();
@@ -90,8 +96,16 @@ fn kubelet_and_containerd_restart_and_no_pod_notices() {
     let after = site.run(&site.pod_with_role("after", WHOAMI)).unwrap();
     assert_role(&after, "after");
     let siege = Siege::begin_in(&site, &pod).unwrap();
+    thread::sleep(Duration::from_secs(1));
     let seen = siege.end().unwrap();
+    assert!(seen.total() > 0);
     assert_eq!(seen.count(Outcome::Own), seen.total(), "{}", seen.summary());
+}
+
+/// How many answers were noted.
+fn answers(site: &Site, pod: &Value) -> Result<usize> {
+    let count = site.exec(pod, "main", &["sh", "-c", "wc -l </tmp/answers"])?;
+    Ok(count.trim().parse()?)
 }
 
 /// Notes the name of the role, or the status or the error, ten times a second.

@@ -3,6 +3,7 @@
 use bpf2iam_e2e::{
     Site,
     pod::{BASE_ARN, LIST, ROLE, WHOAMI, assert_role},
+    wait,
 };
 use serde_json::json;
 
@@ -94,19 +95,21 @@ fn a_pod_that_the_node_cannot_do_without_keeps_the_nodes_role_and_is_shown() {
     pod["metadata"]["namespace"] = json!("kube-system");
     pod["metadata"]["name"] = json!(site.namespace);
     pod["spec"]["hostNetwork"] = json!(true);
-    site.start(&pod).unwrap();
-    let role = site.exec(&pod, "main", &["curl", "-s", LIST]);
-    let status = site.agent(&["status"]);
+    let role = site.start(&pod);
+    let role = role.and_then(|()| site.exec(&pod, "main", &["curl", "-s", LIST]));
+    let name = format!("kube-system/{}", site.namespace);
+    let shown = wait::until("the pod in the agent's status", || {
+        let status = site.agent(&["status"])?;
+        let line = |words: &[&str]| {
+            let all = |line: &&str| words.iter().all(|word| line.contains(word));
+            status.lines().any(|one| all(&one))
+        };
+        let shown = line(&[&name, "(the node's own)"]) && line(&["exempt", "pods "]);
+        Ok(if shown { Ok(()) } else { Err(status) })
+    });
     site.delete(&pod).unwrap();
     assert_eq!(role.unwrap(), "node-role");
-    let status = status.unwrap();
-    let name = format!("kube-system/{}", site.namespace);
-    let line = |words: &[&str]| {
-        let all = |line: &&str| words.iter().all(|word| line.contains(word));
-        status.lines().any(|one| all(&one))
-    };
-    assert!(line(&[&name, "(the node's own)"]), "{status}");
-    assert!(line(&["exempt", "pods "]), "{status}");
+    shown.unwrap();
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn a_static_pod_has_its_role() {
     site.node_shell(&format!("cat >{file} <<'END'\n{pod}\nEND"))
         .unwrap();
     pod["metadata"]["name"] = json!(format!("{}-node1", site.namespace));
-    let there = bpf2iam_e2e::wait::until("the static pod's mirror", || {
+    let there = wait::until("the static pod's mirror", || {
         Ok(site
             .cluster
             .get(&[
