@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 const UNIT: Tier = Tier {
     name: "unit",
-    packages: "--workspace --exclude=bpf2iam-api --exclude=bpf2iam-it --exclude=bpf2iam-kernel",
+    packages: "--workspace --exclude=bpf2iam-api --exclude=bpf2iam-e2e --exclude=bpf2iam-it --exclude=bpf2iam-kernel",
 };
 const IT: Tier = Tier {
     name: "it",

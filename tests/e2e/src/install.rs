@@ -106,7 +106,7 @@ impl Site {
 
     /// The same, where it is installed.
     pub fn uninstall_if_installed(&self) -> Result<()> {
-        let releases = self.helm(&["list", "--all", "--namespace", AGENT, "--short"])?;
+        let releases = self.helm(&["list", "--namespace", AGENT, "--short"])?;
         if releases.lines().any(|release| release == AGENT) {
             self.uninstall()?;
         }

@@ -10,6 +10,8 @@ use crate::{build::Built, clients::kit, cx::Cx, exec, kube::Cluster, programs};
 const IMAGE: &str = "local/clients:1";
 /// The program on the AWS SDK for Go in it: static, and of a name that busybox has too.
 const GO: &str = ":/clients/whoami";
+/// What the one in Rust looks for before anything else, and where.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt";
 
 /// What is in it.
 pub(super) struct Clients {
@@ -32,7 +34,15 @@ impl Clients {
     pub(super) fn load(&self, cluster: &Cluster, standins: &programs::Built) -> Result<()> {
         let mut image = cluster.script("image.sh");
         // coreutils' date tells nanoseconds; busybox leaves alone what is there already.
-        image.args([IMAGE, "/bin/sh", "--", "+date", "+curl", "busybox"]);
+        image.args([
+            IMAGE,
+            "/bin/sh",
+            "--",
+            "+date",
+            "+curl",
+            "busybox",
+            CERTIFICATES,
+        ]);
         image.arg(joined(&[self.go.as_os_str(), GO.as_ref()]));
         for program in [&self.rust, &standins.program("pod-client")] {
             image.arg(joined(&["+".as_ref(), program.as_os_str()]));
