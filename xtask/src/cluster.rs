@@ -62,7 +62,11 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     if interrupt.came() {
         bail!("interrupted; the cluster is removed");
     }
-    tier::summary(&[(CLUSTER.name, outcome?)], &args.filter)
+    let outcome = outcome?;
+    if args.measure {
+        return Ok(());
+    }
+    tier::summary(&[(CLUSTER.name, outcome)], &args.filter)
 }
 
 /// What is brought into the cluster.
