@@ -290,7 +290,8 @@ fn put_in_place<'a>(
         }
     };
     kernel.supersede()?;
-    agent.keep_exempt(kernel.exempt()?, kubepods.clone());
+    let own = kernel.own_pod(&kubepods);
+    agent.keep_exempt(kernel.exempt()?, kubepods.clone(), own);
     agent.try_out(trial);
     let attachment = agent.ready(Attachment::new(kubepods.clone(), &attached));
     Ok(Keeper::new(kernel, kubepods, attachment, agent.readiness()))

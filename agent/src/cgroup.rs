@@ -6,6 +6,7 @@
 
 mod find;
 mod handle;
+mod own;
 mod path;
 
 use std::{
@@ -21,7 +22,8 @@ use std::{
 
 use crate::id::{CgroupId, ContainerId, PodUid};
 
-pub use find::{Error as FindError, confined, find_kubepods, open_root, own_cgroup};
+pub use find::{Error as FindError, find_kubepods, open_root};
+pub use own::Own;
 
 /// Whose cgroup it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

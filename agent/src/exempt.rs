@@ -3,7 +3,8 @@
 //!
 //! Each by its own cgroup, from when the kubelet has made that until another binding or the pod's end. Until all pods
 //! are known, those stay exempt that an agent before us has named. Only pods on the network of the node: others may be a hop
-//! too far away for the real service, and are served through the agent.
+//! too far away for the real service, and are served through the agent. And never an agent's pod: its container is exempt by
+//! itself, and what it tries out as a pod has to come back to it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -66,16 +67,24 @@ pub struct Keeper<L> {
     store: Store,
     policy: Arc<Policy>,
     kubepods: PathBuf,
+    own: Option<PodUid>,
     list: L,
 }
 
 impl<L: List> Keeper<L> {
-    /// For the pods of `store`, whose cgroups are below `kubepods`.
-    pub const fn new(store: Store, policy: Arc<Policy>, kubepods: PathBuf, list: L) -> Self {
+    /// For the pods of `store`, whose cgroups are below `kubepods`. The pod `own` is the agent's, if it runs in one.
+    pub const fn new(
+        store: Store,
+        policy: Arc<Policy>,
+        kubepods: PathBuf,
+        own: Option<PodUid>,
+        list: L,
+    ) -> Self {
         Self {
             store,
             policy,
             kubepods,
+            own,
             list,
         }
     }
@@ -140,9 +149,11 @@ impl<L: List> Keeper<L> {
 
     /// The pods that keep the node's identity.
     fn wanted<'a>(&self, snapshot: &'a Snapshot) -> HashMap<PodUid, &'a Pod> {
+        let own = self.own.and_then(|own| snapshot.pod(own));
+        let is_agent = |subject: &Subject| own.is_some_and(|own| are_agents(&own.pod, &subject.pod));
         let kept = snapshot
             .pods()
-            .filter(|subject| keeps_identity(subject, &self.policy));
+            .filter(|subject| keeps_identity(subject, &self.policy) && !is_agent(subject));
         kept.map(|subject| (subject.pod.uid, &*subject.pod))
             .collect()
     }
@@ -153,6 +164,13 @@ fn keeps_identity(subject: &Subject, policy: &Policy) -> bool {
     let mut names = binding::containers(&subject.pod).map(Some).chain([None]);
     subject.pod.host_network
         && names.all(|name| matches!(binding::decide_for(subject, name, policy), Binding::Node(_)))
+}
+
+/// Whether `pod` is an agent's, as `own` is: that one, or during an upgrade the one before or after it.
+fn are_agents(own: &Pod, pod: &Pod) -> bool {
+    let (namespace, account) = (own.name.namespace(), own.service_account.as_ref());
+    let same_account = account.is_some() && account == pod.service_account.as_ref();
+    own.uid == pod.uid || (same_account && namespace == pod.name.namespace())
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     let built = build::all(cx, Profile::Dev)?;
     programs::around(built.agent.clone(), cx, Profile::Dev, &[])?;
     let interrupt = Interrupt::listen()?;
-    let cluster = Cluster::control_plane(cx, kubernetes);
-    let outcome = cluster.and_then(|cluster| tests(cx, args, &built, &cluster, &interrupt));
+    let cluster = Cluster::control_plane(cx, kubernetes)?;
+    let outcome = tests(cx, args, &built, &cluster, &interrupt);
+    cluster.down()?;
     if interrupt.came() {
         bail!("interrupted; the cluster is removed");
     }
@@ -63,10 +64,10 @@ fn tests(
     let environment = cluster.environment()?;
     let outcome = interrupt.during(
         || API.run_in(cx, &args.filter, Some(built), &environment),
-        || cluster.down(),
+        || cluster.abandon(),
     );
     if outcome.is_failure() && !interrupt.came() {
-        cluster.show_log("kube-apiserver");
+        cluster.show_logs(&["kube-apiserver"]);
     }
     Ok(outcome)
 }

@@ -31,6 +31,9 @@ use clients::Clients;
 /// What the tests look at the node with.
 const NEEDS: [install::Package; 2] = [install::BPFTOOL, install::CURL];
 
+/// Whose last words may tell why a test failed.
+const LOGS: [&str; 3] = ["kube-apiserver", "containerd", "kubelet"];
+
 const CLUSTER: Tier = Tier {
     name: "cluster",
     packages: "--package=bpf2iam-e2e",
@@ -59,6 +62,11 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let cluster = Cluster::with_node(cx, kubernetes)?;
     let outcome = tests(cx, args, &set, &cluster, &interrupt);
+    let good = matches!(&outcome, Ok(outcome) if !outcome.is_failure());
+    if !good && !interrupt.came() {
+        cluster.show_logs(&LOGS);
+    }
+    cluster.down()?;
     if interrupt.came() {
         bail!("interrupted; the cluster is removed");
     }
@@ -104,7 +112,7 @@ fn tests(
     interrupt: &Interrupt,
 ) -> Result<Outcome> {
     let mut environment = cluster.environment()?;
-    let outcome = interrupt.during(
+    interrupt.during(
         || -> Result<Outcome> {
             say::step("load the images");
             images::load(cluster, &set.agent)?;
@@ -119,12 +127,8 @@ fn tests(
             }
             Ok(CLUSTER.run_in(cx, &args.filter, Some(&set.built), &environment))
         },
-        || cluster.down(),
-    )?;
-    if outcome.is_failure() && !interrupt.came() {
-        cluster.show_log("kubelet");
-    }
-    Ok(outcome)
+        || cluster.abandon(),
+    )
 }
 
 /// Prints figures.

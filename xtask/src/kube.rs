@@ -80,15 +80,24 @@ impl Cluster {
         environment::parse(&text)
     }
 
-    /// Takes it down early, and says what went wrong if something did.
-    pub(crate) fn down(&self) {
-        if let Err(error) = self.scripts.down() {
-            say::error(&error.context("cannot take the cluster down"));
+    /// Takes it down.
+    pub(crate) fn down(&self) -> Result<()> {
+        self.scripts.down().context("cannot take the cluster down")
+    }
+
+    /// The same, for whoever can do no more than say what went wrong.
+    pub(crate) fn abandon(&self) {
+        if let Err(error) = self.down() {
+            say::error(&error);
         }
     }
 
-    /// Shows the end of what one of its programs has said.
-    pub(crate) fn show_log(&self, program: &str) {
+    /// Shows the end of what each of these programs of it has said.
+    pub(crate) fn show_logs(&self, programs: &[&str]) {
+        programs.iter().for_each(|program| self.show_log(program));
+    }
+
+    fn show_log(&self, program: &str) {
         say::step(format!("what {program} said last"));
         let path = self.scripts.state().join(format!("log/{program}.log"));
         let log = fs::read(path).unwrap_or_default();
@@ -102,6 +111,6 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.down();
+        self.abandon();
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     control,
     creds::{self, Cache, sts::Sts},
     drain, exempt,
+    id::PodUid,
     imds::{
         self, Server, Service,
         token::{Authority, BootId, Key},
@@ -251,13 +252,18 @@ impl Agent {
         self.report.readiness.clone()
     }
 
-    /// Keeps in `list` the pods below `kubepods` that keep the node's own identity.
-    pub fn keep_exempt(&mut self, list: redirect::Exempt, kubepods: PathBuf) {
+    /// Keeps in `list` the pods below `kubepods` that keep the node's own identity; not `own`, where the agent runs.
+    pub fn keep_exempt(
+        &mut self,
+        list: redirect::Exempt,
+        kubepods: PathBuf,
+        own: Option<PodUid>,
+    ) {
         let (pods, policy) = (
             self.report.pods.clone(),
             self.report.resolver.shared_policy(),
         );
-        let keeper = exempt::Keeper::new(pods, policy, kubepods, list);
+        let keeper = exempt::Keeper::new(pods, policy, kubepods, own, list);
         let keep = keeper.run(self.drain());
         self.spawn("what keeps pods exempt", done(keep));
     }

@@ -13,13 +13,13 @@ use crate::{
     attest, cgroup,
     config::Config,
     drain,
-    id::CgroupId,
+    id::PodUid,
     redirect::{Attached, Conns, Exempt, Failing, Hold, Lock, Redirect, Whose, pins},
 };
 
 use super::{
     established,
-    load::{Parts, load, own_cgroup},
+    load::{Parts, find_own, load},
     turn::Turn,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Kernel {
     root_path: PathBuf,
     kubepods: Option<PathBuf>,
     netns_dir: PathBuf,
-    own: Option<CgroupId>,
+    own: Option<cgroup::Own>,
 }
 
 impl Kernel {
@@ -49,8 +49,9 @@ impl Kernel {
         turn: Turn,
         (root, root_path): (OwnedFd, PathBuf),
     ) -> anyhow::Result<(Self, Parts)> {
-        let own = own_cgroup(&root_path);
-        let (redirect, parts) = load(config, &turn, own, root.as_fd())?;
+        let own = find_own(&root_path);
+        let id = own.as_ref().map(cgroup::Own::id);
+        let (redirect, parts) = load(config, &turn, id, root.as_fd())?;
         let kernel = Self {
             turn,
             redirect,
@@ -94,8 +95,14 @@ impl Kernel {
     /// Where a trial is made from, so that it is below `kubepods`: there; or, in a cgroup namespace of our own, from where
     /// the kernel lets no process be moved out, below our own cgroup.
     pub(super) fn ground(&self, kubepods: &Path) -> PathBuf {
-        let own = cgroup::confined(&self.root_path).filter(|own| own.starts_with(kubepods));
-        own.unwrap_or_else(|| kubepods.to_owned())
+        let own = self.own.as_ref().and_then(cgroup::Own::confined);
+        let own = own.filter(|own| own.starts_with(kubepods));
+        own.unwrap_or(kubepods).to_owned()
+    }
+
+    /// The pod below `kubepods` that the agent runs in.
+    pub(super) fn own_pod(&self, kubepods: &Path) -> Option<PodUid> {
+        self.own.as_ref()?.pod(kubepods)
     }
 
     /// Attests connections of the pods below `kubepods`, with what has to run for it. Once.
@@ -158,7 +165,7 @@ impl Kernel {
     /// start. While another one starts, nothing is changed.
     pub(super) fn inherit(&mut self) -> anyhow::Result<()> {
         if self.turn.inherit()? {
-            let own = self.own;
+            let own = self.own.as_ref().map(cgroup::Own::id);
             self.redirect
                 .retain_exempt(|id, whose| whose == Whose::Pod || own == Some(id))?;
             self.redirect.forget_before()?;

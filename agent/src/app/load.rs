@@ -54,8 +54,8 @@ pub(super) fn load(
 }
 
 /// The cgroup that we are in, if it can be told.
-pub(super) fn own_cgroup(root: &Path) -> Option<CgroupId> {
-    let own = cgroup::own_cgroup(root);
+pub(super) fn find_own(root: &Path) -> Option<cgroup::Own> {
+    let own = cgroup::Own::find(root);
     if own.is_none() {
         tracing::warn!(
             "the agent's own cgroup is not below --cgroup-root (is that the node's cgroup2 mount?): if it is below the \

@@ -1,4 +1,4 @@
-//! Where things are in the cgroup tree: its mount, the root of the pods, our own cgroup.
+//! Where things are in the cgroup tree: its mount, and the root of the pods.
 
 use std::{
     ffi::OsStr,
@@ -8,8 +8,6 @@ use std::{
 };
 
 use rustix::fs::{Mode, OFlags};
-
-use crate::id::CgroupId;
 
 /// `CGROUP2_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
 const CGROUP2: i64 = 0x6367_7270;
@@ -168,44 +166,6 @@ fn directories(entries: fs::ReadDir, owner: u32) -> impl Iterator<Item = PathBuf
         .map(|entry| entry.path())
 }
 
-/// The id of the cgroup that we are in, if that is below `root`.
-///
-/// In a cgroup namespace of our own, as every container has one that is not privileged, `/proc` does not say where that is. Then it is the one
-/// that lists this process: the kernel lists processes by the numbers that the reader knows them by, and none that it cannot see.
-pub fn own_cgroup(root: &Path) -> Option<CgroupId> {
-    let path = seen(root).or_else(|| hidden(root))?;
-    super::id_of(&path).ok()
-}
-
-/// Our own cgroup below `root`, if a cgroup namespace of our own begins with it.
-pub fn confined(root: &Path) -> Option<PathBuf> {
-    seen(root).is_none().then(|| hidden(root))?
-}
-
-/// Where `/proc` says that we are.
-fn seen(root: &Path) -> Option<PathBuf> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    (!path.is_empty() && !path.starts_with("..")).then(|| root.join(path))
-}
-
-/// Where we are listed.
-fn hidden(root: &Path) -> Option<PathBuf> {
-    listing(root, std::process::id())
-}
-
-/// The cgroup at `dir` or below that lists this process.
-fn listing(dir: &Path, pid: u32) -> Option<PathBuf> {
-    // A cgroup whose threads are spread over others cannot be read so, and has none of ours.
-    let processes = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-    if processes.lines().any(|line| line.parse() == Ok(pid)) {
-        return Some(dir.to_owned());
-    }
-    let entries = fs::read_dir(dir).ok()?.flatten();
-    let mut below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    below.find_map(|entry| listing(&entry.path(), pid))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,25 +182,6 @@ mod tests {
         let root = tree(paths);
         let found = find_kubepods(root.path(), given.map(Path::new))?;
         Ok(found.map(|path| path.strip_prefix(root.path()).unwrap().to_owned()))
-    }
-
-    #[test]
-    fn a_process_is_in_the_cgroup_that_lists_it() {
-        let root = tree(&[
-            "system.slice/a.service",
-            "kubepods/pod1/c1",
-            "kubepods/pod1/c2",
-        ]);
-        let list = |path: &str, text: &str| {
-            fs::write(root.path().join(path).join("cgroup.procs"), text).unwrap();
-        };
-        list("system.slice/a.service", "1\n2\n");
-        list("kubepods/pod1/c1", "0\n0\n123\n");
-        list("kubepods/pod1/c2", "0\n12\n");
-        let found = |pid| listing(root.path(), pid);
-        assert_eq!(found(12), Some(root.path().join("kubepods/pod1/c2")));
-        assert_eq!(found(123), Some(root.path().join("kubepods/pod1/c1")));
-        assert_eq!(found(3), None);
     }
 
     #[test]

@@ -48,6 +48,10 @@ struct World {
 
 impl World {
     fn new(before: impl IntoIterator<Item = CgroupId>) -> Self {
+        Self::of_agent_in(None, before)
+    }
+
+    fn of_agent_in(own: Option<PodUid>, before: impl IntoIterator<Item = CgroupId>) -> Self {
         let dir = TempDir::new().unwrap();
         let kubepods = dir.path().join("kubepods");
         fs::create_dir_all(kubepods.join("besteffort")).unwrap();
@@ -55,12 +59,15 @@ impl World {
         listed.with(|listed| listed.extend(before));
         let (writer, store) = index::new();
         let policy = Policy {
-            node_role: ["kube-system".parse().unwrap()].into_iter().collect(),
+            node_role: ["kube-system", "kube-node-lease"]
+                .map(|keepers| keepers.parse().unwrap())
+                .into_iter()
+                .collect(),
             base_arn: Some("arn:aws:iam::123456789012:role/".parse().unwrap()),
             ..Policy::new("node")
         };
         let (signal, drain) = drain::channel();
-        let keeper = Keeper::new(store, Arc::new(policy), kubepods, listed.clone());
+        let keeper = Keeper::new(store, Arc::new(policy), kubepods, own, listed.clone());
         tokio::spawn(keeper.run(drain));
         Self {
             writer,
@@ -146,6 +153,29 @@ async fn who_is_on_a_network_of_its_own_is_not_listed() {
     };
     world.are([apart]);
     assert_eq!(world.listed().await, [].into());
+}
+
+/// What they try out as a pod would not come back to them.
+#[tokio::test(start_paused = true)]
+async fn agents_are_not_listed_and_who_looks_like_one_is() {
+    let runs_as = |namespace, digit, account: &str| Pod {
+        service_account: Some(account.to_owned()),
+        ..pod(namespace, digit)
+    };
+    let world = World::of_agent_in(Some(uid('a')), []);
+    let [_, _, other, elsewhere, fixed] =
+        ['a', 'b', 'c', 'd', 'e'].map(|digit| world.make("", digit));
+    world.are([
+        runs_as("kube-system", 'a', "bpf2iam"),
+        runs_as("kube-system", 'b', "bpf2iam"),
+        runs_as("kube-system", 'c', "default"),
+        runs_as("kube-node-lease", 'd', "bpf2iam"),
+        pod("kube-system", 'e'),
+    ]);
+    assert_eq!(world.listed().await, [other, elsewhere, fixed].into());
+    // One that is no ServiceAccount's.
+    world.are([pod("kube-system", 'a'), pod("kube-system", 'e')]);
+    assert_eq!(world.listed().await, [fixed].into());
 }
 
 #[tokio::test(start_paused = true)]

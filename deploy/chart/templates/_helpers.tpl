@@ -34,15 +34,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if not (hasPrefix (printf "%s/" (trimSuffix "/" $v.bpffs)) $v.pinDir) -}}
 {{- fail (printf "pinDir %s is not below bpffs %s: only that is mounted from the node" $v.pinDir $v.bpffs) -}}
 {{- end -}}
-{{- if and $v.listenPort (dig "rollingUpdate" "maxSurge" 0 $v.updateStrategy) -}}
+{{- $surge := dig "rollingUpdate" "maxSurge" 0 $v.updateStrategy | toString | trimSuffix "%" -}}
+{{- if and $v.listenPort (ne $surge "0") -}}
 {{- fail "listenPort: with a fixed port, two agents cannot run on a node during an upgrade; leave it 0, or set updateStrategy.rollingUpdate to maxSurge: 0 and maxUnavailable: 1 (pods are refused while their agent is replaced)" -}}
-{{- end -}}
-{{- $namespace := .Release.Namespace -}}
-{{- $keepers := $v.nodeRoleFor | default (list "kube-system/hostNetwork") -}}
-{{- range $keeper := list $namespace (printf "%s/hostNetwork" $namespace) (printf "%s/%s" $namespace (include "bpf2iam.name" .)) -}}
-{{- if and (has $keeper $keepers) (not $v.privileged) -}}
-{{- fail (printf "nodeRoleFor has %s, and so the agent's own pods, which then are never redirected and cannot try their own way; install into a namespace of its own, give another nodeRoleFor, or set privileged" $keeper) -}}
-{{- end -}}
 {{- end -}}
 {{- if and $v.autoDiscoverBaseArn $v.baseRoleArn -}}
 {{- fail "autoDiscoverBaseArn and baseRoleArn: give one of them" -}}

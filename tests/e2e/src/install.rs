@@ -113,6 +113,21 @@ impl Site {
         Ok(())
     }
 
+    /// Removes what a failed test has installed besides, and an agent of which an installation was cut off half-way: Helm
+    /// leaves both as they are.
+    pub(crate) fn remove_leftovers(&self) -> Result<()> {
+        let releases = self.helm(&["list", "--all-namespaces", "--output=json"])?;
+        let releases: Vec<Value> = serde_json::from_str(&releases)?;
+        for release in releases {
+            let [name, namespace, status] = ["name", "namespace", "status"]
+                .map(|field| release[field].as_str().unwrap_or_default());
+            if name != AGENT || status.starts_with("pending") {
+                self.helm(&["uninstall", name, "--namespace", namespace, "--wait"])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the DaemonSet of this release is as it should be, and no pod of an earlier version is left.
     pub fn wait_until_rolled_out(&self, release: &str) -> Result<()> {
         let rolled_out = wait::until(&format!("{release} to be rolled out"), || {

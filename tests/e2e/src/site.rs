@@ -66,7 +66,7 @@ impl Site {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let state = path(WORK)?.join("run");
-        Ok(Self {
+        let site = Self {
             namespace: cluster.add_namespace(stem)?,
             helm: Helm::find()?,
             outside: Outside {
@@ -76,7 +76,9 @@ impl Site {
             cluster,
             state,
             _alone: alone,
-        })
+        };
+        site.remove_leftovers()?;
+        Ok(site)
     }
 
     /// The files of the cluster.

@@ -54,6 +54,8 @@ impl Failure {
     fn of_status(status: &Status, node: &str, lack: fn(&str) -> String) -> Self {
         let said = refusal::words(status);
         match status.code {
+            // Whatever its code, it says no again.
+            _ if refusal::is_of_policy(status) => Self::Refused(said),
             403 => Self::Forbidden(lack(&said)),
             404 => Self::Absent(format!(
                 "there is no node {node}; --node-name has to be its name in Kubernetes: {said}"

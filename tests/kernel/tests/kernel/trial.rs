@@ -110,6 +110,19 @@ fn in_a_cgroup_namespace_it_is_made_from_below_the_agents_own_cgroup() {
     agent.stop().unwrap();
 }
 
+/// As it is where the agent was installed among the pods that keep the node's identity.
+#[test]
+fn an_agent_that_keeps_the_nodes_identity_is_ready_all_the_same() {
+    let Some(stage) = stage() else { return };
+    let spec = Spec::new("kube-system", "bpf2iam").on_host_network();
+    let pod = stage.add_pod(spec).unwrap();
+    for launcher in [&["unshare", "--cgroup"][..], &[]] {
+        let agent = stage.agent_in(&pod.place(), launcher, &[]).unwrap();
+        let agent = Process::spawn("bpf2iam", agent).unwrap();
+        Agent::ready(agent, &stage).unwrap().stop().unwrap();
+    }
+}
+
 #[test]
 fn a_cgroup_that_is_in_use_is_told_and_keeps_nothing_else() {
     let Some(stage) = stage() else { return };

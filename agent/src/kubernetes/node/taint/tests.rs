@@ -123,6 +123,23 @@ async fn who_is_always_faster_is_no_reason_to_ask_all_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_that_refuses_is_named_and_not_asked_again_at_once() {
+    for (code, reason) in [(422, "Invalid"), (403, "Forbidden")] {
+        let (logged, _listens) = Logged::listen();
+        let said = "ValidatingAdmissionPolicy 'taints' denied request: no";
+        let script = vec![tainted(), refused(code, reason, said), tainted(), clean()];
+        let (metrics, asked) = day(script).await;
+        assert!(asked[2] > Duration::ZERO, "{asked:?}");
+        let [removed, _, failed] = counts(&metrics);
+        assert_eq!((removed, failed), (1, 1));
+        let warnings = logged.lines("WARN");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("'taints' denied"), "{warnings:?}");
+        assert!(!warnings[0].contains("may not patch"), "{warnings:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_without_it_is_looked_at_seldom_and_not_changed() {
     let (metrics, asked) = day(vec![clean()]).await;
     assert!((144..=288).contains(&asked.len()), "{}", asked.len());
