@@ -11,7 +11,8 @@ mod path;
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt as _,
@@ -135,28 +136,32 @@ impl Tree {
     }
 }
 
-/// The pods' own cgroups below `kubepods`, as far as they can be read. The kubelet makes them before anything runs in them.
-pub fn pods(kubepods: &Path) -> HashMap<PodUid, CgroupId> {
-    let below = |dir: &Path| {
-        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path())
-    };
+/// The pods' own cgroups below `kubepods`. The kubelet makes them before anything runs in them. Those that come or go
+/// meanwhile may be missing.
+pub fn pods(kubepods: &Path) -> io::Result<HashMap<PodUid, CgroupId>> {
     let mut pods = HashMap::new();
-    for path in below(kubepods) {
+    for path in below(kubepods)? {
         // What is no pod may be the level of a quality of service.
         let of_pod = path::owner(kubepods, &path).is_some();
-        let paths = if of_pod {
-            vec![path]
-        } else {
-            below(&path).collect()
-        };
+        let paths = if of_pod { vec![path] } else { below(&path)? };
         for path in paths {
             let owner = path::owner(kubepods, &path);
             let found = owner.and_then(|owner| Some((owner.pod, id_of(&path).ok()?)));
             pods.extend(found);
         }
     }
-    pods
+    Ok(pods)
+}
+
+/// What is in a cgroup that may be gone, or in a file that is none: nothing.
+fn below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// Whether the cgroup with this id, on the mount that `root` is on, does not exist any more. What cannot be told is
@@ -168,4 +173,60 @@ pub fn is_gone(root: BorrowedFd<'_>, id: CgroupId) -> bool {
 /// The id of the cgroup at `path`: its directory's inode number.
 pub fn id_of(path: &Path) -> io::Result<CgroupId> {
     Ok(CgroupId::new(fs::metadata(path)?.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of pods of each quality of service, as the kubelet's drivers make them, and of what is no pod beside them.
+    const TREES: [(&str, [&str; 4]); 2] = [
+        (
+            "kubepods",
+            [
+                "podaaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa",
+                "burstable/podbbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb",
+                "besteffort/podcccccccc-cccc-cccc-cccc-cccccccccccc",
+                "besteffort/else",
+            ],
+        ),
+        (
+            "kubepods.slice",
+            [
+                "kubepods-podaaaaaaaa_aaaa_aaaa_aaaa_aaaaaaaaaaaa.slice",
+                "kubepods-burstable.slice/kubepods-burstable-podbbbbbbbb_bbbb_bbbb_bbbb_bbbbbbbbbbbb.slice",
+                "kubepods-besteffort.slice/kubepods-besteffort-podcccccccc_cccc_cccc_cccc_cccccccccccc.slice",
+                "kubepods-besteffort.slice/else.slice",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn pods_have_cgroups_of_their_own_with_each_driver_and_quality_of_service() {
+        for (root, names) in TREES {
+            let dir = tempfile::tempdir().unwrap();
+            let kubepods = dir.path().join(root);
+            for name in names {
+                fs::create_dir_all(kubepods.join(name).join("container")).unwrap();
+            }
+            fs::write(kubepods.join("cgroup.procs"), "").unwrap();
+            let expected = names[..3].iter().zip(["a", "b", "c"]).map(|(name, digit)| {
+                let uid = [8, 4, 4, 4, 12]
+                    .map(|length| digit.repeat(length))
+                    .join("-");
+                let uid: PodUid = uid.parse().unwrap();
+                (uid, id_of(&kubepods.join(name)).unwrap())
+            });
+            assert_eq!(pods(&kubepods).unwrap(), expected.collect(), "{root}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_no_pods() {
+        let dir = tempfile::tempdir().unwrap();
+        let kubepods = dir.path().join("kubepods");
+        assert!(pods(&kubepods).unwrap().is_empty());
+        std::os::unix::fs::symlink("kubepods", &kubepods).unwrap();
+        assert!(pods(&kubepods).is_err());
+    }
 }

@@ -5,7 +5,7 @@
 //! `CONFIG_INET_DIAG_DESTROY`): their owners get `ECONNABORTED` at once, connect anew, and come to us.
 //!
 //! No other socket is closed than one with a peer at the metadata address, in a cgroup below the pods' by the kernel's own
-//! word, and not in our own cgroup. What cannot be seen or closed from here is left to the programs.
+//! word, and not in one that is exempt, as ours is. What cannot be seen or closed from here is left to the programs.
 
 mod diag;
 

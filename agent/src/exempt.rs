@@ -8,12 +8,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::time::{self, Instant};
+use tokio::time;
 
 use crate::{
     cgroup,
@@ -25,38 +26,45 @@ use crate::{
         binding::{self, Binding, Policy},
         index::{Snapshot, Store},
     },
-    redirect::{Error, Exempt, Whose},
+    redirect::{self, Exempt, Whose},
 };
 
-/// How often a pod's cgroup is looked for that is not there yet. A container takes longer to start.
-const LOOK: Duration = Duration::from_millis(100);
-/// For how long after a change.
-const EAGER: Duration = Duration::from_secs(30);
-/// How often otherwise: for one that has ended there is none.
+/// How often it is looked for cgroups that have come or gone. Until then the agent itself passes on what such pods ask.
 const SWEEP: Duration = Duration::from_secs(2);
+
+/// Why it is not told who is exempt.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// The list cannot be read or changed.
+    #[error(transparent)]
+    List(#[from] redirect::Error),
+    /// Nobody is taken for gone whose cgroup cannot be seen.
+    #[error("cannot read the cgroups below {}", .0.display())]
+    Cgroups(PathBuf, #[source] io::Error),
+}
 
 /// Where it is kept who is exempt.
 pub trait List {
     /// The pods' cgroups.
-    fn pods(&self) -> Result<HashSet<CgroupId>, Error>;
+    fn pods(&self) -> Result<HashSet<CgroupId>, redirect::Error>;
     /// One more.
-    fn add(&mut self, cgroup: CgroupId) -> Result<(), Error>;
+    fn add(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error>;
     /// One less.
-    fn remove(&mut self, cgroup: CgroupId) -> Result<(), Error>;
+    fn remove(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error>;
 }
 
 impl List for Exempt {
-    fn pods(&self) -> Result<HashSet<CgroupId>, Error> {
+    fn pods(&self) -> Result<HashSet<CgroupId>, redirect::Error> {
         let all = self.all()?.into_iter();
         let pods = all.filter(|(_, whose)| *whose == Whose::Pod);
         Ok(pods.map(|(cgroup, _)| cgroup).collect())
     }
 
-    fn add(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+    fn add(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error> {
         Self::add(self, cgroup, Whose::Pod)
     }
 
-    fn remove(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+    fn remove(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error> {
         Self::remove(self, cgroup)
     }
 }
@@ -93,7 +101,6 @@ impl<L: List> Keeper<L> {
     pub async fn run(mut self, mut drain: drain::Watch) {
         let mut snapshots = self.store.watch();
         let warnings = Digest::default();
-        let mut eager = Instant::now() + EAGER;
         loop {
             let snapshot = Arc::clone(&snapshots.borrow_and_update());
             if snapshot.complete()
@@ -106,13 +113,10 @@ impl<L: List> Keeper<L> {
                     "cannot tell the programs who keeps the node's identity: {error:#}"
                 );
             }
-            let pause = if Instant::now() < eager { LOOK } else { SWEEP };
             tokio::select! {
                 () = drain.signaled() => return,
-                changed = time::timeout(pause, snapshots.changed()) => match changed {
-                    Ok(Ok(())) => eager = Instant::now() + EAGER,
-                    Ok(Err(_closed)) => return,
-                    Err(_elapsed) => {}
+                changed = time::timeout(SWEEP, snapshots.changed()) => if let Ok(Err(_closed)) = changed {
+                    return;
                 },
             }
         }
@@ -124,7 +128,8 @@ impl<L: List> Keeper<L> {
         if wanted.is_empty() && listed.is_empty() {
             return Ok(());
         }
-        let there = cgroup::pods(&self.kubepods);
+        let there = cgroup::pods(&self.kubepods)
+            .map_err(|error| Error::Cgroups(self.kubepods.clone(), error))?;
         let wanted: HashMap<_, _> = wanted
             .into_iter()
             .filter_map(|(uid, pod)| Some((*there.get(&uid)?, pod)))
@@ -150,7 +155,8 @@ impl<L: List> Keeper<L> {
     /// The pods that keep the node's identity.
     fn wanted<'a>(&self, snapshot: &'a Snapshot) -> HashMap<PodUid, &'a Pod> {
         let own = self.own.and_then(|own| snapshot.pod(own));
-        let is_agent = |subject: &Subject| own.is_some_and(|own| are_agents(&own.pod, &subject.pod));
+        let is_agent =
+            |subject: &Subject| own.is_some_and(|own| are_agents(&own.pod, &subject.pod));
         let kept = snapshot
             .pods()
             .filter(|subject| keeps_identity(subject, &self.policy) && !is_agent(subject));

@@ -242,12 +242,10 @@ impl Redirect {
         Logs::take(&mut self.ebpf)
     }
 
-    /// Calls from this cgroup reach the real service from now on, whichever agent the programs obey.
-    pub fn exempt(&mut self, cgroup: CgroupId) -> Result<(), Error> {
-        for dir in self.pins.others()? {
-            exempt::add_in(&dir, cgroup);
-        }
-        self.exempt.add(cgroup, Whose::Agent)
+    /// Calls from this cgroup reach the real service from now on, whichever agent the programs obey; if it is a pod's, those
+    /// from below as well.
+    pub fn exempt(&mut self, cgroup: CgroupId, whose: Whose) -> Result<(), Error> {
+        self.exempt.add(cgroup, whose)
     }
 
     /// Calls from those cgroups do no longer that are not to be kept.

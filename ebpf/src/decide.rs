@@ -66,7 +66,7 @@ impl Rules {
 pub struct Caller {
     /// The cgroup of the calling process.
     pub cgroup_id: u64,
-    /// Whether it keeps its way to the real service: the agent itself.
+    /// Whether it keeps its way to the real service: the agent itself, or in a pod that keeps the node's identity.
     pub exempt: bool,
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now_ns: u64,

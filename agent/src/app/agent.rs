@@ -253,12 +253,7 @@ impl Agent {
     }
 
     /// Keeps in `list` the pods below `kubepods` that keep the node's own identity; not `own`, where the agent runs.
-    pub fn keep_exempt(
-        &mut self,
-        list: redirect::Exempt,
-        kubepods: PathBuf,
-        own: Option<PodUid>,
-    ) {
+    pub fn keep_exempt(&mut self, list: redirect::Exempt, kubepods: PathBuf, own: Option<PodUid>) {
         let (pods, policy) = (
             self.report.pods.clone(),
             self.report.resolver.shared_policy(),

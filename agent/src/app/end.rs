@@ -54,6 +54,8 @@ pub(super) async fn finish(
         Fate::Stays | Fate::Unknown => {
             if served {
                 tracing::info!("{STAY}");
+                // Our doors close now. An agent that waits for us opens its own while we finish what was begun.
+                kernel.turn.retire();
             }
             Ok(())
         }
@@ -130,7 +132,8 @@ async fn clear(pin_dir: &Path, why: &'static str, patience: Duration) -> anyhow:
         if !pin_dir.exists() {
             return Ok(());
         }
-        if let Ok(_sole) = Sole::try_be(pin_dir)? {
+        let sole = Sole::try_be(pin_dir)?;
+        if sole.is_ok() {
             let was_there = !pins::versions(pin_dir)?.is_empty();
             pins::remove(pin_dir)?;
             if was_there {
@@ -141,8 +144,10 @@ async fn clear(pin_dir: &Path, why: &'static str, patience: Duration) -> anyhow:
             }
             return Ok(());
         }
-        if Instant::now() >= deadline {
-            tracing::info!(why, "the programs are another agent's, and stay");
+        if let Err(busy) = sole
+            && Instant::now() >= deadline
+        {
+            tracing::info!(why, %busy, "the programs are another agent's, and stay");
             return Ok(());
         }
         time::sleep(LOOK).await;

@@ -1,9 +1,9 @@
 //! Keeps the programs in place while the agent lives: attaches them anew where the pods' cgroup was made anew or somebody
 //! took them away, and notices when another agent has taken over.
 //!
-//! While something is missing the agent is not ready, and what is there stays.
+//! While something is missing, or cannot be seen, the agent is not ready, and what is there stays.
 
-use std::path::PathBuf;
+use std::{mem, path::PathBuf};
 
 use anyhow::bail;
 use tokio::{
@@ -43,8 +43,10 @@ pub(super) struct Keeper<'a> {
     cgroup: Option<CgroupId>,
     attachment: watch::Sender<Option<Attachment>>,
     readiness: Readiness,
-    /// Held since an attempt to attach has failed: then links are missing that nobody took away.
-    incomplete: Option<Guard>,
+    /// Whether an attempt to attach has failed: then links are missing that nobody took away.
+    incomplete: bool,
+    /// Held while that is so, or while it cannot be seen what is there.
+    unsure: Option<Guard>,
 }
 
 /// What a look has shown.
@@ -71,7 +73,8 @@ impl<'a> Keeper<'a> {
             kubepods,
             attachment,
             readiness,
-            incomplete: None,
+            incomplete: false,
+            unsure: None,
         }
     }
 
@@ -94,12 +97,15 @@ impl<'a> Keeper<'a> {
             }
             look = Instant::now() + self.kernel.turn.period();
             match self.look() {
-                Ok(Found::Well) => {}
+                Ok(Found::Well) if self.incomplete => {}
+                Ok(Found::Well) => self.unsure = None,
                 Ok(Found::Other) => return Ok(Displaced),
                 // Whoever starts us anew has the pods protected again.
                 Ok(Found::Over(why)) => bail!(why),
                 // That we cannot look is no reason to leave the pods alone.
                 Err(error) => {
+                    let guard = || self.readiness.guard("the programs to be looked after");
+                    self.unsure.get_or_insert_with(guard);
                     if let Some(count) = warnings.add("look") {
                         tracing::warn!(count, "cannot look after the programs: {error:#}");
                     }
@@ -116,7 +122,8 @@ impl<'a> Keeper<'a> {
     fn look(&mut self) -> anyhow::Result<Found> {
         let found = match self.kernel.hold(&self.kubepods)? {
             Hold::Whole => {
-                self.incomplete = None;
+                self.incomplete = false;
+                self.kernel.supersede_dead()?;
                 Found::Well
             }
             Hold::Replaced => return Ok(Found::Other),
@@ -133,13 +140,12 @@ impl<'a> Keeper<'a> {
     fn mend(&mut self, why: &'static str) -> anyhow::Result<Found> {
         match self.kernel.mend(&self.kubepods) {
             Ok(Some(attached)) => {
-                let again = self.incomplete.take().is_some();
+                let again = mem::take(&mut self.incomplete);
                 self.tell(&attached, if again { COMPLETE } else { why });
             }
             Ok(None) => {}
             Err(error) => {
-                let guard = || self.readiness.guard("the programs to be attached anew");
-                self.incomplete.get_or_insert_with(guard);
+                self.incomplete = true;
                 return Err(error);
             }
         }

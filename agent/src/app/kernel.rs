@@ -73,6 +73,16 @@ impl Kernel {
         Ok(())
     }
 
+    /// Takes away what an agent of another version has left beside our programs that died while it took over: it refuses those
+    /// that ours let through.
+    pub(super) fn supersede_dead(&mut self) -> anyhow::Result<()> {
+        let any = !self.turn.pins().others()?.is_empty();
+        if any && self.turn.begin_change()? && !self.turn.another_version_lives() {
+            self.supersede()?;
+        }
+        Ok(())
+    }
+
     /// The root of the pods' cgroups. The kubelet makes it; before its first start there is none.
     pub(super) fn pods(&self) -> impl Future<Output = anyhow::Result<PathBuf>> + use<> {
         let (root, given) = (self.root_path.clone(), self.kubepods.clone());
@@ -202,10 +212,14 @@ impl Kernel {
         let Some(_attaching) = self.turn.pins().begin_attach()? else {
             return Ok(None);
         };
+        // Another one may have taken over until we had the lock.
+        if !self.turn.is_obeyed()? {
+            return Ok(None);
+        }
         self.redirect.pin_again()?;
         let attached = self.attach_or(kubepods, Failing::Keep)?;
         // One that died while it took over may have left its programs beside ours.
-        if !self.turn.is_superseded() {
+        if !self.turn.another_version_lives() {
             self.supersede()?;
         }
         Ok(Some(attached))

@@ -8,7 +8,7 @@ use crate::{
     control::Standing,
     id::CgroupId,
     memory,
-    redirect::{Redirect, View, Whose},
+    redirect::{self, Exempt, Redirect, View, Whose},
 };
 
 use super::{token_key::Kept, turn::Turn};
@@ -36,12 +36,19 @@ pub(super) fn load(
     memory::give_back(); // loading takes MiB that nothing takes afterwards
     // Agents that crashed are forgotten, and pods that are gone, or they would fill the map.
     let alone = turn.standing() == Standing::Alone;
-    redirect.retain_exempt(|id, whose| match whose {
+    let keep = |id, whose| match whose {
         Whose::Agent if alone => own == Some(id),
         Whose::Agent | Whose::Pod => !cgroup::is_gone(root, id),
-    })?;
+    };
+    redirect.retain_exempt(keep)?;
     if let Some(own) = own {
-        redirect.exempt(own)?;
+        redirect.exempt(own, Whose::Agent)?;
+    }
+    for dir in turn.pins().others()? {
+        if let Err(error) = share(&mut redirect, &dir, own, keep) {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(dir = %dir.display(), "another version may keep us, or pods, from the metadata service: {error:#}");
+        }
     }
     let parts = Parts {
         view: redirect.view()?,
@@ -51,6 +58,26 @@ pub(super) fn load(
         },
     };
     Ok((redirect, parts))
+}
+
+/// The programs of another version, whose pins are in `dir`, are in the way as well as ours: they let us through, and ours let
+/// through whom they do, if that is to be kept.
+fn share(
+    redirect: &mut Redirect,
+    dir: &Path,
+    own: Option<CgroupId>,
+    keep: impl Fn(CgroupId, Whose) -> bool,
+) -> Result<(), redirect::Error> {
+    let mut theirs = Exempt::of_version(dir)?;
+    for (id, whose) in theirs.all()? {
+        if keep(id, whose) {
+            redirect.exempt(id, whose)?;
+        }
+    }
+    if let Some(own) = own {
+        theirs.add(own, Whose::Agent)?;
+    }
+    Ok(())
 }
 
 /// The cgroup that we are in, if it can be told.

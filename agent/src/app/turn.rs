@@ -73,7 +73,7 @@ impl Turn {
 
     /// How we stand to the agent before us, if there is one, of our version or another one.
     pub(super) fn standing(&self) -> Standing {
-        if self.serving.is_none() || self.is_superseded() {
+        if self.serving.is_none() || self.another_version_lives() {
             Standing::Successor
         } else {
             Standing::Alone
@@ -81,7 +81,7 @@ impl Turn {
     }
 
     /// Whether an agent of another version lives.
-    pub(super) fn is_superseded(&self) -> bool {
+    pub(super) fn another_version_lives(&self) -> bool {
         is_other_locked(&self.pins)
     }
 
@@ -191,7 +191,7 @@ impl Turn {
 
     /// Makes sure that no other agent starts while we change what is pinned, and that it is ours to be changed. If not,
     /// it says so, and it may be tried again.
-    fn begin_change(&mut self) -> anyhow::Result<bool> {
+    pub(super) fn begin_change(&mut self) -> anyhow::Result<bool> {
         if self.starting.is_none() {
             self.starting = lock(self.pins.root())?;
         }
@@ -217,7 +217,7 @@ impl Turn {
 
     /// Whether any agent serves, of our version or another one.
     pub(super) fn is_served(&self) -> bool {
-        is_locked(self.pins.dir()) || self.is_superseded()
+        is_locked(self.pins.dir()) || self.another_version_lives()
     }
 }
 

@@ -141,7 +141,7 @@ impl Free {
             let nowhere = matches!(error, pins::Error::NotBpfFs(_));
             return if nowhere { Ok(None) } else { Err(error.into()) };
         }
-        let sole = Sole::try_be(root)?.map_err(|busy| anyhow!(advice(busy)))?;
+        let sole = Sole::try_be(root)?.map_err(|busy| anyhow!("{busy}; {}", advice(busy)))?;
         Ok(Some(Self {
             made: (!there).then(|| root.to_owned()),
             _sole: sole,
@@ -163,13 +163,10 @@ impl Drop for Free {
 
 const fn advice(busy: Busy) -> &'static str {
     match busy {
-        Busy::Starting => "an agent is starting on this node; end it first",
+        Busy::Starting => "end it first",
         Busy::Serving => {
-            "an agent serves this node; end it first (delete its DaemonSet, or stop its service), and what it leaves can be \
-             removed"
+            "end it first (delete its DaemonSet, or stop its service), and what it leaves can be removed"
         }
-        Busy::StandingBy => {
-            "an agent stands by on this node, and will serve it; end it first (delete its DaemonSet, or stop its service)"
-        }
+        Busy::StandingBy => "end it first (delete its DaemonSet, or stop its service)",
     }
 }

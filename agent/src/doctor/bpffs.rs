@@ -190,8 +190,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         Sharing::Unknown => Finding::warning(
             Check::Bpffs,
             format!("{on}; from inside this container it cannot be told whether it is the node's"),
-            "in the DaemonSet, set mountPropagation: HostToContainer where /sys/fs/bpf is mounted; or run this command \
-             on the node",
+            "in the DaemonSet, set mountPropagation: HostToContainer where /sys/fs/bpf is mounted; or run `bpf2iam \
+             doctor` on the node",
         ),
     }]
 }

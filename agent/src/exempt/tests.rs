@@ -23,16 +23,16 @@ impl Listed {
 }
 
 impl List for Listed {
-    fn pods(&self) -> Result<HashSet<CgroupId>, Error> {
+    fn pods(&self) -> Result<HashSet<CgroupId>, redirect::Error> {
         Ok(self.with(|listed| listed.clone()))
     }
 
-    fn add(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+    fn add(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error> {
         self.with(|listed| listed.insert(cgroup));
         Ok(())
     }
 
-    fn remove(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+    fn remove(&mut self, cgroup: CgroupId) -> Result<(), redirect::Error> {
         self.with(|listed| listed.remove(&cgroup));
         Ok(())
     }

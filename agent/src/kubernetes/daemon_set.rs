@@ -12,8 +12,11 @@ mod place;
 
 use std::{fmt, time::Duration};
 
-use futures_util::{Stream, StreamExt as _};
-use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
+use futures_util::{Stream, StreamExt as _, future};
+use k8s_openapi::api::{
+    apps::v1::DaemonSet,
+    core::v1::{Namespace, Node},
+};
 use kube::{
     Api, Client,
     api::{ListParams, WatchEvent, WatchParams},
@@ -79,6 +82,7 @@ enum Seen {
 pub struct Home {
     sets: Api<DaemonSet>,
     nodes: Api<Node>,
+    namespaces: Api<Namespace>,
     name: Name,
     node: String,
     seen: watch::Sender<Seen>,
@@ -97,7 +101,8 @@ impl Home {
     pub fn new(client: Client, name: Name, node: &str) -> Self {
         Self {
             sets: Api::namespaced(client.clone(), &name.namespace),
-            nodes: Api::all(client),
+            nodes: Api::all(client.clone()),
+            namespaces: Api::all(client),
             name,
             node: node.to_owned(),
             seen: watch::Sender::new(Seen::Nothing),
@@ -123,15 +128,24 @@ impl Home {
             Seen::Nothing => Fate::Unknown,
             Seen::Deleted => Fate::Goes("its DaemonSet is deleted"),
             Seen::There(place) if place.is_going() => Fate::Goes("its DaemonSet is being deleted"),
-            Seen::There(place) => {
-                let node = time::timeout_at(deadline, self.nodes.get_opt(&self.node)).await;
-                match node {
-                    Ok(Ok(Some(node))) if !place.is_on(&node) => {
-                        Fate::Goes("its DaemonSet does not select this node any more")
-                    }
-                    _ => Fate::Stays,
-                }
+            Seen::There(place) => self.fate_beside(&place, deadline).await,
+        }
+    }
+
+    /// The same, where the DaemonSet is as it was: then it is about its namespace, of which the pods go first and the DaemonSet
+    /// only when they have gone (`namespaced_resources_deleter.go`, Kubernetes 1.37), or about this node.
+    async fn fate_beside(&self, place: &Place, deadline: Instant) -> Fate {
+        let namespace = self.namespaces.get_opt(&self.name.namespace);
+        let namespace = time::timeout_at(deadline, namespace);
+        let node = time::timeout_at(deadline, self.nodes.get_opt(&self.node));
+        match future::join(namespace, node).await {
+            (Ok(Ok(Some(namespace))), _) if namespace.metadata.deletion_timestamp.is_some() => {
+                Fate::Goes("its namespace is being deleted")
             }
+            (_, Ok(Ok(Some(node)))) if !place.is_on(&node) => {
+                Fate::Goes("its DaemonSet does not select this node any more")
+            }
+            _ => Fate::Stays,
         }
     }
 

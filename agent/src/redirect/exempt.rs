@@ -31,7 +31,12 @@ impl Exempt {
 
     /// Another handle to the same.
     pub(super) fn open(pins: &Pins) -> Result<Self, Error> {
-        let map = MapData::from_pin(pins.map(EXEMPT)).map_err(of(EXEMPT))?;
+        Self::of_version(pins.dir())
+    }
+
+    /// That of another version, whose pins are in `dir`, if it keeps them as we do.
+    pub fn of_version(dir: &Path) -> Result<Self, Error> {
+        let map = MapData::from_pin(Pins::map_in(dir, EXEMPT)).map_err(of(EXEMPT))?;
         let map = Map::HashMap(map).try_into();
         map.map(Self).map_err(of(EXEMPT))
     }
@@ -63,7 +68,7 @@ impl Exempt {
     }
 
     /// Removes those that are not to be kept.
-    pub(super) fn retain(&mut self, keep: impl Fn(CgroupId, Whose) -> bool) -> Result<(), Error> {
+    pub fn retain(&mut self, keep: impl Fn(CgroupId, Whose) -> bool) -> Result<(), Error> {
         let all = self.all()?.into_iter();
         for (cgroup, _) in all.filter(|(cgroup, whose)| !keep(*cgroup, *whose)) {
             self.remove(cgroup)?;
@@ -75,19 +80,5 @@ impl Exempt {
 impl fmt::Debug for Exempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(EXEMPT)
-    }
-}
-
-/// Calls of the agent in this cgroup reach the real service by the programs of another version too, whose pins are in
-/// `dir`, if it keeps them as we do.
-pub(super) fn add_in(dir: &Path, cgroup: CgroupId) {
-    let insert = || -> Result<(), MapError> {
-        let map = Map::HashMap(MapData::from_pin(Pins::map_in(dir, EXEMPT))?);
-        let mut exempt: HashMap<_, u64, u32> = map.try_into()?;
-        exempt.insert(cgroup.get(), Whose::Agent as u32, 0)
-    };
-    if let Err(error) = insert() {
-        let error = anyhow::Error::from(error);
-        tracing::warn!(dir = %dir.display(), "another version may keep us from the metadata service: {error:#}");
     }
 }

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// Somebody else could change what is there.
     #[error(
-        "{} belongs to the user {owner} (--pin-dir); remove it, or give another directory",
+        "{} belongs to the user {owner} (--pin-dir), who can change what is there; give it to root, or remove it",
         .path.display()
     )]
     Owner {
@@ -62,11 +62,12 @@ pub enum Error {
         owner: u32,
     },
     /// It is something else.
-    #[error("{} is no directory (--pin-dir); remove it, or give another directory", .0.display())]
+    #[error("{} is no directory (--pin-dir); remove it", .0.display())]
     NoDirectory(PathBuf),
     /// It is not what we keep under that name.
     #[error(
-        "{} is pinned, and is not ours: {why}; remove what is there with `bpf2iam uninstall`, or give another --pin-dir",
+        "{} is pinned, and is not ours: {why}; see whose it is, and remove this one pin. What else is pinned keeps pods from \
+         the node's role meanwhile",
         .path.display()
     )]
     Foreign {

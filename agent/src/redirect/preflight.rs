@@ -128,17 +128,24 @@ pub fn features() -> Result<(), Missing> {
 }
 
 /// What the programs call, as far as it is newer than their kinds.
-const HELPERS: [(ProgramType, &str, BpfHelper, &str); 9] = {
+const HELPERS: [(ProgramType, &str, BpfHelper, &str); 11] = {
     use BpfHelper as H;
     use ProgramType as P;
     const CONNECT: &str = "cgroup/connect programs";
     const SOCK_OPS: &str = "sock_ops programs";
+    const SKB: &str = "cgroup_skb programs";
     [
         (
             P::CgroupSockAddr,
             CONNECT,
             H::BPF_FUNC_get_current_cgroup_id,
             "get_current_cgroup_id",
+        ),
+        (
+            P::CgroupSockAddr,
+            CONNECT,
+            H::BPF_FUNC_get_current_ancestor_cgroup_id,
+            "get_current_ancestor_cgroup_id",
         ),
         (
             P::CgroupSockAddr,
@@ -184,9 +191,15 @@ const HELPERS: [(ProgramType, &str, BpfHelper, &str); 9] = {
         ),
         (
             P::CgroupSkb,
-            "cgroup_skb programs",
+            SKB,
             H::BPF_FUNC_skb_cgroup_id,
             "skb_cgroup_id",
+        ),
+        (
+            P::CgroupSkb,
+            SKB,
+            H::BPF_FUNC_skb_ancestor_cgroup_id,
+            "skb_ancestor_cgroup_id",
         ),
     ]
 };

@@ -14,13 +14,16 @@ pub struct Sole {
 }
 
 /// Why we are not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Busy {
     /// An agent starts, or another uninstall is at work.
+    #[error("an agent is starting on this node")]
     Starting,
     /// An agent serves.
+    #[error("an agent serves this node")]
     Serving,
     /// An agent stands by, and is to serve when nobody else does.
+    #[error("an agent stands by on this node, and will serve it")]
     StandingBy,
 }
 
@@ -38,14 +41,7 @@ pub enum SoleError {
 impl Sole {
     /// Tries to be the only one of those that pin below `root`.
     pub fn try_be(root: &Path) -> Result<Result<Self, Busy>, SoleError> {
-        let lock = |dir: &Path| match Lock::try_take(dir) {
-            // Another one removes it at this moment, or has not made it yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
-            Ok(None) => Ok(Err(Held)),
-            Ok(lock) => Ok(Ok(lock)),
-            Err(source) => Err(SoleError::Lock(dir.to_owned(), source)),
-        };
-        let Ok(Some(starting)) = lock(root)? else {
+        let Tried::Taken(starting) = try_lock(root)? else {
             return Ok(Err(Busy::Starting));
         };
         let mut locks = vec![starting];
@@ -54,9 +50,10 @@ impl Sole {
                 (dir.dir().to_owned(), Busy::Serving),
                 (dir.maps(), Busy::StandingBy),
             ] {
-                match lock(&dir)? {
-                    Ok(lock) => locks.extend(lock),
-                    Err(Held) => return Ok(Err(busy)),
+                match try_lock(&dir)? {
+                    Tried::Taken(lock) => locks.push(lock),
+                    Tried::Held => return Ok(Err(busy)),
+                    Tried::Nowhere => {}
                 }
             }
         }
@@ -64,8 +61,22 @@ impl Sole {
     }
 }
 
-/// A lock is held by others.
-struct Held;
+/// What comes of trying to take a lock.
+enum Tried {
+    Taken(Lock),
+    /// Another one has it.
+    Held,
+    /// Another one removes the directory at this moment, or has not made it yet.
+    Nowhere,
+}
+
+fn try_lock(dir: &Path) -> Result<Tried, SoleError> {
+    match Lock::try_take(dir) {
+        Ok(lock) => Ok(lock.map_or(Tried::Held, Tried::Taken)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Tried::Nowhere),
+        Err(source) => Err(SoleError::Lock(dir.to_owned(), source)),
+    }
+}
 
 /// That an agent stands by, which is started anew when nobody serves: until then what is pinned keeps its pods from the node's
 /// role. Held until it is dropped.

@@ -35,14 +35,45 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- fail (printf "pinDir %s is not below bpffs %s: only that is mounted from the node" $v.pinDir $v.bpffs) -}}
 {{- end -}}
 {{- $surge := dig "rollingUpdate" "maxSurge" 0 $v.updateStrategy | toString | trimSuffix "%" -}}
-{{- if and $v.listenPort (ne $surge "0") -}}
-{{- fail "listenPort: with a fixed port, two agents cannot run on a node during an upgrade; leave it 0, or set updateStrategy.rollingUpdate to maxSurge: 0 and maxUnavailable: 1 (pods are refused while their agent is replaced)" -}}
+{{- $unavailable := dig "rollingUpdate" "maxUnavailable" 1 $v.updateStrategy | toString | trimSuffix "%" -}}
+{{- if eq (dig "type" "RollingUpdate" $v.updateStrategy) "OnDelete" -}}
+{{- $surge = "0" -}}
+{{- else if eq (eq $surge "0") (eq $unavailable "0") -}}
+{{- fail "updateStrategy.rollingUpdate: Kubernetes takes a maxSurge or a maxUnavailable, one of them and not both; the other one is to be 0" -}}
 {{- end -}}
+{{- $fixed := list -}}
+{{- if $v.listenPort }}{{ $fixed = append $fixed "listenPort" }}{{ end -}}
+{{- range $v.extraArgs -}}
+{{- if regexMatch "^--(app|listen)-port(=|$)" . }}{{ $fixed = append $fixed (printf "%s in extraArgs" .) }}{{ end -}}
+{{- end -}}
+{{- range $v.extraEnv -}}
+{{- if eq .name "BPF2IAM_LISTEN_PORT" }}{{ $fixed = append $fixed (printf "%s in extraEnv" .name) }}{{ end -}}
+{{- end -}}
+{{- if and $fixed (ne $surge "0") -}}
+{{- fail (printf "%s: with a fixed port, two agents cannot run on a node during an upgrade; leave it out, or set updateStrategy.rollingUpdate to maxSurge: 0 and maxUnavailable: 1 (pods are refused while their agent is replaced)" (join ", " $fixed)) -}}
+{{- end -}}
+{{- include "bpf2iam.between" (list "lease" $v.lease "1s" "1h") -}}
+{{- include "bpf2iam.between" (list "sessionDuration" $v.sessionDuration "15m" "12h") -}}
 {{- if and $v.autoDiscoverBaseArn $v.baseRoleArn -}}
 {{- fail "autoDiscoverBaseArn and baseRoleArn: give one of them" -}}
 {{- end -}}
 {{- if and $v.autoDiscoverDefaultRole $v.defaultRole -}}
 {{- fail "autoDiscoverDefaultRole and defaultRole: give one of them" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses a duration, NAME VALUE LEAST MOST, that the agent would refuse. A number is seconds. Empty is the agent's own default. */}}
+{{- define "bpf2iam.between" -}}
+{{- $value := index . 1 | toString -}}
+{{- if regexMatch "^[0-9]+$" $value }}{{ $value = printf "%ss" $value }}{{ end -}}
+{{- if $value -}}
+{{- $seconds := list -}}
+{{- range list $value (index . 2) (index . 3) -}}
+{{- $seconds = append $seconds (toDate "2006" "2000" | mustDateModify . | unixEpoch | int64) -}}
+{{- end -}}
+{{- if or (lt (index $seconds 0) (index $seconds 1)) (gt (index $seconds 0) (index $seconds 2)) -}}
+{{- fail (printf "%s: %s is not from %s to %s" (index . 0) (index . 1 | toString) (index . 2) (index . 3)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

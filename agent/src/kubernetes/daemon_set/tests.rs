@@ -57,6 +57,11 @@ type Asked = Arc<Mutex<Vec<(Instant, String)>>>;
 
 /// A server that lists and lets watch as it is told, the last of each again and again. The node has the label `place=here`.
 fn server(lists: Vec<Said>, watches: Vec<Said>) -> (Client, Asked) {
+    server_with(lists, watches, json!({"metadata": {"name": "bpf2iam"}}))
+}
+
+/// The same, and the agent's namespace is this.
+fn server_with(lists: Vec<Said>, watches: Vec<Said>, namespace: Value) -> (Client, Asked) {
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
     let service = service_fn(move |request: hyper::Request<Body>| {
@@ -69,6 +74,8 @@ fn server(lists: Vec<Said>, watches: Vec<Said>) -> (Client, Asked) {
             seen.lock().unwrap().push((Instant::now(), uri));
             let script = if is_watch { &watches } else { &lists };
             script[number.min(script.len() - 1)].clone()
+        } else if uri.contains("/namespaces/") {
+            Answer(200, namespace.to_string())
         } else {
             let node = json!({"metadata": {"name": "node-1", "labels": {"place": "here"}}});
             Answer(200, node.to_string())
@@ -122,6 +129,14 @@ async fn after(
     watches: Vec<Said>,
 ) -> (Fate, Vec<(Instant, String)>) {
     let (client, asked) = server(lists, watches);
+    fate_by(client, lasting, &asked).await
+}
+
+async fn fate_by(
+    client: Client,
+    lasting: Duration,
+    asked: &Asked,
+) -> (Fate, Vec<(Instant, String)>) {
     let home = Home::new(client, "bpf2iam/agent".parse().unwrap(), "node-1");
     let (signal, drain) = drain::channel();
     let running = tokio::spawn(home.clone().run(drain));
@@ -156,6 +171,20 @@ async fn a_deletion_that_was_watched_counts_when_the_right_to_look_is_gone() {
     let watches = vec![Events(vec![event("DELETED")], LONG)];
     let (fate, _) = after(MOMENT, lists, watches).await;
     assert_eq!(fate, Fate::Goes("its DaemonSet is deleted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_namespace_that_is_being_deleted_the_pods_go_first() {
+    let watch = || vec![Events(Vec::new(), LONG)];
+    let going = json!({
+        "metadata": {"name": "bpf2iam", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+    });
+    let (client, asked) = server_with(vec![there()], watch(), going);
+    let (fate, _) = fate_by(client, MOMENT, &asked).await;
+    assert_eq!(fate, Fate::Goes("its namespace is being deleted"));
+    let (client, asked) = server_with(vec![there()], watch(), json!("<html>"));
+    let (fate, _) = fate_by(client, MOMENT, &asked).await;
+    assert_eq!(fate, Fate::Stays);
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,6 +131,8 @@ fn an_agent_whose_file_system_is_unmounted_says_so_and_goes_on() {
             && line.contains("is on no bpf file system")
     };
     agent.process().wait_for_line(says, PATIENCE).unwrap();
+    let pending = "not ready: waiting for the programs to be looked after\n";
+    assert_eq!(stage.admin("/readyz").unwrap(), pending);
     thread::sleep(Duration::from_millis(1500));
     assert_eq!(attached(&stage), LINKS);
     wait_until_served(&stage, &cart);

@@ -13,8 +13,8 @@ use bpf2iam_support::{
 use rustix::process::Signal;
 
 use crate::scene::{
-    FOUR_CAPABILITIES, NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, beside, host_pod,
-    later, leaks, moved, packets, pod, run, stage, start, text, wait_for_record,
+    FOUR_CAPABILITIES, KEEPS, NODE_KEYS, PATIENCE, assert_refused, assert_role, attempt, beside,
+    host_pod, later, leaks, moved, packets, pod, run, stage, start, text, wait_for_record,
 };
 
 /// What the agent says when it has cut some.
@@ -162,6 +162,10 @@ fn an_agent_that_is_started_anew_or_takes_over_cuts_nothing() {
     assert_cut(&older);
     let others = [&cart, &log].map(|pod| open(&stage, &pod.place(), &STS.to_string()));
     let node = open(&stage, &beside(&stage), V4);
+    let spec = Spec::new("kube-system", "plugin").on_host_network();
+    let plugin = stage.add_pod(spec).unwrap();
+    wait_for_record(agent.process(), KEEPS, |_| true);
+    let exempt = open(&stage, &plugin.place(), V4);
     agent.end(Signal::KILL).unwrap();
     let anew = start(&stage, &DEBUG);
     assert_eq!(looked(anew.process())[1], 0);
@@ -174,7 +178,7 @@ fn an_agent_that_is_started_anew_or_takes_over_cuts_nothing() {
     for report in others.map(ask) {
         assert_eq!((report.peer, report.status), (Some(STS), Some(400)));
     }
-    assert!(leaks(&ask(node)));
+    assert!(leaks(&ask(node)) && leaks(&ask(exempt)));
 }
 
 #[test]

@@ -9,13 +9,9 @@ use bpf2iam_support::{
 use rustix::process::Signal;
 
 use crate::scene::{
-    NODE_KEYS, PATIENCE, assert_nobody_there, assert_role, attempt, exposed, leaks, pod, stage,
-    start, wait_for_record,
+    KEEPS, NODE_KEYS, PATIENCE, assert_nobody_there, assert_role, attempt, exposed, leaks, pod,
+    says, stage, start, wait_for_record,
 };
-
-/// What the agent says of each.
-const KEEPS: &str =
-    "keeps the node's identity, and its way to the real metadata service (--node-role-for)";
 
 /// A pod as a network plugin's.
 fn network(stage: &Stage, name: &str) -> Pod {
@@ -29,6 +25,17 @@ fn exempt(agent: &Agent) -> usize {
     status["kernel"]["exempt"]["pods"].as_array().unwrap().len()
 }
 
+/// The pod reaches the real service, and not by way of the agent.
+#[track_caller]
+fn assert_passes(stage: &Stage, agent: &Agent, pod: &Pod) {
+    let passed = agent.kernel_total("exempt").unwrap();
+    assert!(exposed(stage, &pod.place()));
+    assert!(
+        agent.kernel_total("exempt").unwrap() > passed,
+        "it went by the agent"
+    );
+}
+
 #[test]
 fn a_pod_that_keeps_the_nodes_role_keeps_it_while_no_agent_runs() {
     let Some(stage) = stage() else { return };
@@ -38,12 +45,7 @@ fn a_pod_that_keeps_the_nodes_role_keeps_it_while_no_agent_runs() {
         record["pod"] == "kube-system/plugin"
     });
     assert_eq!(exempt(&agent), 1);
-    let passed = agent.kernel_total("exempt").unwrap();
-    assert!(exposed(&stage, &plugin.place()));
-    assert!(
-        agent.kernel_total("exempt").unwrap() > passed,
-        "it went by the agent"
-    );
+    assert_passes(&stage, &agent, &plugin);
     agent.end(Signal::KILL).unwrap();
     for _ in 0..20 {
         assert!(exposed(&stage, &plugin.place()));
@@ -51,7 +53,8 @@ fn a_pod_that_keeps_the_nodes_role_keeps_it_while_no_agent_runs() {
     }
     // The next one finds it so, and another that is told otherwise ends it.
     let agent = start(&stage, &[]);
-    assert!(exposed(&stage, &plugin.place()));
+    assert_passes(&stage, &agent, &plugin);
+    assert!(!says(agent.process(), KEEPS), "it was not exempt any more");
     agent.end(Signal::KILL).unwrap();
     let agent = start(&stage, &["--node-role-for", "none"]);
     let none = || Ok(exempt(&agent) == 0);
@@ -69,7 +72,7 @@ fn a_pod_that_comes_later_is_exempt_and_one_that_goes_leaves_nothing() {
     let plugin = network(&stage, "plugin");
     let one = || Ok(exempt(&agent) == 1);
     assert!(wait_until(PATIENCE, one).unwrap());
-    assert!(exposed(&stage, &plugin.place()));
+    assert_passes(&stage, &agent, &plugin);
     drop(plugin);
     let none = || Ok(exempt(&agent) == 0);
     assert!(wait_until(PATIENCE, none).unwrap());

@@ -226,6 +226,10 @@ pub(crate) fn says(process: &Process, what: &str) -> bool {
     process.lines().iter().any(|line| line.contains(what))
 }
 
+/// What the agent says of a pod that it does not redirect.
+pub(crate) const KEEPS: &str =
+    "keeps the node's identity, and its way to the real metadata service (--node-role-for)";
+
 /// Whether an agent has said that it is ready.
 pub(crate) fn says_ready(process: &Process) -> bool {
     says(process, "\"message\":\"ready\"")

@@ -6,10 +6,14 @@
 use std::{
     env,
     fs::{self, File},
+    thread,
+    time::Duration,
 };
 
 use bpf2iam_ebpf::abi;
+use bpf2iam_kernel::objects::wait_until;
 use bpf2iam_support::{
+    pod::Spec,
     privilege::not_tried,
     process::Process,
     siege::Siege,
@@ -23,14 +27,16 @@ use rustix::{
 use crate::{
     footprint::{LINKS, attached, version, version_of, versions},
     scene::{
-        DISPLACED, PATIENCE, SHORT_LEASE, assert_role, attempt, pod, says, stage, start,
-        wait_for_record, wait_until_served,
+        DISPLACED, KEEPS, PATIENCE, SHORT_LEASE, assert_role, attempt, exposed, pod, says, stage,
+        start, wait_for_record, wait_until_served,
     },
     takeover::assert_unnoticed,
 };
 
 /// Names the other agent.
 const OTHER: &str = "BPF2IAM_OTHER_BIN";
+/// Several looks after the programs.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// The other agent, if there is one; else that is said.
 pub(crate) fn other() -> Option<String> {
@@ -63,8 +69,11 @@ fn agents_of_two_versions_take_over_from_each_other_in_order() {
     let Some(other) = other() else { return };
     let Some(stage) = stage() else { return };
     let cart = pod(&stage, "cart");
+    let plugin = Spec::new("kube-system", "plugin").on_host_network();
+    let plugin = stage.add_pod(plugin).unwrap();
     let mut old = start_one(&stage, None);
     old.wait_for_keys().unwrap();
+    wait_for_record(old.process(), KEEPS, |_| true);
     for next in [Some(other.as_str()), None] {
         let siege = Siege::begin(&stage, &cart).unwrap();
         let new = start_one(&stage, next);
@@ -72,15 +81,34 @@ fn agents_of_two_versions_take_over_from_each_other_in_order() {
         assert_eq!((attached(&stage), versions(&stage)), (LINKS, 1));
         assert!(old.stop().unwrap().success());
         assert_unnoticed(&siege.end().unwrap());
+        assert!(!says(new.process(), KEEPS), "nobody was exempt any more");
         assert_role(&attempt(&stage, &cart.place(), &["connect"]), "cart");
         old = new;
     }
     for next in [Some(other.as_str()), None] {
         old.end(Signal::KILL).unwrap();
         old = start_one(&stage, next);
+        assert!(exposed(&stage, &plugin.place()));
+        assert!(!says(old.process(), KEEPS), "nobody was exempt any more");
         wait_until_served(&stage, &cart);
         assert_eq!((attached(&stage), versions(&stage)), (LINKS, 1));
     }
+}
+
+/// One that is killed while it takes over leaves programs that refuse whom ours let through.
+#[test]
+fn what_a_dead_agent_of_another_version_has_left_is_taken_away_by_the_one_that_serves() {
+    let Some(stage) = stage() else { return };
+    let _agent = start(&stage, &SHORT_LEASE);
+    let newer = version_of(&stage, abi::VERSION + 1);
+    fs::create_dir_all(newer.join("links")).unwrap();
+    let lock = File::open(&newer).unwrap();
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    thread::sleep(MOMENT);
+    assert!(newer.exists());
+    drop(lock);
+    assert!(wait_until(PATIENCE, || Ok(!newer.exists())).unwrap());
+    assert_eq!((attached(&stage), versions(&stage)), (LINKS, 1));
 }
 
 /// Of the other version there is here what ours sees of it: its lock, its links, and that ours are gone.
