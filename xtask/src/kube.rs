@@ -94,7 +94,9 @@ impl Cluster {
 
     /// Shows the end of what each of these programs of it has said.
     pub(crate) fn show_logs(&self, programs: &[&str]) {
-        programs.iter().for_each(|program| self.show_log(program));
+        for program in programs {
+            self.show_log(program);
+        }
     }
 
     fn show_log(&self, program: &str) {
