@@ -10,7 +10,7 @@ for name; do
 	# shellcheck disable=SC2086  # pids are words
 	kill -KILL $pids
 	for pid in $pids; do
-		while [ -e "/proc/$pid" ]; do sleep 0.02; done
+		wait_for 30 "the end of $name" test ! -e "/proc/$pid"
 	done
 	readarray -d '' args <"$RUN/daemons/$name"
 	daemon "$name" "${args[@]}"

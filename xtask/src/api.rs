@@ -7,14 +7,15 @@ use anyhow::{Result, bail, ensure};
 use rustix::process::geteuid;
 
 use crate::{
-    build::{self, Built},
+    build,
     cx::Cx,
+    helm::Helm,
     install,
     interrupt::Interrupt,
     kube::{self, Cluster},
     profile::Profile,
     programs,
-    tier::{self, Outcome, Tier},
+    tier::{self, Tier},
 };
 
 /// What the tests set a node up with, besides what the cluster is made with.
@@ -41,33 +42,23 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<()> {
     let wanted: Vec<_> = kube::NEEDS.into_iter().chain(NEEDS).collect();
     install::debian(cx, &wanted)?;
     let kubernetes = kube::programs::control_plane(cx)?;
+    let helm = Helm::ensure(cx)?;
     let built = build::all(cx, Profile::Dev)?;
     programs::around(built.agent.clone(), cx, Profile::Dev, &[])?;
     let interrupt = Interrupt::listen()?;
     let cluster = Cluster::control_plane(cx, kubernetes)?;
-    let outcome = tests(cx, args, &built, &cluster, &interrupt);
-    cluster.down()?;
-    if interrupt.came() {
-        bail!("interrupted; the cluster is removed");
-    }
-    tier::summary(&[(API.name, outcome?)], &args.filter)
-}
-
-/// Runs them. When a signal comes they lose the cluster, and end by that.
-fn tests(
-    cx: &Cx,
-    args: &Args,
-    built: &Built,
-    cluster: &Cluster,
-    interrupt: &Interrupt,
-) -> Result<Outcome> {
-    let environment = cluster.environment()?;
+    let mut environment = cluster.environment()?;
+    environment.push(helm.variable());
     let outcome = interrupt.during(
-        || API.run_in(cx, &args.filter, Some(built), &environment),
+        || API.run_in(cx, &args.filter, Some(&built), &environment),
         || cluster.abandon(),
     );
     if outcome.is_failure() && !interrupt.came() {
         cluster.show_logs(&["kube-apiserver"]);
     }
-    Ok(outcome)
+    cluster.down()?;
+    if interrupt.came() {
+        bail!("interrupted; the cluster is removed");
+    }
+    tier::summary(&[(API.name, outcome)], &args.filter)
 }

@@ -118,10 +118,7 @@ fn tests(
             images::load(cluster, &set.agent)?;
             set.clients.load(cluster, &set.standins)?;
             let _outside = outside::start(cluster, &set.standins)?;
-            environment.push((
-                "BPF2IAM_HELM".to_owned(),
-                set.helm.program().display().to_string(),
-            ));
+            environment.push(set.helm.variable());
             if args.measure {
                 return measure(set, &environment);
             }

@@ -33,9 +33,10 @@ impl Helm {
         })
     }
 
-    /// The program itself, for whoever has a place for it.
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
+    /// Where tests find the program.
+    pub(crate) fn variable(&self) -> (String, String) {
+        let program = self.program.display().to_string();
+        ("BPF2IAM_HELM".to_owned(), program)
     }
 
     /// One of its commands.

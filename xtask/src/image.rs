@@ -55,11 +55,13 @@ pub(crate) fn archive(cx: &Cx, names: &[Name], output: Option<&Path>) -> Result<
     let agent = agent(cx)?;
     say::step("make the image");
     let home = cx.target_dir().join("image");
-    remove(&home)?;
-    let root = home.join("root");
+    // Whatever else is beside them stays: the archive of another run, with other names.
+    let parts = home.join("parts");
+    remove(&parts)?;
+    let root = parts.join("root");
     root::write(cx, &agent, &root)?;
     let place = output.map_or_else(|| home.join("bpf2iam.oci.tar"), Path::to_owned);
-    let image = oci::write(&root, &recipe, names, &home, &place)?;
+    let image = oci::write(&root, &recipe, names, &parts, &place)?;
     for name in names {
         say::line(format!("image     {name}"));
     }

@@ -104,7 +104,12 @@ impl Cluster {
 }
 
 fn written(object: &Value) -> Result<NamedTempFile> {
+    file_of(&object.to_string())
+}
+
+/// A file with this text, for `--filename`.
+pub fn file_of(text: &str) -> Result<NamedTempFile> {
     let mut file = NamedTempFile::new().context("a scratch file")?;
-    file.write_all(object.to_string().as_bytes())?;
+    file.write_all(text.as_bytes())?;
     Ok(file)
 }

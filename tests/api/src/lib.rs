@@ -7,7 +7,8 @@
 pub mod account;
 mod cluster;
 pub mod deploy;
-mod kubectl;
+pub mod helm;
+pub mod kubectl;
 pub mod line;
 pub mod object;
 pub mod token;

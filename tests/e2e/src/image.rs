@@ -3,7 +3,7 @@
 /// A shell, curl, and clients on AWS SDKs.
 pub const CLIENTS: &str = "local/clients:1";
 /// The agent's, without its tag.
-pub const AGENT: &str = "localhost/bpf2iam";
+pub const AGENT: &str = "bpf2iam";
 /// The version that is installed.
 pub const VERSION: &str = "0.1.0";
 /// One to upgrade to.

@@ -1,28 +1,15 @@
 //! The agent, installed as an operator does it: with Helm, from the chart as it is shipped.
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsStr, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
+use bpf2iam_api::helm::CHART;
 use serde_json::Value;
 
-use crate::{
-    Site, image,
-    site::{path, said},
-    wait,
-};
+use crate::{Site, image, site::said, wait};
 
-/// `helm` of the version that renders the manifests.
-const HELM: &str = "BPF2IAM_HELM";
 /// The administrator's.
 const KUBECONFIG: &str = "BPF2IAM_CLUSTER_KUBECONFIG";
-/// The chart.
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart");
 /// What this cluster needs of it.
 pub const VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/values.yaml");
 /// The release, the DaemonSet, and the namespace of both.
@@ -30,26 +17,12 @@ pub const AGENT: &str = "bpf2iam";
 /// What the agent's pods are found by.
 const SELECTOR: &str = "app.kubernetes.io/name=bpf2iam";
 
-/// Helm.
-#[derive(Clone, Debug)]
-pub struct Helm {
-    program: PathBuf,
-}
-
-impl Helm {
-    pub(crate) fn find() -> Result<Self> {
-        Ok(Self {
-            program: path(HELM)?,
-        })
-    }
-}
-
 impl Site {
     /// A program as an operator of the cluster runs it, with `helm` and `kubectl` at hand.
     pub fn operator(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let home = self.state().join("helm");
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
-        let tools = [self.helm.program.as_path(), self.cluster.kubectl_program()];
+        let tools = [self.helm.as_path(), self.cluster.kubectl_program()];
         let tools = tools.into_iter().filter_map(Path::parent);
         let path = env::var_os("PATH").unwrap_or_default();
         let path: Vec<_> = tools
@@ -68,7 +41,8 @@ impl Site {
     /// What `helm ARGS` prints.
     pub fn helm(&self, args: &[&str]) -> Result<String> {
         let mut helm = self.operator("helm")?;
-        said(&format!("helm {}", args.join(" ")), helm.args(args))
+        let what = format!("helm {}", args.join(" "));
+        said(&what, helm.args(args), wait::PATIENCE)
     }
 
     /// Installs the agent with these values besides the cluster's own, or changes it to that, and waits until it is ready.
@@ -93,9 +67,14 @@ impl Site {
 
     /// Removes it, and waits until its pod is gone.
     pub fn uninstall(&self) -> Result<()> {
-        self.helm(&["uninstall", AGENT, "--namespace", AGENT])?;
+        self.uninstall_as(AGENT)
+    }
+
+    /// The same under another name.
+    pub fn uninstall_as(&self, release: &str) -> Result<()> {
+        self.helm(&["uninstall", release, "--namespace", release])?;
         wait::until("the end of the agent's pods", || {
-            let pods = self.agent_pods()?;
+            let pods = self.pods_of(release)?;
             Ok(if pods.is_empty() {
                 Ok(())
             } else {
@@ -149,7 +128,7 @@ impl Site {
                 Err(format!("{pods:?}"))
             })
         });
-        rolled_out.with_context(|| self.about_the_agent())
+        rolled_out.with_context(|| self.about(release))
     }
 
     /// Waits until the agent itself says that it is ready, and so serves.
@@ -206,10 +185,15 @@ impl Site {
 
     /// What it has logged.
     pub fn agent_log(&self) -> Result<String> {
+        self.log_of(AGENT)
+    }
+
+    /// What the one of this release has logged.
+    pub fn log_of(&self, release: &str) -> Result<String> {
         let args = [
             "logs",
             "--namespace",
-            AGENT,
+            release,
             "--selector",
             SELECTOR,
             "--tail=-1",
@@ -218,9 +202,9 @@ impl Site {
     }
 
     /// For whoever has to find out why it is not ready.
-    fn about_the_agent(&self) -> String {
-        let pods = ["describe", "pods", "--namespace", AGENT];
-        let [pods, log] = [self.cluster.kubectl(&pods), self.agent_log()]
+    fn about(&self, release: &str) -> String {
+        let pods = ["describe", "pods", "--namespace", release];
+        let [pods, log] = [self.cluster.kubectl(&pods), self.log_of(release)]
             .map(|text| text.unwrap_or_else(|error| format!("{error:#}")));
         format!("the agent is not ready\n{pods}\n{log}")
     }

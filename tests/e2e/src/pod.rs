@@ -14,6 +14,8 @@ pub const BASE_ARN: &str = "arn:aws:iam::123456789012:role/";
 pub const WHOAMI: &str = "/clients/whoami";
 /// Where role names are found.
 pub const LIST: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
+/// What a pod does while it is asked for nothing.
+pub const IDLE: &str = "while :; do sleep 1; done";
 /// What an SDK has to know here.
 const ENVIRONMENT: [(&str, &str); 3] = [
     ("AWS_REGION", "eu-west-1"),
@@ -65,6 +67,39 @@ impl Site {
         let mut pod = self.pod(name, script);
         pod["metadata"]["annotations"][ROLE] = json!(name);
         pod
+    }
+
+    /// A Job of one such pod, of the same name.
+    pub fn job(pod: &Value) -> Result<Value> {
+        let (namespace, name) = names(pod)?;
+        let template = json!({
+            "metadata": { "annotations": pod["metadata"]["annotations"] },
+            "spec": pod["spec"],
+        });
+        Ok(json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": { "namespace": namespace, "name": name },
+            "spec": { "template": template, "backoffLimit": 0 },
+        }))
+    }
+
+    /// What a Job of one pod has printed when it is complete.
+    pub fn run_job(&self, job: &Value) -> Result<String> {
+        self.cluster.apply(job)?;
+        let (namespace, name) = names(job)?;
+        let place = ["--namespace", namespace, &format!("job/{name}")];
+        // Less than kubectl itself may take.
+        let wait = ["wait", "--for=condition=complete", "--timeout=50s"];
+        self.cluster.kubectl(&[&wait[..], &place].concat())?;
+        self.cluster.kubectl(&[&["logs"][..], &place].concat())
+    }
+
+    /// Deletes a Job and its pod.
+    pub fn delete_job(&self, job: &Value) -> Result<()> {
+        let (namespace, name) = names(job)?;
+        let delete = ["delete", "job", name, "--namespace", namespace];
+        self.cluster.kubectl(&delete).map(drop)
     }
 
     /// What it has printed when it has come to its end.
@@ -150,12 +185,12 @@ impl Site {
     }
 }
 
-/// Its namespace and its name.
-pub fn names(pod: &Value) -> Result<(&str, &str)> {
+/// The namespace and the name of an object.
+pub fn names(object: &Value) -> Result<(&str, &str)> {
     let field = |field: &str| {
-        pod["metadata"][field]
+        object["metadata"][field]
             .as_str()
-            .with_context(|| format!("a pod's {field}"))
+            .with_context(|| format!("an object's {field}"))
     };
     Ok((field("namespace")?, field("name")?))
 }

@@ -1,7 +1,5 @@
 //! Clients in many pods that ask all the time: what they get while something happens to the agent.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use bpf2iam_support::{
     client::{Spells, reported},
@@ -10,12 +8,8 @@ use bpf2iam_support::{
 };
 use serde_json::{Value, json};
 
-use crate::Site;
+use crate::{Site, pod::IDLE, wait::PATIENCE};
 
-/// How long the clients may take to begin, and to report.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// What a pod does while it is asked for nothing.
-const IDLE: &str = "while :; do sleep 1; done";
 /// What runs in each pod. They leave something of two cores to everybody else.
 const CLIENT: &str = "pod-client siege --threads 1 --pause 100000 --other node-role --expect";
 

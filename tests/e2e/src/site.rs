@@ -9,25 +9,25 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bpf2iam_api::Cluster;
+use bpf2iam_api::{Cluster, helm};
 use bpf2iam_support::process::output;
 
-use crate::{Outside, install::Helm};
+use crate::{Outside, wait};
 
 /// The directory of the cluster's scripts.
 const SCRIPTS: &str = "BPF2IAM_CLUSTER_SCRIPTS";
 /// The directory of one cluster.
 const WORK: &str = "WORK";
-/// How long a script may take.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a restart may take: longer than the script waits for all that it restarts.
+const RESTART: Duration = Duration::from_mins(5);
 
 /// The cluster, for one test alone as long as it has this.
 #[derive(Debug)]
 pub struct Site {
     /// Its API server.
     pub cluster: Cluster,
-    /// What is installed with it.
-    pub helm: Helm,
+    /// What is installed with: `helm` of the version that renders the manifests.
+    pub(crate) helm: PathBuf,
     /// What is around it.
     pub outside: Outside,
     /// A namespace for this test's pods. It is taken away at the end.
@@ -68,7 +68,7 @@ impl Site {
         let state = path(WORK)?.join("run");
         let site = Self {
             namespace: cluster.add_namespace(stem)?,
-            helm: Helm::find()?,
+            helm: helm::program()?,
             outside: Outside {
                 state: state.clone(),
             },
@@ -88,8 +88,18 @@ impl Site {
 
     /// What one of the cluster's scripts prints.
     pub fn script(&self, name: &str, args: &[&str]) -> Result<String> {
+        self.script_within(wait::PATIENCE, name, args)
+    }
+
+    /// Kills daemons of the node, and starts them again.
+    pub fn restart(&self, daemons: &[&str]) -> Result<()> {
+        self.script_within(RESTART, "restart.sh", daemons).map(drop)
+    }
+
+    fn script_within(&self, patience: Duration, name: &str, args: &[&str]) -> Result<String> {
         let mut command = Command::new(self.scripts.join(name));
-        said(&format!("{name} {}", args.join(" ")), command.args(args))
+        let what = format!("{name} {}", args.join(" "));
+        said(&what, command.args(args), patience)
     }
 
     /// What a command prints on the node, outside any pod.
@@ -111,13 +121,13 @@ impl Drop for Site {
     }
 }
 
-/// What a command prints; fails if it does, with what it said.
-pub(crate) fn said(what: &str, command: &mut Command) -> Result<String> {
+/// What a command prints; fails if it does, with what it said, or takes longer.
+pub(crate) fn said(what: &str, command: &mut Command, patience: Duration) -> Result<String> {
     let Output {
         status,
         stdout,
         stderr,
-    } = output(command, PATIENCE).with_context(|| what.to_owned())?;
+    } = output(command, patience).with_context(|| what.to_owned())?;
     let said = String::from_utf8_lossy(&stderr);
     let stdout = String::from_utf8_lossy(&stdout).into_owned();
     ensure!(
@@ -128,6 +138,6 @@ pub(crate) fn said(what: &str, command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-pub(crate) fn path(name: &str) -> Result<PathBuf> {
+fn path(name: &str) -> Result<PathBuf> {
     Ok(env::var_os(name).with_context(|| name.to_owned())?.into())
 }

@@ -75,7 +75,7 @@ pub enum Outcome {
     Cut,
     /// Nothing came for as long as a client waits.
     Silence,
-    /// Anything else.
+    /// Anything else. Whoever lets a [busy](Spell::is_busy) agent pass says so.
     Wrong,
 }
 

@@ -6,13 +6,15 @@ use anyhow::Result;
 
 use crate::{cx::Cx, exec, image, kube::Cluster};
 
-/// Its names there: what is installed, and what it is upgraded to. A kubelet takes a name without a host for one of a registry.
-const AGENT: [&str; 2] = ["localhost/bpf2iam:0.1.0", "localhost/bpf2iam:0.2.0"];
+/// Its names there: what is installed, by the name that it has if nothing else is said, and what it is upgraded to.
+const AGENT: [&str; 2] = ["bpf2iam:0.1.0", "bpf2iam:0.2.0"];
+/// Where the archive goes, among the images: not where somebody looks for the one to ship.
+const ARCHIVE: &str = "image/cluster.oci.tar";
 
 /// Makes it, as it is shipped.
 pub(super) fn archive(cx: &Cx) -> Result<PathBuf> {
     let names: Result<Vec<_>, _> = AGENT.iter().map(|name| name.parse()).collect();
-    image::archive(cx, &names?, None)
+    image::archive(cx, &names?, Some(&cx.target_dir().join(ARCHIVE)))
 }
 
 /// Loads it, as a node has it after a pull.

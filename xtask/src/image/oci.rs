@@ -1,7 +1,8 @@
 //! The archive: an OCI image layout in a tar file, as `ctr images import`, `podman load` and `skopeo copy oci-archive:` read it.
 //!
 //! One layer, one manifest, as many names as wanted. Nothing in it depends on when or by whom it was made. The media types and the
-//! annotations are those of the OCI image specification 1.1; `io.containerd.image.name` is containerd's own.
+//! annotations are those of the OCI image specification 1.1; `io.containerd.image.name` is containerd's own, whose CRI knows images by
+//! their whole names.
 
 use std::{env::consts::ARCH, fs, path::Path, process::Command};
 
@@ -90,7 +91,7 @@ fn index(manifest: &Value, names: &[Name]) -> Value {
     let named = |name: &Name| {
         let mut manifest = manifest.clone();
         manifest["annotations"] = json!({
-            "io.containerd.image.name": name.to_string(),
+            "io.containerd.image.name": name.canonical(),
             "org.opencontainers.image.ref.name": name.to_string(),
         });
         manifest
@@ -198,7 +199,8 @@ mod tests {
         for (manifest, name) in manifests.iter().zip(["a:1", "a:2"]) {
             assert_eq!(manifest["digest"], image.digest);
             let said = &manifest["annotations"];
-            assert_eq!(said["io.containerd.image.name"], name);
+            let canonical = format!("docker.io/library/{name}");
+            assert_eq!(said["io.containerd.image.name"], canonical);
             assert_eq!(said["org.opencontainers.image.ref.name"], name);
         }
         assert_eq!(manifests.len(), 2);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod line;
@@ -20,6 +22,8 @@ mod rules;
 mod scene;
 #[cfg(test)]
 mod smoke;
+#[cfg(test)]
+mod taint;
 #[cfg(test)]
 mod tapped;
 #[cfg(test)]

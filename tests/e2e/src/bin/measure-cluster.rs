@@ -8,11 +8,23 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bpf2iam_e2e::{Site, install::AGENT, pod::assert_role, wait};
+use bpf2iam_e2e::{
+    Site,
+    install::AGENT,
+    pod::{IDLE, assert_role},
+    wait,
+};
 use serde_json::{Value, json};
 
 /// How many pods and Jobs come one after another, and how often the agent is installed.
 const ROUNDS: &str = "BPF2IAM_ROUNDS";
+/// What is wanted: milliseconds to credentials in 99 of 100 pods and in any pod, MiB of memory, milliseconds to ready.
+const P99: f64 = 50.0;
+const MOST: f64 = 500.0;
+const MEMORY: f64 = 32.0;
+const START: f64 = 3000.0;
+/// So many times as much is a failure.
+const MARGIN: f64 = 2.0;
 /// Prints when it began, when it had its pod's keys, and the same with keys that it needs not ask for.
 const FIRST: &str = "/bin/date +%s%N; /clients/whoami first; /bin/date +%s%N;
     AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=x /clients/whoami first";
@@ -47,11 +59,21 @@ fn credentials(site: &Site, rounds: usize) -> Result<()> {
     let [ours, reference] = [ours, reference].map(sorted);
     let (p50, p99, max) = (at(&ours, 50), at(&ours, 99), at(&ours, 100));
     println!(
-        "first instruction to credentials, {rounds} pods: p50 {p50:.1} ms, p99 {p99:.1} ms (wanted: 50), most {max:.1} ms (wanted: 500); \
+        "first instruction to credentials, {rounds} pods: p50 {p50:.1} ms, p99 {p99:.1} ms (wanted: {P99}), most {max:.1} ms (wanted: {MOST}); \
          {:.2} x of the same client with keys in its environment (p50 {:.1} ms, p99 {:.1} ms)",
         p50 / at(&reference, 50),
         at(&reference, 50),
         at(&reference, 99),
+    );
+    had("ms in 99 of 100 pods", p99, P99)?;
+    had("ms in any pod", max, MOST)
+}
+
+/// Fails where a figure is not what is wanted by far: the machine has other things to do.
+fn had(what: &str, figure: f64, wanted: f64) -> Result<()> {
+    ensure!(
+        figure < wanted * MARGIN,
+        "{figure:.1} {what}, {wanted} wanted"
     );
     Ok(())
 }
@@ -62,11 +84,13 @@ fn jobs(site: &Site, rounds: usize) -> Result<()> {
     for number in 0..rounds {
         let name = format!("second-{number}");
         let pod = site.pod_with_role(&name, "/clients/whoami; sleep 1");
-        let said = site.run(&pod)?;
+        let job = Site::job(&pod)?;
+        let said = site.run_job(&job)?;
         good += usize::from(said.contains(&format!(":assumed-role/{name}/")));
-        site.delete(&pod)?;
+        site.delete_job(&job)?;
     }
-    println!("one-second pods that had their role: {good} of {rounds} (wanted: all)");
+    println!("one-second Jobs that had their role: {good} of {rounds} (wanted: all)");
+    ensure!(good == rounds, "{good} of {rounds} Jobs had their role");
     Ok(())
 }
 
@@ -81,12 +105,12 @@ fn memory(site: &Site) -> Result<()> {
     let memory = &agent.context("the agent in the kubelet's summary")?["containers"][0]["memory"];
     let mib = |field: &str| memory[field].as_f64().unwrap_or(f64::NAN) / f64::from(1 << 20);
     println!(
-        "memory of the agent's container: {:.1} MiB (wanted: 32), {:.1} MiB of it in use, {:.1} MiB resident",
+        "memory of the agent's container: {:.1} MiB (wanted: {MEMORY}), {:.1} MiB of it in use, {:.1} MiB resident",
         mib("usageBytes"),
         mib("workingSetBytes"),
         mib("rssBytes"),
     );
-    Ok(())
+    had("MiB of memory", mib("usageBytes"), MEMORY)
 }
 
 /// From the DaemonSet applied to the agent ready, and the same of one that does nothing.
@@ -109,19 +133,19 @@ fn starts(site: &Site, rounds: usize) -> Result<()> {
     assert_role(&said, "after");
     let [ours, reference] = [ours, reference].map(sorted);
     println!(
-        "DaemonSet applied to ready, {rounds} times: p50 {:.0} ms, most {:.0} ms (wanted: 3000); {:.2} x of one that does nothing ({:.0} ms)",
+        "DaemonSet applied to ready, {rounds} times: p50 {:.0} ms, most {:.0} ms (wanted: {START}); {:.2} x of one that does nothing ({:.0} ms)",
         at(&ours, 50),
         at(&ours, 100),
         at(&ours, 50) / at(&reference, 50),
         at(&reference, 50),
     );
-    Ok(())
+    had("ms to ready", at(&ours, 100), START)
 }
 
 /// A DaemonSet on the node's network that only waits.
 fn idle(site: &Site) -> Result<Duration> {
     let labels = json!({ "app": "idle" });
-    let mut pod = site.pod("idle", "while :; do sleep 1; done")["spec"].clone();
+    let mut pod = site.pod("idle", IDLE)["spec"].clone();
     pod["restartPolicy"] = json!("Always");
     pod["hostNetwork"] = json!(true);
     pod["containers"][0]["readinessProbe"] =

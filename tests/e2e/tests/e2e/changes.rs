@@ -1,19 +1,23 @@
 //! What changes while pods run.
 
+use std::time::Duration;
+
 use bpf2iam_e2e::{
     Site,
-    pod::{LIST, ROLE, WHOAMI, assert_role, names},
-    wait,
+    pod::{IDLE, LIST, ROLE, WHOAMI, assert_role, names},
+    wait::{self, PATIENCE},
 };
 use serde_json::{Value, json};
 
-/// A pod that does nothing until it is told to.
-const IDLE: &str = "while :; do sleep 1; done";
+/// How long after a change another answer may take, kubectl's own time included.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Waits until its role list says this: a role, or a status.
-fn wait_for_answer(site: &Site, pod: &Value, expected: &str) {
+#[track_caller]
+fn wait_for_answer(site: &Site, pod: &Value, expected: &str, patience: Duration) {
     let ask = format!("curl -s -m 5 -w ' %{{http_code}}' {LIST} || true");
-    let answer = wait::until(
+    let answer = wait::within(
+        patience,
         &format!("{expected} in {}", pod["metadata"]["name"]),
         || {
             let said = site.exec(pod, "main", &["sh", "-c", &ask])?;
@@ -31,7 +35,7 @@ fn a_role_that_is_named_or_taken_away_later_counts_at_the_next_request() {
     };
     let pod = site.pod("cart", IDLE);
     site.start(&pod).unwrap();
-    wait_for_answer(&site, &pod, "404");
+    wait_for_answer(&site, &pod, "404", PATIENCE);
     let annotate = |annotation: &str| {
         let annotated = site
             .cluster
@@ -39,12 +43,12 @@ fn a_role_that_is_named_or_taken_away_later_counts_at_the_next_request() {
         annotated.unwrap();
     };
     annotate(&format!("{ROLE}=later"));
-    wait_for_answer(&site, &pod, "later");
+    wait_for_answer(&site, &pod, "later", SOON);
     assert_role(&site.exec(&pod, "main", &[WHOAMI]).unwrap(), "later");
     annotate(&format!("{ROLE}=other"));
-    wait_for_answer(&site, &pod, "other");
+    wait_for_answer(&site, &pod, "other", SOON);
     annotate(&format!("{ROLE}-"));
-    wait_for_answer(&site, &pod, "404");
+    wait_for_answer(&site, &pod, "404", SOON);
 }
 
 #[test]
@@ -60,8 +64,8 @@ fn a_role_that_the_namespace_does_not_allow_is_refused_with_an_event() {
     for pod in [&cart, &till] {
         site.start(pod).unwrap();
     }
-    wait_for_answer(&site, &cart, "cart");
-    wait_for_answer(&site, &till, "404");
+    wait_for_answer(&site, &cart, "cart", PATIENCE);
+    wait_for_answer(&site, &till, "404", PATIENCE);
     let event = wait::until("the Event", || {
         let events = site
             .cluster

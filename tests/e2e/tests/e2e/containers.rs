@@ -1,8 +1,8 @@
 //! The containers of one pod: those that come before, beside and after the main one.
 
 use bpf2iam_e2e::{
-    Site, image,
-    pod::{WHOAMI, assert_role, container, names},
+    Site,
+    pod::{IDLE, WHOAMI, assert_role, container, names},
     wait,
 };
 use serde_json::json;
@@ -38,13 +38,12 @@ fn what_is_executed_or_debugged_in_a_pod_has_its_role() {
     let Some(site) = Site::find_or_skip("exec") else {
         return;
     };
-    let pod = site.pod_with_role("cart", "while :; do sleep 1; done");
+    let pod = site.pod_with_role("cart", IDLE);
     site.start(&pod).unwrap();
     assert_role(&site.exec(&pod, "main", &[WHOAMI]).unwrap(), "cart");
     // As kubectl debug does.
     let (namespace, name) = names(&pod).unwrap();
-    let mut ephemeral = container("debug", WHOAMI);
-    ephemeral["image"] = json!(image::CLIENTS);
+    let ephemeral = container("debug", WHOAMI);
     let patch = json!({ "spec": { "ephemeralContainers": [ephemeral] } }).to_string();
     let args = [
         "patch",

@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 /// What the agent's image says as a pod that was not made by the chart, at its end.
 fn said_by(site: &Site, pod: &Value) -> Result<(Value, String)> {
     site.cluster.apply(pod)?;
+    let said = last_words(site, pod);
+    site.delete(pod)?;
+    said
+}
+
+fn last_words(site: &Site, pod: &Value) -> Result<(Value, String)> {
     let (namespace, name) = names(pod)?;
     let status = wait::until("the end of the agent", || {
         let pod = site.cluster.get(&["pod", name, "--namespace", namespace])?;
@@ -115,7 +121,6 @@ fn what_the_agents_pod_lacks_is_named_and_another_agent_is_not_disturbed() {
     for (name, spoil, words) in CASES {
         let pod = spoiled(&site, name, spoil);
         let (ended, log) = said_by(&site, &pod).unwrap();
-        site.delete(&pod).unwrap();
         let last = log.lines().last().unwrap_or_default().to_owned();
         println!("{name}: {last}");
         if ended["exitCode"] != 1 || !words.iter().all(|word| last.contains(word)) {

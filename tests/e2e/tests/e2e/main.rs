@@ -16,3 +16,5 @@ mod node;
 mod readme;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod ways;

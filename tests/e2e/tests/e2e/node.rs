@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::Result;
 use bpf2iam_e2e::{
     Site,
-    pod::{WHOAMI, assert_role},
+    pod::{IDLE, LIST, WHOAMI, assert_role},
     siege::Siege,
     wait,
 };
@@ -21,11 +21,10 @@ fn it_starts_on_a_node_that_has_no_network_namespaces_yet() {
         return;
     };
     site.uninstall_if_installed().unwrap();
-    // Those of other tests' pods, which are on their way out.
-    let unused =
-        "for file in /run/netns/*; do umount \"$file\" && rm \"$file\"; done; rmdir /run/netns";
+    // Those of other tests' pods are on their way out.
     wait::until("a node without network namespaces", || {
-        Ok(site.node_shell(unused).map_err(|error| error.to_string()))
+        let removed = site.node(&["rmdir", "/run/netns"]);
+        Ok(removed.map_err(|error| error.to_string()))
     })
     .unwrap();
     site.install(&[]).unwrap();
@@ -35,12 +34,27 @@ fn it_starts_on_a_node_that_has_no_network_namespaces_yet() {
     assert!(problem.is_ok(), "{problem:?}");
 }
 
+/// The taint that the agent takes away, and one of somebody else's.
+const TAINTS: [&str; 2] = ["bpf2iam.io/agent-not-ready", "example.com/other"];
+
 /// The keys of the node's taints.
-fn taints(site: &Site) -> Vec<String> {
-    let node = site.cluster.get(&["node", NODE]).unwrap();
+fn taints(site: &Site) -> Result<Vec<String>> {
+    let node = site.cluster.get(&["node", NODE])?;
     let taints = node["spec"]["taints"].as_array().cloned();
     let key = |taint: &Value| taint["key"].as_str().unwrap_or_default().to_owned();
-    taints.unwrap_or_default().iter().map(key).collect()
+    Ok(taints.unwrap_or_default().iter().map(key).collect())
+}
+
+/// What a pod says that was there before the agent, and which taints are left then.
+fn installed_behind_taints(site: &Site) -> Result<(String, Vec<String>)> {
+    let [ours, other] = TAINTS;
+    let taint = |taint: &str| site.cluster.kubectl(&["taint", "node", NODE, taint]);
+    taint(&format!("{ours}=:NoSchedule"))?;
+    taint(&format!("{other}=:PreferNoSchedule"))?;
+    let pod = site.pod_with_role("early", WHOAMI);
+    site.cluster.apply(&pod)?;
+    site.install(&["startupTaint.enabled=true"])?;
+    Ok((site.finish(&pod)?, taints(site)?))
 }
 
 #[test]
@@ -49,19 +63,15 @@ fn with_the_startup_taint_no_pod_starts_before_the_agent_is_ready() {
         return;
     };
     site.uninstall_if_installed().unwrap();
-    let taint = |taint: &str| site.cluster.kubectl(&["taint", "node", NODE, taint]);
-    taint("bpf2iam.io/agent-not-ready=:NoSchedule").unwrap();
-    taint("example.com/other=:PreferNoSchedule").unwrap();
-    let pod = site.pod_with_role("early", WHOAMI);
-    let applied = site.cluster.apply(&pod);
-    let installed = site.install(&["startupTaint.enabled=true"]);
-    let said = site.finish(&pod);
-    let left = taints(&site);
-    taint("example.com/other-").unwrap();
-    let _gone = taint("bpf2iam.io/agent-not-ready-").is_err();
-    applied.and(installed).unwrap();
-    assert_role(&said.unwrap(), "early");
-    assert_eq!(left, ["example.com/other"]);
+    let behind = installed_behind_taints(&site);
+    for taint in TAINTS {
+        let taint = format!("{taint}-");
+        // It may be gone already.
+        let _gone = site.cluster.kubectl(&["taint", "node", NODE, &taint]).err();
+    }
+    let (said, left) = behind.unwrap();
+    assert_role(&said, "early");
+    assert_eq!(left, TAINTS[1..]);
 }
 
 #[test]
@@ -69,14 +79,14 @@ fn kubelet_and_containerd_restart_and_no_pod_notices() {
     let Some(site) = Site::find_or_skip("restarts") else {
         return;
     };
-    let pod = site.pod_with_role("cart", "while :; do sleep 1; done");
+    let pod = site.pod_with_role("cart", IDLE);
     site.start(&pod).unwrap();
     let before = site.agent_pod().unwrap();
     // What asks must not end with the kubelet, through which it was started.
-    site.exec(&pod, "main", &["sh", "-c", ASKING]).unwrap();
+    let asking = ASKING.replace("LIST", LIST);
+    site.exec(&pod, "main", &["sh", "-c", &asking]).unwrap();
     let before_that = answers(&site, &pod).unwrap();
-    site.script("restart.sh", &["containerd", "kubelet"])
-        .unwrap();
+    site.restart(&["containerd", "kubelet"]).unwrap();
     let count = wait::until("the kubelet to answer", || {
         Ok(answers(&site, &pod).map_err(|error| error.to_string()))
     });
@@ -110,5 +120,5 @@ fn answers(site: &Site, pod: &Value) -> Result<usize> {
 
 /// Notes the name of the role, or the status or the error, ten times a second.
 const ASKING: &str = "(while :; do
-    curl -sS -m 3 http://169.254.169.254/latest/meta-data/iam/security-credentials/ 2>&1; echo; sleep 0.1
+    curl -sS -m 3 LIST 2>&1; echo; sleep 0.1
     done >/tmp/answers 2>&1 </dev/null &) ; sleep 1";

@@ -1,22 +1,37 @@
 //! What the README says of the installation, done to the letter.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
+use bpf2iam_api::helm;
 use bpf2iam_e2e::{
     Site,
-    install::VALUES,
+    install::{AGENT, VALUES},
     pod::{WHOAMI, assert_role},
+    wait,
 };
 use bpf2iam_support::process::output;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const README: &str = include_str!("../../../../README.md");
-const PATIENCE: Duration = Duration::from_mins(2);
+
+fn section() -> &'static str {
+    let section = README.split_once("## Install it").expect("a section").1;
+    section.split_once("\n## ").expect("another one").0
+}
+
+/// The values that it shows: the lines after their name, up to the first that is none of them.
+fn values() -> String {
+    let (_, after) = section()
+        .split_once("\n`my-values.yaml`")
+        .expect("a file's name");
+    let lines = after.lines().skip_while(|line| !line.starts_with("    "));
+    let lines = lines.map_while(|line| line.strip_prefix("    "));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
 
 /// The commands of the section, but for those that make the image.
 fn commands() -> Vec<&'static str> {
-    let section = README.split_once("## Install it").expect("a section").1;
-    let section = section.split_once("\n## ").expect("another one").0;
+    let section = section();
     let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
     lines
         .filter(|line| line.starts_with("kubectl ") || line.starts_with("helm "))
@@ -26,11 +41,26 @@ fn commands() -> Vec<&'static str> {
 fn follow(site: &Site, directory: &Path, line: &str) {
     let mut shell: Command = site.operator("sh").unwrap();
     shell.args(["-euc", line]).current_dir(directory);
-    let output = output(&mut shell, PATIENCE).unwrap();
+    let output = output(&mut shell, wait::PATIENCE).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
     println!("$ {line}\n{said}{wrong}");
     assert!(output.status.success(), "{line}: {said}{wrong}");
+}
+
+#[test]
+fn the_values_that_it_shows_are_values_of_the_chart() {
+    let Some(site) = Site::bare_or_skip("values") else {
+        return;
+    };
+    let directory = tempfile::tempdir_in(site.state()).unwrap();
+    let file = directory.path().join("my-values.yaml");
+    let values = values();
+    assert!(values.lines().count() >= 3, "{values}");
+    fs::write(&file, &values).unwrap();
+    let rendered = helm::template(AGENT, &["--values".as_ref(), file.as_os_str()]).unwrap();
+    // What the example has in place of a registry's name.
+    assert!(rendered.contains("REGISTRY/bpf2iam:"), "{rendered}");
 }
 
 #[test]

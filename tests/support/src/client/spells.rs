@@ -19,7 +19,14 @@ pub struct Spell {
     pub end: Moment,
 }
 
-/// What `pod-client siege` prints. An outcome is [`OWN`](Self::OWN), [`NODE`](Self::NODE), the name of an errno, `closed`
+impl Spell {
+    /// Whether it was told to ask again.
+    pub fn is_busy(&self) -> bool {
+        self.outcome.starts_with(Spells::BUSY)
+    }
+}
+
+/// What `pod-client siege` prints. An outcome is [`OWN`](Self::OWN), [`NODE`](Self::NODE), [`BUSY`](Self::BUSY), the name of an errno, `closed`
 /// for a connection that ended without a word, or what came instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spells {
@@ -32,4 +39,6 @@ impl Spells {
     pub const OWN: &'static str = "own";
     /// The node's role or its keys: what the real service says.
     pub const NODE: &'static str = "node";
+    /// What the agent says when an answer takes too long (503), and what an SDK asks again after. With the words of it.
+    pub const BUSY: &'static str = "busy";
 }

@@ -98,7 +98,7 @@ impl Besieger {
         Ok(match (answer.status, answer.body) {
             (Some(200), body) if body == self.expect => Spells::OWN.to_owned(),
             (Some(200), body) if self.keys_are_of(&body) => Spells::NODE.to_owned(),
-            (status, body) => format!("{status:?} {body}"),
+            (status, body) => other(status, &body),
         })
     }
 
@@ -115,7 +115,7 @@ impl Besieger {
         Ok(match answer.status {
             Some(404) => Spells::OWN.to_owned(),
             Some(200) => Spells::NODE.to_owned(),
-            status => format!("{status:?} {}", answer.body),
+            status => other(status, &answer.body),
         })
     }
 
@@ -125,6 +125,14 @@ impl Besieger {
         let mut stream = TcpStream::from(socket);
         stream.write_all(request)?;
         Ok(Response::parse(&read_all(stream)?))
+    }
+}
+
+/// What is neither the one's answer nor the other's.
+fn other(status: Option<u16>, body: &str) -> String {
+    match status {
+        Some(503) => format!("{} {body}", Spells::BUSY),
+        status => format!("{status:?} {body}"),
     }
 }
 
