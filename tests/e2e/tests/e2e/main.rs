@@ -17,4 +17,6 @@ mod readme;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod uninstall;
+#[cfg(test)]
 mod ways;

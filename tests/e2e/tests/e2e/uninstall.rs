@@ -2,15 +2,13 @@
 
 use anyhow::Result;
 use bpf2iam_e2e::{
-    Site,
+    Site, image,
     install::AGENT,
-    pod::{LIST, WHOAMI, assert_role},
+    pod::{IDLE, LIST, WHOAMI, assert_role},
     wait,
 };
 use serde_json::Value;
 
-/// A pod that does nothing until it is told to.
-const IDLE: &str = "while :; do sleep 1; done";
 /// The role of the node, as the metadata service names it.
 const NODE_ROLE: &str = "node-role";
 /// Where the agent keeps what outlives it.
@@ -66,7 +64,7 @@ fn what_an_uninstall_has_left_is_removed_from_a_debug_pod() {
 
 /// As docs/troubleshooting.md says it.
 fn debug(site: &Site) -> Result<()> {
-    let image = format!("--image={}:{}", bpf2iam_e2e::image::AGENT, bpf2iam_e2e::image::VERSION);
+    let image = format!("--image={}:{}", image::AGENT, image::VERSION);
     let command = [
         "bpf2iam",
         "uninstall",
@@ -85,7 +83,9 @@ fn debug(site: &Site) -> Result<()> {
     ];
     site.cluster.kubectl(&[&debug[..], &command].concat())?;
     wait::until("the end of the uninstall", || {
-        let pods = site.cluster.get(&["pods", "--namespace", &site.namespace])?;
+        let pods = site
+            .cluster
+            .get(&["pods", "--namespace", &site.namespace])?;
         let pods = pods["items"].as_array().cloned().unwrap_or_default();
         let phases = pods.iter().map(|pod| &pod["status"]["phase"]);
         let ended = |phase: &Value| phase == "Succeeded" || phase == "Failed";
