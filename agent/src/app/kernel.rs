@@ -76,11 +76,17 @@ impl Kernel {
     /// Takes away what an agent of another version has left beside our programs that died while it took over: it refuses those
     /// that ours let through.
     pub(super) fn supersede_dead(&mut self) -> anyhow::Result<()> {
-        let any = !self.turn.pins().others()?.is_empty();
-        if any && self.turn.begin_change()? && !self.turn.another_version_lives() {
-            self.supersede()?;
+        if self.turn.pins().others()?.is_empty() || !self.turn.begin_change()? {
+            return Ok(());
         }
-        Ok(())
+        let removed = if self.turn.another_version_lives() {
+            Ok(())
+        } else {
+            self.supersede()
+        };
+        // What cannot be removed keeps no successor from starting.
+        self.turn.let_others_start();
+        removed
     }
 
     /// The root of the pods' cgroups. The kubelet makes it; before its first start there is none.

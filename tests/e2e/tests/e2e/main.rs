@@ -9,6 +9,8 @@ mod containers;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod install;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod node;
@@ -18,5 +20,3 @@ mod readme;
 mod roles;
 #[cfg(test)]
 mod uninstall;
-#[cfg(test)]
-mod ways;

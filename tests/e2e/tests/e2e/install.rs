@@ -1,4 +1,4 @@
-//! Ways to install it besides the usual one.
+//! The agent installed otherwise than by default.
 
 use anyhow::{Result, ensure};
 use bpf2iam_e2e::{
